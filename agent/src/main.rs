@@ -1,0 +1,2 @@
+//! The `agent` binary: a doorway.
+fn main() {}

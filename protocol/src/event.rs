@@ -1,0 +1,233 @@
+//! The events of a run, in the order in which they happen.
+//!
+//! ```text
+//! RunStarted
+//!   JobStarted
+//!     ImageStarted, ImageReady          once per image and run
+//!     StepStarted, Log*, StepFinished   per step; every byte of a step's log precedes its StepFinished
+//!   JobFinished
+//! RunFinished
+//! ```
+//!
+//! Times are Unix milliseconds, durations milliseconds. Fields are only ever added.
+
+use serde::{Deserialize, Serialize};
+
+/// Something that happened in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The plan is compiled and about to be executed.
+    RunStarted {
+        /// Unix milliseconds.
+        at: u64,
+        /// The pipeline's `name`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pipeline: Option<String>,
+        /// Ids of the jobs that will run, in the plan's order.
+        jobs: Vec<String>,
+        /// How steps see the working tree.
+        workspace: WorkspaceMode,
+        /// `host` or `none`.
+        network: String,
+    },
+    /// An image is being resolved, and pulled when the store lacks it.
+    ImageStarted {
+        /// The reference as written in the pipeline.
+        image: String,
+    },
+    /// An image is in the store and can be run.
+    ImageReady {
+        /// The reference as written in the pipeline.
+        image: String,
+        /// Digest of the image's manifest or configuration, when the source has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
+        /// Bytes that were read from the source; 0 when the store had everything.
+        pulled_bytes: u64,
+        /// Milliseconds since `ImageStarted`.
+        duration_ms: u64,
+    },
+    /// A job's needs are met and an executor has it.
+    JobStarted {
+        /// The job's id.
+        job: String,
+        /// Unix milliseconds.
+        at: u64,
+    },
+    /// A step's container is about to be started.
+    StepStarted {
+        /// The job's id.
+        job: String,
+        /// The step's name.
+        step: String,
+        /// Position in the job, from 0.
+        index: usize,
+        /// The image reference as written.
+        image: String,
+        /// Unix milliseconds.
+        at: u64,
+    },
+    /// A piece of what a step wrote to its standard output and standard error, in order.
+    Log {
+        /// The job's id.
+        job: String,
+        /// The step's name.
+        step: String,
+        /// Offset of the piece's first byte in the step's log.
+        offset: u64,
+        /// The bytes.
+        #[serde(flatten)]
+        output: Output,
+    },
+    /// A step is over; nothing of it runs any more and all of its log has been sent.
+    StepFinished {
+        /// The job's id.
+        job: String,
+        /// The step's name.
+        step: String,
+        /// How it ended.
+        conclusion: Conclusion,
+        /// Why, for everything but plain success.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
+        /// A failure that `allow_failure` keeps from failing the job.
+        allowed: bool,
+        /// Milliseconds since `StepStarted`.
+        duration_ms: u64,
+        /// What the step consumed, when it ran.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<Usage>,
+    },
+    /// A job is over.
+    JobFinished {
+        /// The job's id.
+        job: String,
+        /// How it ended.
+        conclusion: Conclusion,
+        /// Why a job that ran no step, or was cut short, ended so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
+        /// A failure that `allow_failure` keeps from failing the run.
+        allowed: bool,
+        /// Milliseconds since `JobStarted`; 0 for a job that never started.
+        duration_ms: u64,
+    },
+    /// Something a user should know that changes no conclusion.
+    Warning {
+        /// A full sentence.
+        message: String,
+    },
+    /// Everything is over; always the last event.
+    RunFinished {
+        /// How the run ended.
+        conclusion: Conclusion,
+        /// Milliseconds since `RunStarted`.
+        duration_ms: u64,
+    },
+}
+
+/// How a step, a job or a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conclusion {
+    /// It did what it should.
+    Success,
+    /// The pipeline's own commands failed, or a limit the pipeline set was reached.
+    Failure,
+    /// Slipway could not do its part: an image, the runtime, the disk. Nothing is said about the pipeline.
+    Error,
+    /// It never started because something it needs did not succeed, or it was deselected.
+    Skipped,
+    /// A user or a newer run stopped it.
+    Cancelled,
+}
+
+/// Why something ended other than well. One variant a state a user can end up in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Cause {
+    /// The command exited with a status other than 0.
+    Exit {
+        /// 1 to 255.
+        code: u8,
+    },
+    /// The command was killed by a signal nobody here sent.
+    Signal {
+        /// The signal's number on Linux.
+        signal: i32,
+    },
+    /// The step's or the job's `timeout` was over.
+    Timeout {
+        /// The limit.
+        limit_ms: u64,
+    },
+    /// The command could not be started: no such shell, user or directory in the image.
+    Start {
+        /// What failed and why, without a trailing full stop.
+        message: String,
+    },
+    /// The image could not be had.
+    Image {
+        /// What failed and why.
+        message: String,
+    },
+    /// The runtime, the disk or the machine failed.
+    Internal {
+        /// What failed and why.
+        message: String,
+    },
+    /// It was not run.
+    Skipped(Skip),
+    /// It was stopped.
+    Cancelled,
+}
+
+/// Why something was not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Skip {
+    /// A job or step it needs did not succeed.
+    Needs {
+        /// The first such one.
+        unmet: String,
+    },
+    /// An earlier step of the job failed.
+    EarlierFailure {
+        /// That step's name.
+        step: String,
+    },
+    /// The command line selected something else.
+    Deselected,
+}
+
+/// A piece of a log: text where it is UTF-8, base64 where it is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// UTF-8.
+    Text(String),
+    /// Standard base64 with padding.
+    Base64(String),
+}
+
+/// What a step consumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// CPU time in user mode, microseconds, of every process of the step that was reaped.
+    pub user_us: u64,
+    /// CPU time in the kernel, microseconds.
+    pub system_us: u64,
+    /// Peak resident set of the largest process, bytes.
+    pub max_rss_bytes: u64,
+}
+
+/// How steps see the working tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkspaceMode {
+    /// An overlay: steps see the tree with its uncommitted changes, and what they write never reaches it.
+    Overlay,
+    /// The tree itself, writable.
+    InPlace,
+}

@@ -1,0 +1,127 @@
+//! What a container is to be: data that the agent fills in and the zygote's child carries out.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything a container is made of, except its descriptors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// The name in its UTS namespace, at most 64 bytes (`sethostname(2)`).
+    pub hostname: String,
+    /// The root file system.
+    pub rootfs: Rootfs,
+    /// Mounted in this order after the root, before `files`.
+    pub mounts: Vec<Mount>,
+    /// Written into the container's own upper layer; an existing file or symbolic link there is replaced.
+    pub files: Vec<File>,
+    /// What runs in it.
+    pub process: Process,
+    /// Which network it sees.
+    pub network: Network,
+}
+
+/// Read-only layers under a writable one that dies with the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rootfs {
+    /// Names of unpacked layers in the store, the image's base first.
+    pub layers: Vec<String>,
+    /// Directories of the machine shown read-only at the same path, for `image: host`.
+    pub host_paths: Vec<PathBuf>,
+    /// Symbolic links to make in the root, `(path, target)`: `/bin -> usr/bin` on a merged-usr host.
+    pub links: Vec<(PathBuf, PathBuf)>,
+}
+
+/// Something of the machine's or the job's that shows up in the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where it comes from.
+    pub source: MountSource,
+    /// Absolute path in the container; made when it is missing, never followed through a symbolic link.
+    pub target: PathBuf,
+    /// Nothing can be written through it.
+    pub read_only: bool,
+}
+
+/// Where a mount comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum MountSource {
+    /// A workspace that the zygote holds, by the name it was opened under.
+    Workspace {
+        /// The name.
+        name: String,
+    },
+    /// A fresh tmpfs.
+    Tmpfs {
+        /// Upper bound in bytes.
+        size: u64,
+    },
+}
+
+/// A regular file to be made in the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Absolute path in the container.
+    pub path: PathBuf,
+    /// Its content.
+    pub content: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// The container's one command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// The argument vector; a first element without `/` is looked up in the environment's `PATH`. Never empty.
+    pub argv: Vec<String>,
+    /// The whole environment. `HOME` is added from the image's `/etc/passwd` when it is missing.
+    pub env: Vec<(String, String)>,
+    /// Absolute; must exist unless `create_cwd`.
+    pub cwd: PathBuf,
+    /// Make `cwd` when it is missing, as the OCI image specification wants it for `WorkingDir`.
+    pub create_cwd: bool,
+    /// `user[:group]`, names or numbers, resolved in the image; `None` is root.
+    pub user: Option<String>,
+}
+
+/// Which network a container sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// The machine's.
+    Host,
+    /// A namespace of its own with nothing but a loopback interface.
+    None,
+}
+
+/// How a container's command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Its status.
+    pub status: ExitStatus,
+    /// What it and all of its descendants consumed.
+    pub usage: Usage,
+}
+
+/// The command's status, as `wait(2)` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitStatus {
+    /// It exited with this code.
+    Code(u8),
+    /// This signal killed it.
+    Signal(i32),
+}
+
+/// Resources consumed, from `getrusage(2)`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// In user mode.
+    pub user: Duration,
+    /// In the kernel.
+    pub system: Duration,
+    /// Of the largest process, bytes.
+    pub max_rss: u64,
+}

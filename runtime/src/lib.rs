@@ -1,0 +1,3 @@
+//! Containers without a daemon and without root.
+
+pub mod container;
