@@ -12,7 +12,7 @@ pub struct ContainerSpec {
     pub hostname: String,
     /// The root file system.
     pub rootfs: Rootfs,
-    /// Mounted in this order after the root, before `files`.
+    /// Mounted in this order after the root, before `files`; always without set-user-id bits and devices.
     pub mounts: Vec<Mount>,
     /// Written into the container's own upper layer; an existing file or symbolic link there is replaced.
     pub files: Vec<File>,
@@ -25,12 +25,22 @@ pub struct ContainerSpec {
 /// Read-only layers under a writable one that dies with the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rootfs {
-    /// Names of unpacked layers in the store, the image's base first.
+    /// Unpacked layers as the store names them (`layers/<diff id>`), the image's base first. Never empty.
     pub layers: Vec<String>,
-    /// Directories of the machine shown read-only at the same path, for `image: host`.
-    pub host_paths: Vec<PathBuf>,
-    /// Symbolic links to make in the root, `(path, target)`: `/bin -> usr/bin` on a merged-usr host.
-    pub links: Vec<(PathBuf, PathBuf)>,
+    /// Where what is written goes.
+    pub writable: Writable,
+}
+
+/// Where a container keeps what it writes to its root, until it ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Writable {
+    /// In memory, at most half of the machine's; the fastest, and gone with the container whatever happens. Kernels
+    /// before 6.6 cannot keep an overlay's marks on a tmpfs: there it is the disk all the same.
+    #[default]
+    Memory,
+    /// On the data directory's disk.
+    Disk,
 }
 
 /// Something of the machine's or the job's that shows up in the container.
@@ -48,9 +58,9 @@ pub struct Mount {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum MountSource {
-    /// A workspace that the zygote holds, by the name it was opened under.
-    Workspace {
-        /// The name.
+    /// Something the zygote holds for a job: a workspace, a directory of the machine.
+    Held {
+        /// The name it was given when it was opened.
         name: String,
     },
     /// A fresh tmpfs.

@@ -1,0 +1,47 @@
+use std::path::PathBuf;
+
+use crate::rootfs::Stage;
+use crate::security::masks;
+use crate::security::seccomp::{Options, Program};
+use crate::sys::SingleThreaded;
+
+/// What the zygote has made ready once, for every container it will start.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// That it may go on after a clone.
+    pub(crate) proof: SingleThreaded,
+    /// Where roots are put together.
+    pub(crate) stage: Stage,
+    /// The namespace has no id but root's.
+    pub(crate) single_id: bool,
+    /// The system calls a command may make.
+    pub(crate) filter: Program,
+    /// What of `/proc` and `/sys` is hidden, as far as this kernel has it.
+    pub(crate) masked: Vec<PathBuf>,
+}
+
+impl Prepared {
+    /// Makes everything ready; the stage is mounted.
+    pub(crate) fn new(
+        proof: SingleThreaded,
+        stage: Stage,
+        single_id: bool,
+    ) -> Self {
+        Self {
+            proof,
+            stage,
+            single_id,
+            filter: Program::default_profile(&Options::default()),
+            masked: masked(),
+        }
+    }
+}
+
+fn masked() -> Vec<PathBuf> {
+    let possible = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
+    // A list that cannot be read is that of a kernel without processors to throttle.
+    let throttles = possible.parse().map(|cpus| masks::thermal_throttle(&cpus)).unwrap_or_default();
+    let mut paths: Vec<_> = masks::MASKED.iter().map(PathBuf::from).chain(throttles).collect();
+    paths.retain(|path| path.exists());
+    paths
+}

@@ -1,0 +1,215 @@
+//! `user[:group]`, resolved against the image's own files and assumed.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+
+use super::StartError;
+use super::error::During;
+
+/// Of `/etc/passwd` and `/etc/group`; what is behind it is not read.
+const MAX_FILE: u64 = 1 << 20;
+/// More than NGROUPS_MAX (65,536) no kernel takes; images with more than this for one user do not exist.
+const MAX_GROUPS: usize = 1024;
+
+/// Who a command runs as, inside the container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// User id.
+    pub(super) uid: u32,
+    /// Primary group id.
+    pub(super) gid: u32,
+    /// Supplementary group ids.
+    pub(super) groups: Vec<u32>,
+    /// Home directory, `/` where the image does not say.
+    pub(super) home: String,
+}
+
+/// Resolves a user in the root directory of the calling process.
+pub(super) fn resolve(user: Option<&str>) -> Result<Identity, StartError> {
+    resolve_in(
+        user.unwrap_or("0"),
+        &read("/etc/passwd")?,
+        &read("/etc/group")?,
+    )
+}
+
+fn resolve_in(text: &str, passwd: &str, group: &str) -> Result<Identity, StartError> {
+    let (user, explicit_group) = match text.split_once(':') {
+        Some((user, group)) => (user, Some(group)),
+        None => (text, None),
+    };
+    // Both parts are read before either is looked up: what is no user at all is told as that.
+    let user_number = number(text, user)?;
+    let group_number = explicit_group.map(|name| number(text, name)).transpose()?;
+    let entry = match user_number {
+        Some(uid) => passwd_entries(passwd)
+            .find(|entry| entry.uid == uid)
+            .unwrap_or(Entry {
+                name: "",
+                uid,
+                gid: 0,
+                home: "/",
+            }),
+        None => passwd_entries(passwd)
+            .find(|entry| entry.name == user)
+            .ok_or_else(|| no_such("user", user))?,
+    };
+    let gid = match (explicit_group, group_number.flatten()) {
+        (None, _) => entry.gid,
+        (Some(_), Some(gid)) => gid,
+        (Some(name), None) => group_entries(group)
+            .find(|(candidate, ..)| *candidate == name)
+            .map(|(_, gid, _)| gid)
+            .ok_or_else(|| no_such("group", name))?,
+    };
+    // As Docker: naming a group asks for that group alone.
+    let groups = if explicit_group.is_some() || entry.name.is_empty() {
+        Vec::new()
+    } else {
+        group_entries(group)
+            .filter(|(_, _, members)| members.split(',').any(|member| member == entry.name))
+            .map(|(_, gid, _)| gid)
+            .take(MAX_GROUPS)
+            .collect()
+    };
+    Ok(Identity {
+        uid: entry.uid,
+        gid,
+        groups,
+        home: entry.home.to_owned(),
+    })
+}
+
+impl Identity {
+    /// Makes the calling thread this user. With one id in the namespace, any other user is that id under another name,
+    /// in a user namespace of its own.
+    pub(super) fn assume(&self, single_id: bool) -> Result<(), StartError> {
+        if single_id {
+            return self.assume_under_another_name();
+        }
+        let groups: Vec<_> = self.groups.iter().copied().map(Gid::from_raw).collect();
+        // Groups the namespace does not have are left out; the primary one must exist.
+        match rustix::thread::set_thread_groups(&groups) {
+            Err(Errno::INVAL) => rustix::thread::set_thread_groups(&[]),
+            result => result,
+        }
+        .during("set the supplementary groups")?;
+        let gid = Gid::from_raw(self.gid);
+        match rustix::thread::set_thread_res_gid(gid, gid, gid) {
+            Err(Errno::INVAL) => return Err(unmapped("group", self.gid)),
+            result => result.during("set the group id")?,
+        }
+        let uid = Uid::from_raw(self.uid);
+        match rustix::thread::set_thread_res_uid(uid, uid, uid) {
+            Err(Errno::INVAL) => Err(unmapped("user", self.uid)),
+            result => result.during("set the user id"),
+        }
+    }
+
+    fn assume_under_another_name(&self) -> Result<(), StartError> {
+        if (self.uid, self.gid) == (0, 0) {
+            return Ok(());
+        }
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER)
+            .during("make a user namespace for the user")?;
+        for (file, id) in [("gid_map", self.gid), ("uid_map", self.uid)] {
+            let path = Path::new("/proc/self").join(file);
+            std::fs::write(&path, format!("{id} 0 1\n")).during_at("write", &path)?;
+        }
+        Ok(())
+    }
+}
+
+/// A user or a group that is written as a number; `None` for a name.
+fn number(text: &str, part: &str) -> Result<Option<u32>, StartError> {
+    let invalid = |reason: &str| StartError::InvalidUser {
+        text: text.to_owned(),
+        reason: reason.to_owned(),
+    };
+    if part.is_empty() {
+        return Err(invalid("a part is empty"));
+    }
+    if part.contains([':', '\n', '\0', '/']) {
+        return Err(invalid("it has more than `user:group`"));
+    }
+    if part.starts_with(['-', '+']) {
+        return Err(invalid("an id has no sign and a name starts with a letter"));
+    }
+    if !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    match part.parse::<u32>() {
+        // (uid_t)-1 means "unchanged" to the kernel.
+        Ok(id) if id < u32::MAX => Ok(Some(id)),
+        _ => Err(invalid("the id is too large")),
+    }
+}
+
+struct Entry<'a> {
+    name: &'a str,
+    uid: u32,
+    gid: u32,
+    home: &'a str,
+}
+
+/// passwd(5): `name:password:uid:gid:comment:home:shell`.
+fn passwd_entries(text: &str) -> impl Iterator<Item = Entry<'_>> {
+    text.lines().filter_map(|line| {
+        let fields: Vec<_> = line.split(':').collect();
+        Some(Entry {
+            name: fields.first().filter(|name| !name.is_empty())?,
+            uid: fields.get(2)?.parse().ok()?,
+            gid: fields.get(3)?.parse().ok()?,
+            home: fields
+                .get(5)
+                .filter(|home| home.starts_with('/'))
+                .unwrap_or(&"/"),
+        })
+    })
+}
+
+/// group(5): `name:password:gid:members`.
+fn group_entries(text: &str) -> impl Iterator<Item = (&str, u32, &str)> {
+    text.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        let gid = fields.nth(1)?.parse().ok()?;
+        Some((name, gid, fields.next().unwrap_or("")))
+    })
+}
+
+fn read(path: &str) -> Result<String, StartError> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Ok(String::new()),
+        Err(errno) => return Err(errno).during_at("read", Path::new(path)),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE)
+        .read_to_end(&mut bytes)
+        .during_at("read", Path::new(path))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn no_such(what: &str, name: &str) -> StartError {
+    StartError::NoSuchUser {
+        what: what.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn unmapped(what: &str, id: u32) -> StartError {
+    StartError::UnmappedId {
+        what: what.to_owned(),
+        id,
+    }
+}
+
+#[cfg(test)]
+mod tests;

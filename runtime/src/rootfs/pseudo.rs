@@ -1,0 +1,106 @@
+//! `/proc` and `/sys`, and what of them a container does not get to see or to change.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::CWD;
+use rustix::io::Errno;
+use rustix::mount::{OpenTreeFlags, open_tree};
+
+use super::overlay::filesystem;
+use super::{Root, Stage, clone_tree};
+use crate::container::error::{During, refused};
+use crate::container::prepared::Prepared;
+use crate::container::{Network, StartError};
+use crate::security::masks::READ_ONLY;
+use crate::sys::{MountAttr, mount_setattr};
+
+const RESTRICTED: MountAttr<'static> = MountAttr {
+    read_only: false,
+    no_suid: true,
+    no_dev: true,
+    no_exec: true,
+    id_map: None,
+    recursive: false,
+};
+
+/// Mounts both and covers what must be covered. The process must already be in the container's PID namespace.
+pub(super) fn mount(
+    root: &Root,
+    prepared: &Prepared,
+    network: Network,
+) -> Result<(), StartError> {
+    let proc = filesystem("proc", &[])?;
+    mount_setattr(&proc, RESTRICTED).during("restrict proc")?;
+    root.mount(&proc, Path::new("/proc"))?;
+    root.mount(&sys(network)?, Path::new("/sys"))?;
+    for path in &prepared.masked {
+        mask(root, &prepared.stage, path)?;
+    }
+    for path in READ_ONLY {
+        make_read_only(root, Path::new(path))?;
+    }
+    Ok(())
+}
+
+/// A sysfs shows the network namespace it is mounted in and may only be mounted by its owner: a container on the
+/// machine's network gets the machine's mount instead, read-only throughout.
+fn sys(network: Network) -> Result<OwnedFd, StartError> {
+    let (tree, recursive) = match network {
+        Network::None => (filesystem("sysfs", &[])?, false),
+        Network::Host => (clone_tree(Path::new("/sys"))?, true),
+    };
+    let attr = MountAttr {
+        read_only: true,
+        recursive,
+        ..RESTRICTED
+    };
+    mount_setattr(&tree, attr).during("make sys read-only")?;
+    Ok(tree)
+}
+
+/// Covers a file with `/dev/null` and a directory with an empty one.
+fn mask(root: &Root, stage: &Stage, path: &Path) -> Result<(), StartError> {
+    let Some((target, is_directory)) = open(root, path)? else {
+        return Ok(());
+    };
+    let cover = if is_directory {
+        stage.empty()
+    } else {
+        Path::new("/dev/null").to_owned()
+    };
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(CWD, &cover, flags).during_at("clone the cover", &cover)?;
+    root.mount_on(&tree, &target, path)
+}
+
+fn make_read_only(root: &Root, path: &Path) -> Result<(), StartError> {
+    let Some((target, _)) = open(root, path)? else {
+        return Ok(());
+    };
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = open_tree(&target, "", flags).during_at("clone", path)?;
+    let attr = MountAttr {
+        read_only: true,
+        recursive: true,
+        ..RESTRICTED
+    };
+    mount_setattr(&tree, attr).during_at("make read-only", path)?;
+    root.mount_on(&tree, &target, path)
+}
+
+/// What this kernel does not have need not be covered.
+fn open(root: &Root, path: &Path) -> Result<Option<(OwnedFd, bool)>, StartError> {
+    match root.open(path) {
+        Ok(target) => {
+            let stat = rustix::fs::fstat(&target).during_at("stat", path)?;
+            let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+            Ok(Some((target, kind.is_dir())))
+        }
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(errno) => Err(refused(path, "a mount point", errno)),
+    }
+}

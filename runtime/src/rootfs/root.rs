@@ -1,0 +1,119 @@
+//! The tree of an image, entered by descriptor: no path in it is ever resolved by the kernel's ordinary rules.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, unlinkat};
+use rustix::io::Errno;
+use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount};
+
+use super::Stage;
+use super::stage::attach;
+use crate::container::StartError;
+use crate::container::error::{During, refused};
+
+/// Mount points are looked up below the root and through nothing that could point elsewhere.
+const STRICT: ResolveFlags = ResolveFlags::IN_ROOT
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS);
+
+/// A container's root, mounted and not yet entered.
+#[derive(Debug)]
+pub(crate) struct Root {
+    directory: OwnedFd,
+}
+
+impl Root {
+    /// Attaches a detached mount as the root to be.
+    pub(crate) fn attach(stage: &Stage, tree: &OwnedFd) -> Result<Self, StartError> {
+        let at = stage.root();
+        attach(tree, &at)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = openat(CWD, &at, flags, Mode::empty()).during_at("open", &at)?;
+        Ok(Self { directory })
+    }
+
+    /// Opens something in the image as a path, without following any symbolic link.
+    pub(super) fn open(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat2(&self.directory, path, flags, Mode::empty(), STRICT)
+    }
+
+    /// Opens a directory of the image, making it and its parents where they are missing.
+    pub(super) fn directory(&self, path: &Path) -> Result<OwnedFd, StartError> {
+        let mut here = self.directory.try_clone().during("duplicate the root")?;
+        for name in normal_components(path) {
+            let mode = Mode::from_raw_mode(0o755);
+            match mkdirat(&here, &name, mode) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(refused(path, "a directory", errno)),
+            }
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            here = openat2(&here, &name, flags, Mode::empty(), STRICT)
+                .map_err(|errno| refused(path, "a directory", errno))?;
+        }
+        Ok(here)
+    }
+
+    /// Mounts a detached tree on a directory of the image, which is made where it is missing.
+    pub(super) fn mount(&self, tree: &impl AsFd, path: &Path) -> Result<(), StartError> {
+        self.mount_on(tree, &self.directory(path)?, path)
+    }
+
+    /// Mounts a detached tree on something already opened.
+    pub(super) fn mount_on(
+        &self,
+        tree: &impl AsFd,
+        target: &impl AsFd,
+        path: &Path,
+    ) -> Result<(), StartError> {
+        let flags =
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        move_mount(tree, "", target, "", flags).during_at("mount", path)
+    }
+
+    /// Writes a regular file into the container's own layer. What stood there is replaced, never written through.
+    pub(super) fn write_file(
+        &self,
+        path: &Path,
+        content: &[u8],
+        mode: u32,
+    ) -> Result<(), StartError> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(refused(path, "a file", Errno::ISDIR));
+        };
+        let parent = self.directory(parent)?;
+        match unlinkat(&parent, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(refused(path, "a file", errno)),
+        }
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // The umask must not take bits away from what the specification asks for.
+        let file = openat(&parent, name, flags, Mode::from_raw_mode(mode))
+            .map_err(|errno| refused(path, "a file", errno))?;
+        let mut file = File::from(file);
+        file.write_all(content).during_at("write", path)
+    }
+
+    /// Makes this the root directory of the mount namespace and lets go of everything outside (pivot_root(2)).
+    pub(crate) fn enter(self) -> Result<(), StartError> {
+        rustix::process::fchdir(&self.directory).during("enter the root")?;
+        rustix::process::pivot_root(".", ".").during("pivot the root")?;
+        // The old root is now mounted on top of the new one: "." is it.
+        rustix::mount::unmount(".", UnmountFlags::DETACH).during("detach the old root")?;
+        rustix::process::chdir("/").during("enter the new root")
+    }
+}
+
+/// The names on the way to `path`, without what would lead up or sideways.
+fn normal_components(path: &Path) -> Vec<PathBuf> {
+    path.components()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(PathBuf::from(name)),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,33 @@
+//! The only unsafe code of the project: system calls that neither rustix nor nix wraps.
+//!
+//! One file a subject; every function is safe to call, or takes a value that proves what makes it safe (see
+//! [`SingleThreaded`]). Nothing here knows what a container is.
+#![expect(
+    unsafe_code,
+    reason = "the one folder that talks to the kernel without a wrapper"
+)]
+
+mod clone;
+mod exit;
+mod fd;
+mod keyring;
+mod loopback;
+mod mount;
+
+mod seccomp;
+mod signal;
+mod single_threaded;
+mod wait;
+mod watch;
+
+pub(crate) use clone::{CloneFlags, Cloned, clone3};
+pub(crate) use exit::exit_now;
+pub(crate) use fd::{adopt, close_range, pass_on};
+pub(crate) use keyring::join_new_session_keyring;
+pub(crate) use loopback::loopback_up;
+pub(crate) use mount::{MountAttr, mount_setattr};
+pub(crate) use seccomp::install_filter;
+pub(crate) use signal::reset_signals;
+pub(crate) use single_threaded::SingleThreaded;
+pub(crate) use wait::wait_any;
+pub(crate) use watch::watch;

@@ -1,0 +1,51 @@
+//! `wait4(2)`: how a child ended, and what it and its own children consumed.
+
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use super::clone::last_errno;
+use crate::container::{ExitStatus, Usage};
+
+/// Waits for any child to end.
+///
+/// # Errors
+/// `ECHILD` when there is none.
+pub(crate) fn wait_any(block: bool) -> Result<Option<(Pid, ExitStatus, Usage)>, Errno> {
+    let mut status = 0;
+    // SAFETY: rusage is plain data; all zeroes is a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let options = if block { 0 } else { libc::WNOHANG };
+    let pid = loop {
+        // SAFETY: both pointers are to values that outlive the call.
+        let pid = unsafe { libc::wait4(-1, &raw mut status, options, &raw mut usage) };
+        if pid >= 0 {
+            break pid;
+        }
+        match last_errno() {
+            Errno::INTR => {}
+            errno => return Err(errno),
+        }
+    };
+    let Some(pid) = Pid::from_raw(pid) else {
+        return Ok(None);
+    };
+    let status = if libc::WIFSIGNALED(status) {
+        ExitStatus::Signal(libc::WTERMSIG(status))
+    } else {
+        ExitStatus::Code(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX))
+    };
+    let usage = Usage {
+        user: duration(usage.ru_utime),
+        system: duration(usage.ru_stime),
+        // getrusage(2): kibibytes.
+        max_rss: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
+    };
+    Ok(Some((pid, status, usage)))
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    Duration::from_secs(time.tv_sec.unsigned_abs())
+        + Duration::from_micros(time.tv_usec.unsigned_abs())
+}

@@ -1,0 +1,156 @@
+//! The zygote's side of its birth, in two programs: the clone of the agent up to its exec, and what the exec starts.
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::fcntl::AtFlags;
+use rustix::fs::CWD;
+use rustix::mount::{MountPropagationFlags, OpenTreeFlags, mount_change, open_tree};
+use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
+
+use super::server;
+use super::spawn::Mapped;
+use super::wire::{Reply, receive, send};
+use crate::container::StartError;
+use crate::container::error::During;
+use crate::container::prepared::Prepared;
+use crate::rootfs::{Stage, mount_proc};
+use crate::sys::{MountAttr, SingleThreaded, adopt, close_range, mount_setattr, pass_on};
+use crate::userns::Rung;
+
+/// The zygote's name in `argv[0]`, by which the agent's binary knows what it is.
+const NAME: &str = "slipway-zygote";
+/// Where the exec'ed program finds its socket.
+const SOCKET: i32 = 3;
+
+/// In the clone: waits for the ids, enters a mount namespace, and executes the agent's binary from a read-only mount.
+pub(super) fn before_exec(
+    socket: &OwnedFd,
+    directory: &Path,
+    rung: Rung,
+) -> Result<Infallible, StartError> {
+    die_with_parent()?;
+    let go = receive::<Mapped>(socket.as_fd()).during("wait for the ids")?;
+    if go.is_none() {
+        return Err(StartError::ZygoteGone {
+            reason: "the agent is gone".to_owned(),
+        });
+    }
+    // In this order: the old ids may still enter directories above, and the working directory follows into the new
+    // mount namespace.
+    rustix::process::chdir(directory).during_at("enter", directory)?;
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).during("make a mount namespace")?;
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).during("make all mounts private")?;
+    // Away from the number that the socket is about to take.
+    let program = rustix::io::fcntl_dupfd_cloexec(read_only_self()?, SOCKET + 1)
+        .during("duplicate our program")?;
+    let root = (Gid::ROOT, Uid::ROOT);
+    if rung != Rung::Single {
+        rustix::thread::set_thread_groups(&[]).during("give up supplementary groups")?;
+    }
+    rustix::thread::set_thread_res_gid(root.0, root.0, root.0).during("become group root")?;
+    rustix::thread::set_thread_res_uid(root.1, root.1, root.1).during("become root")?;
+    mount_proc()?;
+
+    pass_on(socket, SOCKET).during("pass the socket on")?;
+    let single = if rung == Rung::Single {
+        c"single"
+    } else {
+        c"many"
+    };
+    let name = CString::new(NAME).unwrap_or_default();
+    let arguments = [name.as_c_str(), single];
+    let environment: [CString; 0] = [];
+    let errno = match nix::unistd::execveat(
+        &program,
+        c"",
+        &arguments,
+        &environment,
+        AtFlags::AT_EMPTY_PATH,
+    ) {
+        Ok(never) => match never {},
+        Err(errno) => errno,
+    };
+    Err(errno).during("execute the zygote")
+}
+
+/// The death signal is cleared by a change of ids and kept by an exec (PR_SET_PDEATHSIG(2const)).
+fn die_with_parent() -> Result<(), StartError> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .during("set the death signal")
+}
+
+/// Our own program, through a mount that nobody can write to.
+fn read_only_self() -> Result<OwnedFd, StartError> {
+    let magic = Path::new("/proc/self/exe");
+    let path = std::fs::read_link(magic).during_at("read", magic)?;
+    let same =
+        |a: &rustix::fs::Stat, b: &rustix::fs::Stat| (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino);
+    let running = rustix::fs::stat(magic).during_at("stat", magic)?;
+    match rustix::fs::stat(&path) {
+        Ok(stat) if same(&running, &stat) => {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            let tree = open_tree(CWD, &path, flags).during_at("clone the mount of", &path)?;
+            let attr = MountAttr {
+                read_only: true,
+                ..MountAttr::default()
+            };
+            mount_setattr(&tree, attr).during("make our program read-only")?;
+            Ok(tree)
+        }
+        // The file was replaced or removed while we run (an upgrade): a sealed copy in memory does as well.
+        _ => sealed_copy(magic),
+    }
+}
+
+fn sealed_copy(program: &Path) -> Result<OwnedFd, StartError> {
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let copy = memfd_create(NAME, flags).during("make a memory file")?;
+    let mut from = std::fs::File::open(program).during_at("open", program)?;
+    let mut to = std::fs::File::from(copy);
+    std::io::copy(&mut from, &mut to).during("copy our program")?;
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    fcntl_add_seals(&to, seals).during("seal our program")?;
+    Ok(to.into())
+}
+
+/// Runs the zygote if that is what this process was executed as; `None` in an ordinary agent. To be called first in
+/// `main`, before any thread exists.
+#[must_use]
+pub fn run_if_zygote() -> Option<std::process::ExitCode> {
+    let mut arguments = std::env::args_os();
+    if arguments.next()?.as_bytes() != NAME.as_bytes() {
+        return None;
+    }
+    let single_id = arguments.next().is_some_and(|rung| rung == "single");
+    let Ok(socket) = adopt(SOCKET) else {
+        return Some(std::process::ExitCode::FAILURE);
+    };
+    Some(match prepare(&socket, single_id) {
+        Ok(prepared) => {
+            let _ = send(&socket, &Reply::Done(serde_json::Value::Null), &[]);
+            server::serve(prepared, &socket)
+        }
+        Err(error) => {
+            let _ = send(&socket, &Reply::Failed(error), &[]);
+            std::process::ExitCode::FAILURE
+        }
+    })
+}
+
+fn prepare(socket: &OwnedFd, single_id: bool) -> Result<Prepared, StartError> {
+    let proof = SingleThreaded::prove().during("prove that no other thread runs")?;
+    rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::CLOEXEC).during("keep the socket")?;
+    close_range(&proof, SOCKET.unsigned_abs() + 1..=u32::MAX).during("close descriptors")?;
+    // Changing ids has cleared it.
+    die_with_parent()?;
+    // Nothing in a container may look into us or into what is forked from us.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .during("become undumpable")?;
+    Ok(Prepared::new(proof, Stage::prepare()?, single_id))
+}

@@ -1,0 +1,27 @@
+//! The zygote: one single-threaded process, in the user namespace all containers share, that starts them.
+//!
+//! ```text
+//! agent                                     zygote (PID 1 of a PID namespace of its own)
+//!   Zygote::spawn ---clone3---------------> maps, mount namespace, exec of itself from a read-only mount, stage
+//!   Zygote::start ---request + fds--------> clone3 of all namespaces ---> container::init
+//!   Zygote::hold / release / work --------> mounts held for jobs; workers forked for unpacking and removing
+//! ```
+//!
+//! Kernel lifetimes stand where clean-up code would: the zygote dies with the agent (its death signal, and the end of
+//! its socket), its PID namespace dies with it and so does every container, and all mounts live in its mount namespace.
+//!
+//! It executes the agent's own binary again from a read-only mount, so that nothing in a container can ever write to
+//! that binary through `/proc/PID/exe` (CVE-2019-5736), and starts with little memory to copy.
+
+mod client;
+mod entry;
+mod instance;
+mod server;
+mod spawn;
+pub(crate) mod wire;
+mod work;
+
+pub use client::{Hold, HoldError, RequestError, Zygote};
+pub use entry::run_if_zygote;
+pub use spawn::{SpawnError, Spawned};
+pub use wire::{HeldSource, Job};

@@ -1,0 +1,196 @@
+//! The agent's side of the zygote's birth: synchronous, before any other thread exists.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use super::entry;
+use super::instance::{Instance, Stale};
+use super::wire::{Reply, receive, send};
+use crate::container::StartError;
+use crate::sys::{CloneFlags, Cloned, SingleThreaded, clone3};
+use crate::userns::{self, DetectError, IdMap, InstallError};
+
+/// Why there is no zygote, which means: why this host cannot run containers.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// `Zygote::spawn` was called too late.
+    #[error("prove that no other thread runs")]
+    Threads {
+        /// Why.
+        source: io::Error,
+    },
+    /// The caller's ids could not be read.
+    #[error(transparent)]
+    Ids(#[from] DetectError),
+    /// The data directory cannot be used.
+    #[error("{operation} {path}")]
+    DataDirectory {
+        /// `make`, `own`, ..
+        operation: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A socket, a process.
+    #[error("{operation}")]
+    System {
+        /// What was being done.
+        operation: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The kernel gives this user no user namespace.
+    #[error("make a user namespace")]
+    UserNamespace {
+        /// Why: `EPERM`, `ENOSPC` at `max_user_namespaces`, `EUSERS`.
+        source: io::Error,
+    },
+    /// The namespace got no ids.
+    #[error(transparent)]
+    Map(#[from] InstallError),
+    /// Something inside the namespace failed.
+    #[error("prepare the namespaces: {source}")]
+    Inside {
+        /// What.
+        source: StartError,
+    },
+}
+
+/// A zygote that is ready; [`super::Zygote::connect`] makes it usable once a tokio runtime exists.
+#[derive(Debug)]
+pub struct Spawned {
+    pub(super) socket: OwnedFd,
+    pub(super) process: OwnedFd,
+    pub(super) user_namespace: OwnedFd,
+    pub(super) map: IdMap,
+    pub(super) directory: PathBuf,
+    pub(super) instance: Instance,
+    pub(super) stale: Vec<Stale>,
+}
+
+impl Spawned {
+    /// Starts the zygote over `data`, the agent's data directory, which must exist.
+    ///
+    /// # Errors
+    /// See [`SpawnError`].
+    pub fn new(data: &Path) -> Result<Self, SpawnError> {
+        let proof = SingleThreaded::prove().map_err(|source| SpawnError::Threads { source })?;
+        let map = userns::detect()?;
+        let directory = prepare_directory(data, &map)?;
+        let (instance, stale) =
+            Instance::create(&directory, map.root_outside()).map_err(|(path, source)| {
+                SpawnError::DataDirectory {
+                    operation: "prepare",
+                    path,
+                    source,
+                }
+            })?;
+        let system = |operation| {
+            move |source: rustix::io::Errno| SpawnError::System {
+                operation,
+                source: source.into(),
+            }
+        };
+        let (socket, inner) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(system("make the zygote's socket"))?;
+        let flags = CloneFlags::NEWUSER.and(CloneFlags::NEWPID);
+        let (pid, process) = match clone3(&proof, flags) {
+            Ok(Cloned::Child) => {
+                drop(socket);
+                let Err(error) = entry::before_exec(&inner, &directory, map.rung);
+                let _ = send(&inner, &Reply::Failed(error), &[]);
+                crate::sys::exit_now(1)
+            }
+            Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
+            Err(source) => {
+                return Err(SpawnError::UserNamespace {
+                    source: source.into(),
+                });
+            }
+        };
+        drop(inner);
+        userns::install(&map, pid)?;
+        let user_namespace = std::fs::File::open(format!("/proc/{pid}/ns/user"))
+            .map_err(|source| SpawnError::System {
+                operation: "open the user namespace",
+                source,
+            })?
+            .into();
+        let gone = |reason: &str| SpawnError::Inside {
+            source: StartError::ZygoteGone {
+                reason: reason.to_owned(),
+            },
+        };
+        send(&socket, &Mapped, &[]).map_err(|_| gone("it did not wait for its ids"))?;
+        match receive::<Reply>(socket.as_fd()) {
+            Ok(Some((Reply::Done(_), _))) => Ok(Self {
+                socket,
+                process,
+                user_namespace,
+                map,
+                directory,
+                instance,
+                stale,
+            }),
+            Ok(Some((Reply::Failed(source), _))) => Err(SpawnError::Inside { source }),
+            Ok(other) => Err(gone(&format!("{other:?} instead of its readiness"))),
+            Err(source) => Err(SpawnError::System {
+                operation: "wait for the zygote",
+                source,
+            }),
+        }
+    }
+
+    /// The ids containers have.
+    #[must_use]
+    pub const fn map(&self) -> &IdMap {
+        &self.map
+    }
+}
+
+/// Tells the child that its namespace has ids.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(super) struct Mapped;
+
+/// The part of the data directory that belongs to the namespace's ids: `rootfs/<map>/{layers,scratch,mnt}`.
+fn prepare_directory(data: &Path, map: &IdMap) -> Result<PathBuf, SpawnError> {
+    let failed = |operation, path: &Path| {
+        let path = path.to_owned();
+        move |source| SpawnError::DataDirectory {
+            operation,
+            path,
+            source,
+        }
+    };
+    let directory = data.join("rootfs").join(map.key());
+    let mut private = std::fs::DirBuilder::new();
+    private.mode(0o700).recursive(true);
+    private
+        .create(&directory)
+        .map_err(failed("make", &directory))?;
+    let (uid, gid) = map.root_outside();
+    let mut all = vec![directory.clone()];
+    for name in ["layers", "scratch", "mnt"] {
+        let path = directory.join(name);
+        private.create(&path).map_err(failed("make", &path))?;
+        all.push(path);
+    }
+    for path in all {
+        std::os::unix::fs::chown(&path, Some(uid), Some(gid)).map_err(failed("own", &path))?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700))
+            .map_err(failed("restrict", &path))?;
+    }
+    directory
+        .canonicalize()
+        .map_err(failed("resolve", &directory))
+}

@@ -1,0 +1,69 @@
+//! Work on the namespace's files, each job in a process forked for it: a crash, a full disk or a hostile archive ends
+//! that process and nothing else.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path};
+
+use super::wire::{Job, Reply, send};
+use crate::container::StartError;
+use crate::container::error::During;
+use crate::container::prepared::Prepared;
+use crate::host;
+use crate::rootfs::Stage;
+use crate::sys::{CloneFlags, Cloned, clone3, exit_now};
+
+/// Forks a worker; it answers on `reply` itself.
+pub(super) fn fork(
+    prepared: &Prepared,
+    job: &Job,
+    fds: Vec<OwnedFd>,
+    reply: &OwnedFd,
+) -> Result<(), StartError> {
+    match clone3(&prepared.proof, CloneFlags::NONE).during("fork a worker")? {
+        Cloned::Child => {
+            let answer = perform(&prepared.stage, job, fds).map_or_else(Reply::Failed, Reply::Done);
+            let _ = send(reply, &answer, &[]);
+            exit_now(0)
+        }
+        Cloned::Parent { .. } => Ok(()),
+    }
+}
+
+/// Forks a worker for something the zygote itself wants done and nobody waits for.
+pub(super) fn fork_silently(prepared: &Prepared, job: &Job) {
+    if let Ok(Cloned::Child) = clone3(&prepared.proof, CloneFlags::NONE) {
+        let _ = perform(&prepared.stage, job, Vec::new());
+        exit_now(0)
+    }
+}
+
+fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Value, StartError> {
+    drop(fds);
+    match job {
+        Job::Remove { path } => remove(path).map(|()| serde_json::Value::Null),
+        Job::HostLayer => {
+            host::build_layer(stage)?;
+            Ok(serde_json::Value::Null)
+        }
+    }
+}
+
+/// Removes a tree of ours. A directory that a container left without permissions is made removable first: container
+/// root has no capability over files whose ids the namespace lacks, and there are none below these directories.
+fn remove(path: &Path) -> Result<(), StartError> {
+    let mut components = path.components();
+    let ours = matches!(
+        components.next(),
+        Some(Component::Normal(first)) if first == "layers" || first == "scratch"
+    );
+    if !ours || !components.all(|component| matches!(component, Component::Normal(_))) {
+        return Err(rustix::io::Errno::INVAL).during_at("remove", path);
+    }
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).during_at("remove", path)
+        }
+        _ => Ok(()),
+    }
+}
