@@ -1,3 +1,4 @@
 //! Containers without a daemon and without root.
 
 pub mod container;
+pub mod security;
