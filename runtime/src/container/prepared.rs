@@ -22,11 +22,7 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Makes everything ready; the stage is mounted.
-    pub(crate) fn new(
-        proof: SingleThreaded,
-        stage: Stage,
-        single_id: bool,
-    ) -> Self {
+    pub(crate) fn new(proof: SingleThreaded, stage: Stage, single_id: bool) -> Self {
         Self {
             proof,
             stage,
@@ -40,8 +36,15 @@ impl Prepared {
 fn masked() -> Vec<PathBuf> {
     let possible = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
     // A list that cannot be read is that of a kernel without processors to throttle.
-    let throttles = possible.parse().map(|cpus| masks::thermal_throttle(&cpus)).unwrap_or_default();
-    let mut paths: Vec<_> = masks::MASKED.iter().map(PathBuf::from).chain(throttles).collect();
+    let throttles = possible
+        .parse()
+        .map(|cpus| masks::thermal_throttle(&cpus))
+        .unwrap_or_default();
+    let mut paths: Vec<_> = masks::MASKED
+        .iter()
+        .map(PathBuf::from)
+        .chain(throttles)
+        .collect();
     paths.retain(|path| path.exists());
     paths
 }

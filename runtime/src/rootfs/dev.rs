@@ -6,8 +6,8 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat, symlinkat};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
-use super::overlay::{filesystem, tmpfs};
 use super::Root;
+use super::overlay::{filesystem, tmpfs};
 use crate::container::StartError;
 use crate::container::error::During;
 use crate::sys::{MountAttr, mount_setattr};

@@ -25,11 +25,7 @@ const RESTRICTED: MountAttr<'static> = MountAttr {
 };
 
 /// Mounts both and covers what must be covered. The process must already be in the container's PID namespace.
-pub(super) fn mount(
-    root: &Root,
-    prepared: &Prepared,
-    network: Network,
-) -> Result<(), StartError> {
+pub(super) fn mount(root: &Root, prepared: &Prepared, network: Network) -> Result<(), StartError> {
     let proc = filesystem("proc", &[])?;
     mount_setattr(&proc, RESTRICTED).during("restrict proc")?;
     root.mount(&proc, Path::new("/proc"))?;

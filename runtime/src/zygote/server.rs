@@ -21,10 +21,7 @@ use crate::rootfs::{Overlay, Stage, Upper, clone_tree};
 use crate::sys::{CloneFlags, Cloned, clone3, exit_now, wait_any};
 
 /// Serves until the agent is gone; returning ends the PID namespace and with it everything in it.
-pub(super) fn serve(
-    prepared: Prepared,
-    socket: &OwnedFd,
-) -> ExitCode {
+pub(super) fn serve(prepared: Prepared, socket: &OwnedFd) -> ExitCode {
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGCHLD);
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
@@ -109,8 +106,14 @@ impl Server {
                 name,
                 source,
                 upper,
-            } => hold(&self.prepared.stage, &name, &source, upper.as_deref(), fds.next())
-                .map(|()| Some(done())),
+            } => hold(
+                &self.prepared.stage,
+                &name,
+                &source,
+                upper.as_deref(),
+                fds.next(),
+            )
+            .map(|()| Some(done())),
             Request::Release { name } => self.prepared.stage.release(&name).map(|()| Some(done())),
             Request::Work(job) => {
                 work::fork(&self.prepared, &job, fds.collect(), &reply).map(|()| None)
@@ -150,15 +153,7 @@ impl Server {
         }
         match clone3(&self.prepared.proof, flags).during("clone into new namespaces")? {
             Cloned::Child => {
-                init::run(
-                    &self.proof,
-                    &self.prepared.stage,
-                    self.single_id,
-                    upper,
-                    spec,
-                    stdio,
-                    reply,
-                );
+                init::run(&self.prepared, upper, spec, stdio, reply);
                 exit_now(0)
             }
             Cloned::Parent { pid, pidfd } => {

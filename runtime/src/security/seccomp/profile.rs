@@ -1,0 +1,92 @@
+//! Which rule each system call has, for a container with given capabilities.
+//!
+//! Moby's profile, with three differences, all of them stricter: `ioctl` cannot push input into a terminal, programs
+//! of other architectures and of the x32 ABI do not run (moby maps its rules to them), and `int` arguments are
+//! compared as the kernel reads them.
+
+use std::collections::BTreeMap;
+
+use linux_raw_sys::general::{__NR_clone, __NR_clone3, __NR_ioctl, __NR_personality, __NR_socket};
+use linux_raw_sys::ioctl::{TIOCLINUX, TIOCSTI};
+use rustix::thread::CapabilitySet;
+
+use super::action::Action;
+use super::arch::FIRST_FOREIGN;
+use super::moby;
+use super::ranges::Ranges;
+use super::rule::{Check, Condition, Rule};
+
+/// What a call gets that the profile knows, but does not allow.
+const REFUSED: Rule = Rule::Answer(Action::NotPermitted);
+
+/// What a call gets that is newer than every call the profile knows. With `EPERM` here, a C library that tries the
+/// new call first would fail instead of using the old one. The line is where runc draws it
+/// (`libcontainer/seccomp/patchbpf/enosys_linux.go`).
+const UNKNOWN: Rule = Rule::Answer(Action::NoSuchCall);
+
+/// `ioctl(2)`: no typing into the terminal (`TIOCSTI`, `TIOCLINUX`), which reaches whoever reads it after the step
+/// (CVE-2017-5226). The kernel reads the request as an `unsigned int`.
+const IOCTL: Check = Check {
+    argument: 1,
+    condition: Condition::LowHalfWithin(&[(TIOCSTI, TIOCSTI), (TIOCLINUX, TIOCLINUX)]),
+    met: Action::NotPermitted,
+    unmet: Action::Allow,
+};
+
+/// Rules by number, for one set of capabilities.
+#[derive(Debug, Clone)]
+pub(super) struct Profile {
+    /// Every call that is not simply refused.
+    pub(super) rules: BTreeMap<u32, Rule>,
+    /// The highest number that the profile knows, allowed or not.
+    pub(super) newest: u32,
+}
+
+impl Profile {
+    /// The rules of a container whose processes can have at most these capabilities.
+    pub(super) fn new(capabilities: CapabilitySet) -> Self {
+        let allow = |number: &u32| (*number, Rule::Answer(Action::Allow));
+        let mut rules: BTreeMap<u32, Rule> = moby::ALLOWED
+            .iter()
+            .chain(moby::ALLOWED_HERE)
+            .map(allow)
+            .collect();
+        rules.extend([
+            (__NR_clone, Rule::Check(moby::CLONE)),
+            (__NR_clone3, Rule::Answer(Action::NoSuchCall)), // its flags are in memory: no filter can check them
+            (__NR_personality, Rule::Check(moby::PERSONALITY)),
+            (__NR_socket, Rule::Check(moby::SOCKET)),
+        ]);
+        for gate in moby::GATES {
+            if capabilities.contains(gate.capability) {
+                rules.extend(gate.numbers.iter().map(allow));
+            }
+        }
+        rules.insert(__NR_ioctl, Rule::Check(IOCTL));
+
+        let gated = moby::GATES.iter().flat_map(|gate| gate.numbers);
+        let newest = rules.keys().chain(gated).copied().max().unwrap_or(0);
+        Self { rules, newest }
+    }
+
+    /// The rule of every number there can be.
+    pub(super) fn ranges(&self) -> Ranges<Rule> {
+        let mut ranges = Ranges::new(REFUSED);
+        let mut next = 0;
+        for (&number, &rule) in &self.rules {
+            if next < number {
+                ranges.change_at(next, REFUSED);
+            }
+            ranges.change_at(number, rule);
+            next = number + 1;
+        }
+        if next <= self.newest {
+            ranges.change_at(next, REFUSED);
+        }
+        ranges.change_at(self.newest + 1, UNKNOWN);
+        if let Some(foreign) = FIRST_FOREIGN {
+            ranges.change_at(foreign, REFUSED);
+        }
+        ranges
+    }
+}
