@@ -4,7 +4,7 @@
 //! mounted over: a masked file gets `/dev/null`, a masked directory an empty read-only tmpfs, a read-only path a
 //! read-only bind mount of itself.
 //!
-//! Source: `DefaultLinuxSpec` in moby's `daemon/pkg/oci/defaults.go`, and podman's the same.
+//! Source: `DefaultLinuxSpec` in moby's `daemon/pkg/oci/defaults.go`. Podman differs by a few paths.
 
 use std::path::PathBuf;
 

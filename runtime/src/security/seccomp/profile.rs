@@ -90,3 +90,32 @@ impl Profile {
         ranges
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_number_without_a_rule_is_refused_and_an_unknown_one_does_not_exist() {
+        let allowed = Rule::Answer(Action::Allow);
+        let profile = Profile {
+            rules: BTreeMap::from([(0, allowed), (1, allowed), (5, allowed)]),
+            newest: 9,
+        };
+        let Ranges { first, mut rest } = profile.ranges();
+        if let Some(foreign) = FIRST_FOREIGN {
+            assert_eq!(rest.pop(), Some((foreign, REFUSED)));
+        }
+        assert_eq!(first, allowed);
+        assert_eq!(
+            rest,
+            [(2, REFUSED), (5, allowed), (6, REFUSED), (10, UNKNOWN)]
+        );
+    }
+
+    #[test]
+    fn what_is_known_does_not_depend_on_the_capabilities() {
+        let newest = |capabilities| Profile::new(capabilities).newest;
+        assert_eq!(newest(CapabilitySet::empty()), newest(CapabilitySet::all()));
+    }
+}

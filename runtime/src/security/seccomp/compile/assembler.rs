@@ -23,7 +23,7 @@ const REACH: u32 = 254;
 pub(super) struct Label(u32);
 
 /// A program under construction, last instruction first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Assembler {
     backwards: Vec<Instruction>,
     /// Where each answer was returned last, to be shared by the jumps that reach it.

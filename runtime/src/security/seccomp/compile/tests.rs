@@ -105,6 +105,45 @@ fn a_program_of_any_size_is_right_where_jumps_just_fit() {
 }
 
 #[test]
+fn both_ways_of_a_branch_arrive_when_helping_one_moves_the_other() {
+    for padding in 240..270 {
+        let mut assembler = Assembler::default();
+        let no = assembler.answer(Action::NotPermitted);
+        let yes = assembler.answer(Action::Allow);
+        let mut next = yes;
+        for _ in 0..padding {
+            next = assembler.load(ARCHITECTURE, next); // falls through: a chain of any length
+        }
+        for (yes, no, swapped) in [(yes, no, false), (no, yes, true)] {
+            let mut assembler = assembler.clone();
+            let branch = assembler.equal(1, yes, no);
+            assembler.load(NUMBER, branch);
+            let program = assembler.finish();
+            for number in [0, 1] {
+                let outcome = run(
+                    &program,
+                    &Call {
+                        number,
+                        architecture: NATIVE,
+                        arguments: [0; 6],
+                    },
+                );
+                let expected = if (number == 1) != swapped {
+                    Action::Allow
+                } else {
+                    Action::NotPermitted
+                };
+                assert_eq!(
+                    outcome.answer,
+                    expected.return_value(),
+                    "{padding} instructions between"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn a_mask_is_tested_in_both_halves_and_a_half_without_bits_not_at_all() {
     let program = |mask| {
         compile(&Ranges::new(Rule::Check(Check {
