@@ -66,7 +66,7 @@ codes! {
     NoJobs = "no-jobs", Error, "The pipeline has no jobs.";
     NoSteps = "no-steps", Error, "The pipeline or a job has no steps.";
     NotUtf8 = "not-utf8", Error, "The file is not encoded as UTF-8.";
-    NotYet = "not-yet", Error, "A key of the language that this version cannot carry out.";
+    NotYet = "not-yet", Error, "A part of the language that this version cannot carry out.";
     SelfNeed = "self-need", Error, "A job needs itself.";
     TooComplex = "too-complex", Error, "Nesting, aliases or the resulting plan exceed a limit.";
     TooManyJobs = "too-many-jobs", Error, "A pipeline has more than 1,024 jobs.";

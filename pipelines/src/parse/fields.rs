@@ -22,7 +22,7 @@ pub(super) fn reject(
         let message = format!("{} of {} is not supported yet", quoted(key), keys.what);
         (
             Diagnostic::new(Code::NotYet, entry.key.span, message)
-                .help("remove it: it would have no effect"),
+                .help("remove it: this version cannot carry it out"),
             None,
         )
     } else {

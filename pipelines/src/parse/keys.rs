@@ -105,6 +105,7 @@ pub(super) const HABITS: &[(&str, &str)] = &[
     ("exec", "run"),
     ("except", "if"),
     ("failure", "allow_failure"),
+    ("id", "name"),
     ("ignore_failure", "allow_failure"),
     ("job", "jobs"),
     ("label", "name"),

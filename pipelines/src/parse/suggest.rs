@@ -17,7 +17,7 @@ pub(crate) fn closest<'c>(
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
         let longer = length.max(candidate.len());
-        let allowed = (longer / 3).clamp(1, 3);
+        let allowed = (longer / 3).min(3);
         if longer - length.min(candidate.len()) > allowed {
             continue;
         }
@@ -45,6 +45,7 @@ mod tests {
         assert_eq!(closest("allow_failures", words), Some("allow_failure"));
         assert_eq!(closest("banana", words), None);
         assert_eq!(closest("x", words), None);
+        assert_eq!(closest("id", ["if"]), None);
         assert_eq!(closest("", words), None);
         assert_eq!(closest(&"x".repeat(1_000_000), words), None);
     }

@@ -10,6 +10,9 @@ use crate::{
     yaml::{Entry, Node, ScalarKind, Value},
 };
 
+/// What an expression of the language starts with; passing it on as text would give it a meaning that it loses later.
+const EXPRESSION: &str = "${{";
+
 /// A value and what messages need to talk about it: the key it belongs to and where to point.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Field<'n> {
@@ -70,6 +73,20 @@ impl<'n> Field<'n> {
         if text.contains('\0') {
             let message = format!("{} contains a NUL character", quoted(self.key));
             diagnostics.push(Diagnostic::new(Code::BadText, self.span, message));
+            return None;
+        }
+        if let Some(start) = text.find(EXPRESSION) {
+            let end = text[start..]
+                .find("}}")
+                .map_or(text.len(), |end| start + end + 2);
+            let message = format!(
+                "the expression {} is not supported yet",
+                quoted(&text[start..end])
+            );
+            diagnostics.push(
+                Diagnostic::new(Code::NotYet, self.span, message)
+                    .help("write the value itself, or let the script find it out"),
+            );
             return None;
         }
         Some(Spanned::new(Rc::clone(text), self.span))

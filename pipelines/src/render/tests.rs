@@ -108,3 +108,14 @@ fn places_in_very_long_lines_keep_their_column() {
       |           --- the first one is here
     "#);
 }
+
+#[test]
+fn only_the_first_hundred_are_shown_to_a_person() {
+    let (source, diagnostics) = compiled(&format!("image: host\nsteps:\n{}", "- x\n".repeat(150)));
+    let rendered = human(&source, &diagnostics, false);
+    assert_eq!(rendered.matches("error[").count(), 100);
+    assert!(rendered.ends_with("\n\n.. and 50 more\n"));
+    let (source, diagnostics) =
+        compiled(&format!("image: host\nenv:\n{}", "  1: x\n".repeat(5_000)));
+    assert!(human(&source, &diagnostics, false).ends_with(".. and at least 900 more\n"));
+}

@@ -17,7 +17,9 @@ fn show(text: &str) -> String {
 }
 
 fn show_node(node: &Node, text: &str) -> String {
-    let at = text[node.span.start..node.span.end].replace('\n', "⏎");
+    let at = text[node.span.start..node.span.end]
+        .replace('\r', "␍")
+        .replace('\n', "⏎");
     match &node.value {
         Value::Scalar(scalar) => format!(
             "{:?} {:?} at {}..`{at}`",
@@ -114,4 +116,12 @@ fn merging_one_large_mapping_into_many_is_bounded() {
         text.push_str(&format!("c{copy}: {{<<: *big}}\n"));
     }
     insta::assert_snapshot!(show(&text), @"the aliases of this file expand to more than 4 MiB");
+}
+
+#[test]
+fn line_breaks_of_windows_become_those_of_everybody() {
+    insta::assert_snapshot!(show("a: |\r\n  x\r\n  y\r\nb: z\r\n"), @r#"
+    a: String "x\ny\n" at 8..`x␍⏎  y`
+    b: String "z" at 19..`z`
+    "#);
 }
