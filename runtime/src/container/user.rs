@@ -190,7 +190,13 @@ fn read(path: &str) -> Result<String, StartError> {
         Err(Errno::NOENT) => return Ok(String::new()),
         Err(errno) => return Err(errno).during_at("read", Path::new(path)),
     };
-    let mut bytes = Vec::new();
+    // Room for the whole file: it is read in one call.
+    let size = file
+        .metadata()
+        .during_at("stat", Path::new(path))?
+        .len()
+        .min(MAX_FILE);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     file.take(MAX_FILE)
         .read_to_end(&mut bytes)
         .during_at("read", Path::new(path))?;
