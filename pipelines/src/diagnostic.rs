@@ -200,16 +200,28 @@ pub(crate) fn quoted(text: &str) -> String {
             shown.push('…');
             break;
         }
-        if is_invisible(character) {
-            shown.extend(character.escape_unicode());
-        } else if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
+        push_printable(&mut shown, character);
     }
     shown.push('`');
     shown
+}
+
+/// A text from outside that can stand in a terminal: what would act on it is escaped.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    text.chars()
+        .for_each(|character| push_printable(&mut shown, character));
+    shown
+}
+
+fn push_printable(shown: &mut String, character: char) {
+    if is_invisible(character) {
+        shown.extend(character.escape_unicode());
+    } else if character.is_control() {
+        shown.extend(character.escape_default());
+    } else {
+        shown.push(character);
+    }
 }
 
 /// Characters that have no shape of their own and can make a message read as something else.

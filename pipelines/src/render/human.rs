@@ -1,7 +1,7 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::excerpt::Excerpt;
-use crate::{Diagnostic, Severity, Source, Span, limits};
+use crate::{Diagnostic, Severity, Source, Span, diagnostic::printable, limits};
 
 /// Diagnostics as a person reads them: code and message, place, the line with carets, help.
 ///
@@ -21,9 +21,10 @@ pub fn human(source: &Source, diagnostics: &[Diagnostic], colour: bool) -> Strin
     } else {
         Renderer::plain()
     };
+    let name = printable(source.name());
     let mut output = String::new();
     for diagnostic in diagnostics.iter().take(limits::DIAGNOSTICS_SHOWN) {
-        output.push_str(&renderer.render(&[group(source, diagnostic)]));
+        output.push_str(&renderer.render(&[group(source, &name, diagnostic)]));
         output.push_str("\n\n");
     }
     output.truncate(output.trim_end_matches('\n').len());
@@ -42,7 +43,7 @@ pub fn human(source: &Source, diagnostics: &[Diagnostic], colour: bool) -> Strin
     output
 }
 
-fn group<'s>(source: &'s Source, diagnostic: &'s Diagnostic) -> Group<'s> {
+fn group<'s>(source: &'s Source, name: &'s str, diagnostic: &'s Diagnostic) -> Group<'s> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -57,7 +58,7 @@ fn group<'s>(source: &'s Source, diagnostic: &'s Diagnostic) -> Group<'s> {
         .collect();
     if let Some(excerpt) = Excerpt::of_lines(source, &spans) {
         let mut snippet = snippet(&excerpt)
-            .path(source.name())
+            .path(name)
             .annotation(primary(source, &excerpt, diagnostic));
         for related in &diagnostic.related {
             snippet = snippet.annotation(context(source, &excerpt, related.span, &related.message));
@@ -66,11 +67,11 @@ fn group<'s>(source: &'s Source, diagnostic: &'s Diagnostic) -> Group<'s> {
     } else {
         let excerpt = Excerpt::around(source, diagnostic.span);
         let annotation = primary(source, &excerpt, diagnostic);
-        group = single(group, source, &excerpt, diagnostic.span, annotation);
+        group = single(group, source, name, &excerpt, diagnostic.span, annotation);
         for related in &diagnostic.related {
             let excerpt = Excerpt::around(source, related.span);
             let annotation = context(source, &excerpt, related.span, &related.message);
-            group = single(group, source, &excerpt, related.span, annotation);
+            group = single(group, source, name, &excerpt, related.span, annotation);
         }
     }
     match &diagnostic.help {
@@ -84,18 +85,19 @@ fn group<'s>(source: &'s Source, diagnostic: &'s Diagnostic) -> Group<'s> {
 fn single<'s>(
     group: Group<'s>,
     source: &'s Source,
+    name: &'s str,
     excerpt: &Excerpt<'s>,
     span: Span,
     annotation: Annotation<'s>,
 ) -> Group<'s> {
     let snippet = snippet(excerpt).annotation(annotation);
     if !excerpt.is_cut() {
-        return group.element(snippet.path(source.name()));
+        return group.element(snippet.path(name));
     }
     let position = source.position(span.start);
     group
         .element(
-            Origin::path(source.name())
+            Origin::path(name)
                 .line(position.line)
                 .char_column(position.column),
         )

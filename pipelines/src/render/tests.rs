@@ -119,3 +119,14 @@ fn only_the_first_hundred_are_shown_to_a_person() {
         compiled(&format!("image: host\nenv:\n{}", "  1: x\n".repeat(5_000)));
     assert!(human(&source, &diagnostics, false).ends_with(".. and at least 900 more\n"));
 }
+
+#[test]
+fn a_name_with_escape_sequences_is_shown_without_them() {
+    let source = Source::new("\u{1b}[31m\n.yml", "image: host");
+    let diagnostics = compile(&source, &Overrides::default()).diagnostics;
+    let rendered = human(&source, &diagnostics, false);
+    assert!(
+        !rendered.contains('\u{1b}') && rendered.contains(" --> "),
+        "{rendered}"
+    );
+}
