@@ -1,0 +1,86 @@
+//! The thread that feeds a sink and writes what it makes.
+
+use std::io::{self, BufWriter, Write};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::queue::Popped;
+use super::{Item, Queue, Sink};
+use crate::clock::unix_ms;
+
+/// Small pieces are gathered up to this size, bytes; larger ones are written as they are, without a copy.
+const BUFFER: usize = 64 << 10;
+
+/// A sink at work.
+#[derive(Debug)]
+pub struct Printer {
+    queue: Queue,
+    thread: JoinHandle<()>,
+}
+
+impl Printer {
+    /// Starts to write what `sink` makes to `out`. When that fails, most of the time because the reader of a pipe has
+    /// gone, `broken` is called once and everything that follows is dropped.
+    pub fn start(
+        sink: Box<dyn Sink>,
+        out: impl Write + Send + 'static,
+        broken: impl FnOnce(io::Error) + Send + 'static,
+    ) -> io::Result<Self> {
+        let queue = Queue::default();
+        let thread = std::thread::Builder::new().name("sink".to_owned()).spawn({
+            let queue = queue.clone();
+            move || {
+                if let Err(error) = print(&queue, sink, BufWriter::with_capacity(BUFFER, out)) {
+                    queue.abandon();
+                    broken(error);
+                    while queue.pop(None) != Popped::Closed {}
+                }
+            }
+        })?;
+        Ok(Self { queue, thread })
+    }
+
+    /// Where the items go in.
+    #[must_use]
+    pub fn queue(&self) -> Queue {
+        self.queue.clone()
+    }
+
+    /// Waits until everything is written, for at most `patience` if that is given: a terminal that has been stopped
+    /// (Ctrl-S) would hold the agent for ever.
+    pub async fn finish(self, patience: Option<Duration>) {
+        self.queue.close();
+        let deadline = patience.map(|patience| Instant::now() + patience);
+        while !self.thread.is_finished()
+            && deadline.is_none_or(|deadline| Instant::now() < deadline)
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if self.thread.is_finished() && self.thread.join().is_err() {
+            tracing::error!("the sink panicked");
+        }
+    }
+}
+
+fn print<W: Write>(
+    queue: &Queue,
+    mut sink: Box<dyn Sink>,
+    mut out: BufWriter<W>,
+) -> io::Result<()> {
+    loop {
+        match queue.pop(sink.interval()) {
+            Popped::Item(Item::Event(event)) => sink.event(&event, &mut out)?,
+            Popped::Item(Item::Log(chunk)) => sink.log(&chunk, &mut out)?,
+            Popped::Item(Item::Progress {
+                image,
+                received,
+                total,
+            }) => sink.progress(&image, received, total),
+            Popped::Idle => sink.idle(unix_ms(), &mut out)?,
+            Popped::Closed => return out.flush(),
+        }
+        if queue.is_empty() {
+            out.flush()?;
+        }
+    }
+}
