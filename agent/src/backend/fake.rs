@@ -231,7 +231,8 @@ enum Output {
 }
 
 impl FakeStep {
-    /// Writes on a thread, since a pipe may be full.
+    /// Writes; on a thread where the pipe may become full. A little is written at once: while a task waits for a thread,
+    /// a paused clock runs ahead.
     async fn write(&mut self) {
         for place in &self.script.meets {
             self.started
@@ -240,6 +241,14 @@ impl FakeStep {
                 .unwrap();
         }
         self.output = match std::mem::replace(&mut self.output, Output::Closed) {
+            Output::Unwritten(mut pipe) if self.script.repeat == 1 => {
+                pipe.write_all(&self.script.output).unwrap();
+                if self.script.closes_output {
+                    Output::Closed
+                } else {
+                    Output::Written(pipe)
+                }
+            }
             Output::Unwritten(mut pipe) => {
                 let (sender, receiver) = oneshot::channel();
                 let script = self.script.clone();

@@ -11,7 +11,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::Settings;
-use super::context::{CancelLevel, Context, until};
+use super::context::{CancelLevel, Context};
 use super::images::Images;
 use super::job::JobRunner;
 use super::message::Message;
@@ -22,8 +22,11 @@ use crate::clock::{milliseconds, unix_ms};
 use crate::log::RunDirectory;
 use crate::sink::{Queue, duration};
 
-/// After everything has been killed, or should have been, output has this long to drain into a sink that may not move.
-const DRAIN: Duration = Duration::from_secs(1);
+/// How long a cancelled run waits for a sink that does not move, such as a terminal stopped with Ctrl-S.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same when it was cancelled again.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Everything a run needs.
 #[derive(Debug)]
@@ -71,8 +74,6 @@ pub struct Dispatcher<B: Backend> {
     messages: mpsc::UnboundedReceiver<Message>,
     requests: mpsc::UnboundedReceiver<Request>,
     cancel: watch::Sender<CancelLevel>,
-    /// When output is dropped because the sink does not move.
-    abandon_at: Option<Instant>,
     /// The tasks of running jobs. They report by message; only a panic is learned from the task.
     tasks: JoinSet<()>,
     task_jobs: HashMap<Id, usize>,
@@ -117,7 +118,6 @@ impl<B: Backend> Dispatcher<B> {
             messages,
             requests: run.requests,
             cancel,
-            abandon_at: None,
             tasks: JoinSet::new(),
             task_jobs: HashMap::new(),
             cancelled: false,
@@ -144,10 +144,6 @@ impl<B: Backend> Dispatcher<B> {
                 Some(request) = self.requests.recv() => self.on_request(request),
                 Some(message) = self.messages.recv() => self.on_message(message),
                 Some(Err(error)) = self.tasks.join_next() => self.on_panic(&error),
-                () = until(self.abandon_at) => {
-                    self.abandon_at = None;
-                    self.context.queue.abandon();
-                }
             }
             self.start_jobs();
         }
@@ -231,12 +227,13 @@ impl<B: Backend> Dispatcher<B> {
             CancelLevel::None => CancelLevel::Terminate,
             CancelLevel::Terminate | CancelLevel::Kill => CancelLevel::Kill,
         };
-        let grace = self.context.settings.grace;
-        let now = Instant::now();
+        self.context.queue.hurry(match level {
+            CancelLevel::None | CancelLevel::Terminate => PATIENCE,
+            CancelLevel::Kill => LAST_PATIENCE,
+        });
         if level == CancelLevel::Terminate {
-            self.abandon_at = now.checked_add(grace + DRAIN);
             if request == Request::Cancel {
-                let grace = duration(milliseconds(grace));
+                let grace = duration(milliseconds(self.context.settings.grace));
                 self.emit(Event::Warning {
                     message: format!(
                         "Cancelled: running steps have {grace} to end; cancel again to kill them."
@@ -247,8 +244,6 @@ impl<B: Backend> Dispatcher<B> {
                 self.cancelled = true;
                 self.emit_unstarted(index, Conclusion::Cancelled, Cause::Cancelled);
             }
-        } else if *self.cancel.borrow() == CancelLevel::Terminate {
-            self.abandon_at = Some(now + DRAIN);
         }
         self.cancel.send_replace(level);
     }

@@ -89,10 +89,7 @@ impl<B: Backend> JobRunner<B> {
                 return decisive;
             };
             let step = &job.steps[index];
-            let satisfied = outcome.conclusion == Conclusion::Success
-                || (step.allow_failure
-                    && outcome.conclusion == Conclusion::Failure
-                    && !outcome.job_timed_out);
+            let satisfied = outcome.conclusion == Conclusion::Success || outcome.allowed_by(step);
             let mut skipped: Vec<usize> = schedule
                 .finish(index, satisfied)
                 .iter()

@@ -1,5 +1,6 @@
 //! How steps and jobs ended, as the units report it upwards.
 
+use pipelines::plan::Step;
 use protocol::{Cause, Conclusion, Usage};
 
 use crate::backend::{Exit, ExitStatus, ImageError, ImageErrorKind, StartError, StartErrorKind};
@@ -46,6 +47,12 @@ impl StepOutcome {
             fault: Some(Fault::Internal),
             ..Self::new(Conclusion::Error, Some(Cause::Internal { message }))
         }
+    }
+
+    /// Whether `allow_failure` of the step covers this outcome. The step's own failure, that is: when the job's time is
+    /// over, that is not the step's to allow.
+    pub(super) fn allowed_by(&self, step: &Step) -> bool {
+        step.allow_failure && self.conclusion == Conclusion::Failure && !self.job_timed_out
     }
 
     /// The command ended by itself.

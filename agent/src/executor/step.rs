@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pipelines::plan::Step;
-use protocol::{Conclusion, Event};
+use protocol::Event;
 use tokio::time::Instant;
 
 use super::context::{CancelLevel, Context, until};
@@ -109,10 +109,8 @@ impl<B: Backend> StepRunner<'_, B> {
         let mut log = Log::Flowing(&mut stream);
         let mut stop = Stop::Running;
         let exit = self.supervise(&mut running, &mut log, &mut stop).await;
-        if exit.is_err() {
-            // Nothing is known about the step any more. Dropping it kills it, and only then does its log end.
-            drop(running);
-        }
+        // After an error nothing is known about the step: dropping it kills it, and only then does its log end.
+        drop(running);
         let drained = match log {
             Log::Flowing(stream) => stream.finished().await,
             Log::Ended => Ok(()),
@@ -193,7 +191,7 @@ impl<B: Backend> StepRunner<'_, B> {
             step: self.step.name.clone(),
             conclusion: outcome.conclusion,
             cause: outcome.cause.clone(),
-            allowed: self.step.allow_failure && outcome.conclusion == Conclusion::Failure,
+            allowed: outcome.allowed_by(self.step),
             duration_ms,
             usage: outcome.usage,
         }));

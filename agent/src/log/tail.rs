@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use memchr::memchr;
+
 use crate::sink::sanitise;
 
 /// How many lines of a failed command are shown again behind the summary.
@@ -30,6 +32,10 @@ pub fn tail(path: &Path) -> io::Result<Vec<String>> {
 
 /// The last lines of `bytes`, whose first line is incomplete when it is `cut`.
 fn last_lines(bytes: &[u8], cut: bool) -> Vec<String> {
+    let bytes = match memchr(b'\n', bytes) {
+        Some(newline) if cut && newline + 1 < bytes.len() => &bytes[newline + 1..],
+        _ => bytes,
+    };
     let mut lines = VecDeque::new();
     for line in bytes.rsplit(|&byte| byte == b'\n') {
         if lines.len() == TAIL_LINES {
@@ -39,10 +45,6 @@ fn last_lines(bytes: &[u8], cut: bool) -> Vec<String> {
         if !(lines.is_empty() && line.is_empty()) {
             lines.push_front(line);
         }
-    }
-    let whole = bytes.iter().filter(|&&byte| byte == b'\n').count();
-    if cut && whole < lines.len() && lines.len() > 1 {
-        lines.pop_front();
     }
     lines.into()
 }

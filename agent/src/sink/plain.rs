@@ -251,15 +251,15 @@ impl Sink for Plain {
             Event::JobFinished {
                 job,
                 conclusion,
-                cause: Some(cause),
+                cause,
                 allowed,
                 duration_ms,
-            } => self.finished(
+            } if cause.is_some() || *allowed => self.finished(
                 &End {
                     job,
                     step: None,
                     conclusion: *conclusion,
-                    cause: Some(cause),
+                    cause: cause.as_ref(),
                     allowed: *allowed,
                     duration_ms: *duration_ms,
                 },

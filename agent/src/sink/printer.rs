@@ -1,8 +1,9 @@
 //! The thread that feeds a sink and writes what it makes.
 
 use std::io::{self, BufWriter, Write};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
 
 use super::queue::Popped;
 use super::{Item, Queue, Sink};
@@ -15,7 +16,7 @@ const BUFFER: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Printer {
     queue: Queue,
-    thread: JoinHandle<()>,
+    done: oneshot::Receiver<()>,
 }
 
 impl Printer {
@@ -27,7 +28,8 @@ impl Printer {
         broken: impl FnOnce(io::Error) + Send + 'static,
     ) -> io::Result<Self> {
         let queue = Queue::default();
-        let thread = std::thread::Builder::new().name("sink".to_owned()).spawn({
+        let (sender, done) = oneshot::channel();
+        std::thread::Builder::new().name("sink".to_owned()).spawn({
             let queue = queue.clone();
             move || {
                 if let Err(error) = print(&queue, sink, BufWriter::with_capacity(BUFFER, out)) {
@@ -35,9 +37,11 @@ impl Printer {
                     broken(error);
                     while queue.pop(None) != Popped::Closed {}
                 }
+                // Nobody listens when the agent has lost its patience.
+                let _ = sender.send(());
             }
         })?;
-        Ok(Self { queue, thread })
+        Ok(Self { queue, done })
     }
 
     /// Where the items go in.
@@ -50,14 +54,14 @@ impl Printer {
     /// (Ctrl-S) would hold the agent for ever.
     pub async fn finish(self, patience: Option<Duration>) {
         self.queue.close();
-        let deadline = patience.map(|patience| Instant::now() + patience);
-        while !self.thread.is_finished()
-            && deadline.is_none_or(|deadline| Instant::now() < deadline)
-        {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        if self.thread.is_finished() && self.thread.join().is_err() {
-            tracing::error!("the sink panicked");
+        // An error is a panic of the thread, which has told about itself.
+        match patience {
+            None => {
+                let _ = self.done.await;
+            }
+            Some(patience) => {
+                let _ = tokio::time::timeout(patience, self.done).await;
+            }
         }
     }
 }

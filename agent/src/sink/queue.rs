@@ -61,6 +61,8 @@ struct State {
     bytes: usize,
     closed: bool,
     abandoned: bool,
+    /// How long a writer waits for a sink that does not move; `None` is for ever.
+    patience: Option<Duration>,
 }
 
 impl Queue {
@@ -87,26 +89,37 @@ impl Queue {
 
     /// Appends output; waits while too much of it is waiting. Blocks: for threads, not for tasks.
     pub fn push_log(&self, chunk: Chunk) {
-        let mut state = self
-            .shared
-            .drained
-            .wait_while(self.lock(), |state| {
-                state.bytes >= LIMIT && !state.abandoned
-            })
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        while state.bytes >= LIMIT && !state.abandoned {
+            let drained = &self.shared.drained;
+            state = match state.patience {
+                None => drained.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(patience) => {
+                    let (mut state, timeout) = drained
+                        .wait_timeout(state, patience)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    if timeout.timed_out() {
+                        self.drop_output(&mut state);
+                    }
+                    state
+                }
+            };
+        }
         if !state.abandoned {
             state.bytes += chunk.bytes.len();
             self.append(state, Item::Log(chunk));
         }
     }
 
+    /// From now on, a sink that does not take anything for `patience` while output waits for it is given up.
+    pub fn hurry(&self, patience: Duration) {
+        self.lock().patience = Some(patience);
+        self.shared.drained.notify_all();
+    }
+
     /// Drops output from now on, what is waiting included, so that nobody waits for a sink that does not move.
     pub fn abandon(&self) {
-        let mut state = self.lock();
-        state.abandoned = true;
-        state.bytes = 0;
-        state.items.retain(|item| !matches!(item, Item::Log(_)));
-        self.shared.drained.notify_all();
+        self.drop_output(&mut self.lock());
     }
 
     /// Says that nothing will come any more.
@@ -148,6 +161,13 @@ impl Queue {
     /// Whether nothing is waiting.
     pub(super) fn is_empty(&self) -> bool {
         self.lock().items.is_empty()
+    }
+
+    fn drop_output(&self, state: &mut State) {
+        state.abandoned = true;
+        state.bytes = 0;
+        state.items.retain(|item| !matches!(item, Item::Log(_)));
+        self.shared.drained.notify_all();
     }
 
     fn append(&self, mut state: MutexGuard<'_, State>, item: Item) {
@@ -239,5 +259,18 @@ mod tests {
             Popped::Item(Item::Event(warning("still told")))
         );
         assert_eq!(queue.pop(Some(Duration::ZERO)), Popped::Idle);
+    }
+
+    #[test]
+    fn a_sink_that_does_not_move_is_given_up_when_there_is_no_time() {
+        let queue = Queue::default();
+        queue.push_log(chunk(LIMIT));
+        let writer = std::thread::spawn({
+            let queue = queue.clone();
+            move || queue.push_log(chunk(1))
+        });
+        queue.hurry(Duration::ZERO);
+        writer.join().unwrap();
+        assert!(queue.is_empty());
     }
 }

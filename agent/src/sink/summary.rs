@@ -46,6 +46,13 @@ impl Summary {
 
     /// Takes note of what matters for the end.
     pub(super) fn note(&mut self, event: &Event) {
+        if let Event::JobFinished {
+            job, allowed: true, ..
+        } = event
+        {
+            let lines = self.lines.iter_mut().filter(|line| line.job == *job);
+            lines.for_each(|line| line.allowed |= line.conclusion == Conclusion::Failure);
+        }
         match event {
             Event::RunStarted { jobs, .. } => self.jobs.clone_from(jobs),
             Event::StepStarted {

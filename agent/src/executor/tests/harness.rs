@@ -51,7 +51,7 @@ pub(super) fn job(id: &str, needs: &[&str], steps: impl IntoIterator<Item = Step
 /// What came of a run.
 pub(super) struct Outcome {
     pub(super) report: Report,
-    /// What a user saw, times left out.
+    /// What a user saw; times left out, control characters by name.
     pub(super) output: String,
     /// What the backend was asked for.
     pub(super) journal: Vec<String>,
@@ -140,7 +140,9 @@ impl TestRun {
             report,
             output: output
                 .replace(&data.path().display().to_string(), "DATA")
-                .replace(logs.id(), "RUN"),
+                .replace(logs.id(), "RUN")
+                .replace('\x1b', "<ESC>")
+                .replace('\r', "<CR>"),
             journal: backend.journal(),
             backend,
             data,

@@ -35,7 +35,20 @@ async fn a_pull_is_told_with_its_size_and_its_warnings() {
     let outcome = TestRun::of([job("main", &[], [step("build")])])
         .on(Fake::default().image("host", FakeImage::Pulled(3 << 20, news)))
         .await;
-    insta::assert_snapshot!(outcome.output, @"");
+    insta::assert_snapshot!(outcome.output, @r"
+    run RUN of `test`
+    workspace: an overlay of the working tree; what steps write never reaches it
+    network: this machine's; steps reach whatever it reaches
+    warning: The registry is down; the stored image is used.
+    image host: 3.0 MiB pulled in 0ms
+    ==> main / build (host)
+    <== main / build: ok (0ms)
+
+    JOB   STEP   RESULT  TIME  CPU  MEMORY
+    main  build  ok
+
+    run: ok (0ms)
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,5 +78,19 @@ async fn an_image_that_cannot_be_had_is_the_reason_of_its_step() {
     let outcome = TestRun::of([job("main", &[], [step("build"), step("test")])])
         .on(Fake::default().image("host", FakeImage::Fails(ImageErrorKind::Unavailable)))
         .await;
-    insta::assert_snapshot!(outcome.output, @"");
+    insta::assert_snapshot!(outcome.output, @r"
+    run RUN of `test`
+    workspace: an overlay of the working tree; what steps write never reaches it
+    network: this machine's; steps reach whatever it reaches
+    <== main / build: error, failed to get image host: Unavailable (0ms)
+    <== main / test: skipped, `build` failed before
+
+    JOB   STEP   RESULT   TIME  CPU  MEMORY
+    main  build  error
+    main  test   skipped
+
+    main / build: error: failed to get image host: Unavailable
+
+    run: error (0ms)
+    ");
 }

@@ -36,7 +36,13 @@ async fn a_step_may_close_its_output_and_go_on() {
         .on(Fake::default().step("main/quiet", script))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Failure);
-    insta::assert_snapshot!(outcome.journal.join("\n"), @"");
+    insta::assert_snapshot!(outcome.journal.join("\n"), @r"
+    open main
+    prepare host
+    start main/quiet
+    terminate main/quiet
+    close main
+    ");
 }
 
 #[tokio::test(start_paused = true)]

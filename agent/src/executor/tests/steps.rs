@@ -18,8 +18,31 @@ async fn a_run_shows_each_step_and_ends_with_a_summary() {
             .step("main/test", Script::exits(0).writing(b"10%\r100%\n")))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Success);
-    insta::assert_snapshot!(outcome.output, @"");
-    insta::assert_snapshot!(outcome.journal.join("\n"), @"");
+    insta::assert_snapshot!(outcome.output, @r"
+    run RUN of `test`
+    workspace: an overlay of the working tree; what steps write never reaches it
+    network: this machine's; steps reach whatever it reaches
+    ==> main / build (host)
+    compiling
+    no newline
+    <== main / build: ok (0ms)
+    ==> main / test (host)
+    10%<CR>100%
+    <== main / test: ok (0ms)
+
+    JOB   STEP   RESULT  TIME  CPU  MEMORY
+    main  build  ok
+    main  test   ok
+
+    run: ok (0ms)
+    ");
+    insta::assert_snapshot!(outcome.journal.join("\n"), @r"
+    open main
+    prepare host
+    start main/build
+    start main/test
+    close main
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -35,7 +58,30 @@ async fn a_failing_step_skips_the_rest_and_shows_its_last_lines_again() {
     ))
     .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Failure);
-    insta::assert_snapshot!(outcome.output, @"");
+    insta::assert_snapshot!(outcome.output, @r"
+    run RUN of `test`
+    workspace: an overlay of the working tree; what steps write never reaches it
+    network: this machine's; steps reach whatever it reaches
+    ==> main / build (host)
+    <== main / build: ok (0ms)
+    ==> main / test (host)
+    1 + 1 = 3
+    <ESC>[31mFAIL<ESC>[0m arithmetic
+    <== main / test: failed, exit status 2 (0ms)
+    <== main / pack: skipped, `test` failed before
+
+    JOB   STEP   RESULT   TIME  CPU  MEMORY
+    main  build  ok
+    main  test   failed
+    main  pack   skipped
+
+    main / test: failed: exit status 2
+      | 1 + 1 = 3
+      | FAIL arithmetic
+      full log: DATA/runs/RUN/main/1-test.log
+
+    run: failed (0ms)
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,7 +94,18 @@ async fn quiet_shows_only_failures_and_the_summary() {
         .step("main/build", Script::exits(0).writing(b"compiling\n"))
         .step("main/test", Script::exits(1).writing(b"broken\n")))
     .await;
-    insta::assert_snapshot!(outcome.output, @"");
+    insta::assert_snapshot!(outcome.output, @r"
+    <== main / test: failed, exit status 1 (0ms)
+    JOB   STEP   RESULT  TIME  CPU  MEMORY
+    main  build  ok
+    main  test   failed
+
+    main / test: failed: exit status 1
+      | broken
+      full log: DATA/runs/RUN/main/1-test.log
+
+    run: failed (0ms)
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +119,19 @@ async fn json_has_one_event_a_line() {
     }
     .on(Fake::default().step("a/one", Script::exits(3).writing(b"caf\xc3\xa9\n")))
     .await;
-    insta::assert_snapshot!(outcome.output, @"");
+    insta::assert_snapshot!(outcome.output, @r#"
+    {"type":"run_started","id":"RUN","at":0,"pipeline":"test","jobs":["a","b"],"workspace":"overlay","network":"host"}
+    {"type":"job_started","job":"a","at":0}
+    {"type":"image_started","image":"host"}
+    {"type":"image_ready","image":"host","pulled_bytes":0,"duration_ms":0}
+    {"type":"step_started","job":"a","step":"one","index":0,"image":"host","at":0}
+    {"type":"log","job":"a","step":"one","offset":0,"text":"café\n"}
+    {"type":"step_finished","job":"a","step":"one","conclusion":"failure","cause":{"kind":"exit","code":3},"allowed":false,"duration_ms":0}
+    {"type":"step_finished","job":"a","step":"two","conclusion":"skipped","cause":{"kind":"skipped","reason":"earlier_failure","step":"one"},"allowed":false,"duration_ms":0}
+    {"type":"job_finished","job":"a","conclusion":"failure","allowed":false,"duration_ms":0}
+    {"type":"job_finished","job":"b","conclusion":"skipped","cause":{"kind":"skipped","reason":"needs","unmet":"a"},"allowed":false,"duration_ms":0}
+    {"type":"run_finished","conclusion":"failure","duration_ms":0}
+    "#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,7 +149,31 @@ async fn allowed_failures_are_shown_and_do_not_count() {
             .step("main/lint", Script::exits(1)))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Success);
-    insta::assert_snapshot!(outcome.output, @"");
+    insta::assert_snapshot!(outcome.output, @r"
+    run RUN of `test`
+    workspace: an overlay of the working tree; what steps write never reaches it
+    network: this machine's; steps reach whatever it reaches
+    ==> nightly / try (host)
+    <== nightly / try: failed, killed by signal 11 (SIGSEGV) (0ms)
+    <== nightly: failed (allowed) (0ms)
+    ==> main / lint (host)
+    <== main / lint: failed (allowed), exit status 1 (0ms)
+    ==> main / build (host)
+    <== main / build: ok (0ms)
+
+    JOB      STEP   RESULT            TIME  CPU  MEMORY
+    nightly  try    failed (allowed)
+    main     lint   failed (allowed)
+    main     build  ok
+
+    nightly / try: failed (allowed): killed by signal 11 (SIGSEGV)
+      it printed nothing
+
+    main / lint: failed (allowed): exit status 1
+      it printed nothing
+
+    run: ok (0ms)
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +190,28 @@ async fn a_job_whose_needs_failed_is_skipped_and_independent_ones_go_on() {
     .on(Fake::default().step("build/make", Script::exits(1)))
     .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Failure);
-    insta::assert_snapshot!(outcome.output, @"");
+    insta::assert_snapshot!(outcome.output, @r"
+    run RUN of `test`
+    workspace: an overlay of the working tree; what steps write never reaches it
+    network: this machine's; steps reach whatever it reaches
+    ==> build / make (host)
+    <== build / make: failed, exit status 1 (0ms)
+    <== test: skipped, `build` did not succeed
+    <== pack: skipped, `test` did not succeed
+    ==> docs / book (host)
+    <== docs / book: ok (0ms)
+
+    JOB    STEP  RESULT   TIME  CPU  MEMORY
+    build  make  failed
+    test   -     skipped
+    pack   -     skipped
+    docs   book  ok
+
+    build / make: failed: exit status 1
+      it printed nothing
+
+    run: failed (0ms)
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,9 +237,24 @@ async fn jobs_run_at_the_same_time_with_prefixed_lines() {
             .collect::<Vec<_>>()
             .join("\n")
     };
-    insta::assert_snapshot!(own("[one]"), @"");
-    insta::assert_snapshot!(own("[two]"), @"");
-    insta::assert_snapshot!(own("[last]"), @"");
+    insta::assert_snapshot!(own("[one]"), @r"
+    [one] ==> a (host)
+    [one] 1
+    [one] 2
+    [one] 3
+    [one] <== a: ok (0ms)
+    ");
+    insta::assert_snapshot!(own("[two]"), @r"
+    [two] ==> b (host)
+    [two] x
+    [two] y
+    [two] <== b: ok (0ms)
+    ");
+    insta::assert_snapshot!(own("[last]"), @r"
+    [last] ==> c (host)
+    [last] end
+    [last] <== c: ok (0ms)
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,7 +307,23 @@ async fn a_runtime_that_loses_a_step_is_an_error() {
         .on(Fake::default().step("main/build", Script::ends(End::WaitFails)))
         .await;
     assert_eq!(outcome.report.fault, Some(Fault::Internal));
-    insta::assert_snapshot!(outcome.output, @"");
+    insta::assert_snapshot!(outcome.output, @r"
+    run RUN of `test`
+    workspace: an overlay of the working tree; what steps write never reaches it
+    network: this machine's; steps reach whatever it reaches
+    ==> main / build (host)
+    <== main / build: error, failed to wait for the step: lost (0ms)
+    <== main / test: skipped, `build` failed before
+
+    JOB   STEP   RESULT   TIME  CPU  MEMORY
+    main  build  error
+    main  test   skipped
+
+    main / build: error: failed to wait for the step: lost
+      it printed nothing
+
+    run: error (0ms)
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,7 +332,19 @@ async fn a_workspace_that_cannot_be_opened_fails_the_job_with_an_error() {
         .on(Fake::default().without_workspaces())
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Error);
-    insta::assert_snapshot!(outcome.output, @"");
+    insta::assert_snapshot!(outcome.output, @r"
+    run RUN of `test`
+    workspace: an overlay of the working tree; what steps write never reaches it
+    network: this machine's; steps reach whatever it reaches
+    <== main: error, failed to mount the workspace: no space (0ms)
+
+    JOB   STEP  RESULT  TIME  CPU  MEMORY
+    main  -     error
+
+    main: error: failed to mount the workspace: no space
+
+    run: error (0ms)
+    ");
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,8 +19,32 @@ async fn a_step_that_takes_too_long_is_terminated() {
         .on(Fake::default().step("main/slow", hangs_politely()))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Failure);
-    insta::assert_snapshot!(outcome.output, @"");
-    insta::assert_snapshot!(outcome.journal.join("\n"), @"");
+    insta::assert_snapshot!(outcome.output, @r"
+    run RUN of `test`
+    workspace: an overlay of the working tree; what steps write never reaches it
+    network: this machine's; steps reach whatever it reaches
+    ==> main / slow (host)
+    working
+    <== main / slow: failed, timed out after 1m00s (0ms)
+    <== main / next: skipped, `slow` failed before
+
+    JOB   STEP  RESULT   TIME  CPU  MEMORY
+    main  slow  failed
+    main  next  skipped
+
+    main / slow: failed: timed out after 1m00s
+      | working
+      full log: DATA/runs/RUN/main/0-slow.log
+
+    run: failed (0ms)
+    ");
+    insta::assert_snapshot!(outcome.journal.join("\n"), @r"
+    open main
+    prepare host
+    start main/slow
+    terminate main/slow
+    close main
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -32,7 +56,14 @@ async fn a_step_that_ignores_sigterm_is_killed_after_the_grace_period() {
         .on(Fake::default().step("main/slow", Script::ends(End::OnKill)))
         .await;
     assert_eq!(started.elapsed().as_secs(), 70);
-    insta::assert_snapshot!(outcome.journal.join("\n"), @"");
+    insta::assert_snapshot!(outcome.journal.join("\n"), @r"
+    open main
+    prepare host
+    start main/slow
+    terminate main/slow
+    kill main/slow
+    close main
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,7 +76,32 @@ async fn a_jobs_timeout_ends_its_step_and_covers_allowed_failures() {
         .on(Fake::default().step("main/slow", hangs_politely()))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Failure);
-    insta::assert_snapshot!(outcome.output, @"");
+    insta::assert_snapshot!(outcome.output, @r"
+    run RUN of `test`
+    workspace: an overlay of the working tree; what steps write never reaches it
+    network: this machine's; steps reach whatever it reaches
+    ==> main / quick (host)
+    <== main / quick: ok (0ms)
+    ==> main / slow (host)
+    working
+    <== main / slow: failed, timed out after 1m30s (0ms)
+    <== main / next: skipped, `slow` failed before
+    <== main: failed, timed out after 1m30s (0ms)
+
+    JOB   STEP   RESULT   TIME  CPU  MEMORY
+    main  quick  ok
+    main  slow   failed
+    main  next   skipped
+    main  -      failed
+
+    main / slow: failed: timed out after 1m30s
+      | working
+      full log: DATA/runs/RUN/main/1-slow.log
+
+    main: failed: timed out after 1m30s
+
+    run: failed (0ms)
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,7 +112,11 @@ async fn a_jobs_timeout_covers_the_pull_of_its_images() {
         .on(Fake::default().image("host", FakeImage::Hangs))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Failure);
-    insta::assert_snapshot!(outcome.journal.join("\n"), @"");
+    insta::assert_snapshot!(outcome.journal.join("\n"), @r"
+    open main
+    prepare host
+    close main
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -66,7 +126,10 @@ async fn cancelling_terminates_steps_and_still_ends_with_the_summary() {
         job("pack", &["build"], [step("tar")]),
     ])
     .with_requests(
-        Fake::default().step("build/make", hangs_politely()),
+        Fake::default().step(
+            "build/make",
+            Script::ends(End::OnTerminate(ExitStatus::Code(0))),
+        ),
         async |backend, requests| {
             backend.started("build/make").await;
             requests.send(Request::Cancel).unwrap();
@@ -74,8 +137,30 @@ async fn cancelling_terminates_steps_and_still_ends_with_the_summary() {
     )
     .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Cancelled);
-    insta::assert_snapshot!(outcome.output, @"");
-    insta::assert_snapshot!(outcome.journal.join("\n"), @"");
+    insta::assert_snapshot!(outcome.output, @r"
+    run RUN of `test`
+    workspace: an overlay of the working tree; what steps write never reaches it
+    network: this machine's; steps reach whatever it reaches
+    ==> build / make (host)
+    warning: Cancelled: running steps have 10.0s to end; cancel again to kill them.
+    <== pack: cancelled (0ms)
+    <== build / make: cancelled (0ms)
+    <== build / check: cancelled (0ms)
+
+    JOB    STEP   RESULT     TIME  CPU  MEMORY
+    build  make   cancelled
+    build  check  cancelled
+    pack   -      cancelled
+
+    run: cancelled (0ms)
+    ");
+    insta::assert_snapshot!(outcome.journal.join("\n"), @r"
+    open build
+    prepare host
+    start build/make
+    terminate build/make
+    close build
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +217,11 @@ async fn cancelling_does_not_wait_for_an_image() {
         )
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Cancelled);
-    insta::assert_snapshot!(outcome.journal.join("\n"), @"");
+    insta::assert_snapshot!(outcome.journal.join("\n"), @r"
+    open main
+    prepare host
+    close main
+    ");
 }
 
 #[tokio::test(start_paused = true)]
