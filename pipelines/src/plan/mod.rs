@@ -2,7 +2,7 @@
 //!
 //! A plan is data: it is compiled once, printed, queued, sent over a wire and executed, and every door of Slipway
 //! (a laptop, a runner) executes the same one. Defaults are filled in, `env` is merged, shells are argument vectors.
-//! Neighbours: `validate` hands the checked syntax tree over, the agent's executor reads it.
+//! Neighbours: `lower` makes it of the checked syntax tree, the agent's executor reads it.
 
 mod job;
 mod step;

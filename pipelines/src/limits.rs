@@ -1,0 +1,37 @@
+//! Every bound on untrusted input, in one place. Crossing one is a diagnostic.
+
+/// Bytes of a pipeline file.
+pub(crate) const FILE_BYTES: usize = 1024 * 1024;
+
+/// Levels of lists and mappings inside each other, aliases expanded. Also bounds every recursion over the tree.
+pub(crate) const DEPTH: u32 = 64;
+
+/// What aliases and merge keys may add to a file when they are expanded, in bytes; see [`crate::yaml::Node::weight`].
+pub(crate) const ALIAS_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Jobs of a pipeline.
+pub(crate) const JOBS: usize = 1_024;
+
+/// Steps of a job.
+pub(crate) const STEPS: usize = 1_024;
+
+/// Characters of a job's id.
+pub(crate) const JOB_ID_CHARS: usize = 64;
+
+/// Characters of a pipeline's or a step's name.
+pub(crate) const NAME_CHARS: usize = 256;
+
+/// Bytes of text in a plan, defaults and `env` repeated in every step. A small file can ask for terabytes otherwise.
+pub(crate) const PLAN_BYTES: usize = 32 * 1024 * 1024;
+
+/// Diagnostics that are kept; the rest only counts as "there was an error".
+pub(crate) const DIAGNOSTICS_KEPT: usize = 1_000;
+
+/// Diagnostics that are shown to a human.
+pub(crate) const DIAGNOSTICS_SHOWN: usize = 100;
+
+/// A suggestion ("did you mean") costs time; past this many diagnostics nobody reads it.
+pub(crate) const SUGGESTIONS: usize = 100;
+
+/// Days of the longest duration.
+pub(crate) const DURATION_DAYS: u64 = 365;

@@ -1,0 +1,24 @@
+//! YAML text becomes a tree whose every node knows its place.
+//!
+//! YAML 1.2 core schema: `yes`, `no` and `on` are strings. Aliases and merge keys (`<<`) are expanded here, within
+//! bounds, so that no later room hears of them. Knows nothing about the keys of a pipeline.
+//!
+//! ```text
+//! Source --text--> clean text --saphyr events--> load --(anchors, merge)--> Node
+//! ```
+
+mod anchors;
+mod load;
+mod merge;
+mod mistake;
+mod node;
+mod offsets;
+mod scalar;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use load::load;
+pub(crate) use node::{Entry, Key, Node, Value};
+pub(crate) use scalar::{Scalar, ScalarKind};

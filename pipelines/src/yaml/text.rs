@@ -1,0 +1,77 @@
+//! What has to be true of a file's characters before YAML is considered at all.
+
+use crate::{Code, Diagnostic, Source, Span, diagnostic::Diagnostics, source::Defect};
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Places of forbidden characters that are reported; a binary file has thousands.
+const REPORTED: usize = 5;
+
+/// The offset at which the YAML starts: 0, or behind a byte order mark. `None`, with diagnostics, when this is no text.
+pub(super) fn check(source: &Source, diagnostics: &mut Diagnostics) -> Option<usize> {
+    if let Some(defect) = source.defect() {
+        diagnostics.push(describe(defect, source.text()));
+        return None;
+    }
+    let text = source.text();
+    let base = if text.starts_with(BYTE_ORDER_MARK) {
+        BYTE_ORDER_MARK.len_utf8()
+    } else {
+        0
+    };
+    if base > 0 {
+        diagnostics.push(
+            Diagnostic::new(
+                Code::ByteOrderMark,
+                Span::new(0, base),
+                "the file starts with a byte order mark",
+            )
+            .help("save the file as UTF-8 without a byte order mark"),
+        );
+    }
+    let mut clean = true;
+    for (at, character) in text[base..]
+        .char_indices()
+        .filter(|(_, c)| !is_printable(*c))
+        .take(REPORTED)
+    {
+        clean = false;
+        let span = Span::new(base + at, base + at + character.len_utf8());
+        let message = format!(
+            "the file contains the character U+{:04X}, which YAML does not allow",
+            u32::from(character)
+        );
+        diagnostics.push(Diagnostic::new(Code::ControlCharacter, span, message).help(
+            "write it as an escape in double quotes, such as \"\\e\", or let the script make it",
+        ));
+    }
+    clean.then_some(base)
+}
+
+fn describe(defect: Defect, text: &str) -> Diagnostic {
+    match defect {
+        Defect::TooLarge(bytes) => {
+            let message =
+                format!("the file has {bytes} bytes, and a pipeline may have 1048576 (1 MiB)");
+            Diagnostic::new(Code::FileTooLarge, Span::default(), message)
+                .help("move long scripts into files of the repository and `run` those")
+        }
+        Defect::NotUtf8(at) => {
+            let end = at + text[at..].chars().next().map_or(0, char::len_utf8);
+            Diagnostic::new(
+                Code::NotUtf8,
+                Span::new(at, end),
+                "the file is not UTF-8 text",
+            )
+            .label("the first byte that does not fit")
+            .help("save the file in the encoding UTF-8")
+        }
+    }
+}
+
+/// YAML 1.2.2, production 1, `c-printable`, without the byte order mark, which only a file's start may have.
+const fn is_printable(character: char) -> bool {
+    matches!(character,
+        '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}'
+        | '\u{10000}'..)
+}
