@@ -1,0 +1,13 @@
+//! Slipway's agent: the executor that turns plans into containers and events, and the command line around it.
+//!
+//! ```text
+//! cli (what was typed) --> command (does it) --> executor --> backend (containers)
+//!                                                   '--> log (spool) --> sink (terminal, pipe, JSON lines)
+//! ```
+
+pub mod backend;
+mod clock;
+pub mod executor;
+pub mod exit_code;
+pub mod log;
+pub mod sink;
