@@ -8,58 +8,12 @@ use std::path::{Path, PathBuf};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use super::entry;
+use super::error::SpawnError;
 use super::instance::{Instance, Stale};
 use super::wire::{Reply, receive, send};
 use crate::container::StartError;
 use crate::sys::{CloneFlags, Cloned, SingleThreaded, clone3};
-use crate::userns::{self, DetectError, IdMap, InstallError};
-
-/// Why there is no zygote, which means: why this host cannot run containers.
-#[derive(Debug, thiserror::Error)]
-pub enum SpawnError {
-    /// `Zygote::spawn` was called too late.
-    #[error("prove that no other thread runs")]
-    Threads {
-        /// Why.
-        source: io::Error,
-    },
-    /// The caller's ids could not be read.
-    #[error(transparent)]
-    Ids(#[from] DetectError),
-    /// The data directory cannot be used.
-    #[error("{operation} {path}")]
-    DataDirectory {
-        /// `make`, `own`, ..
-        operation: &'static str,
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A socket, a process.
-    #[error("{operation}")]
-    System {
-        /// What was being done.
-        operation: &'static str,
-        /// Why.
-        source: io::Error,
-    },
-    /// The kernel gives this user no user namespace.
-    #[error("make a user namespace")]
-    UserNamespace {
-        /// Why: `EPERM`, `ENOSPC` at `max_user_namespaces`, `EUSERS`.
-        source: io::Error,
-    },
-    /// The namespace got no ids.
-    #[error(transparent)]
-    Map(#[from] InstallError),
-    /// Something inside the namespace failed.
-    #[error("prepare the namespaces: {source}")]
-    Inside {
-        /// What.
-        source: StartError,
-    },
-}
+use crate::userns::{self, IdMap};
 
 /// A zygote that is ready; [`super::Zygote::connect`] makes it usable once a tokio runtime exists.
 #[derive(Debug)]
