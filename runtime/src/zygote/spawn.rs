@@ -1,6 +1,5 @@
 //! The agent's side of the zygote's birth: synchronous, before any other thread exists.
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
