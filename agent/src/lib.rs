@@ -6,8 +6,15 @@
 //! ```
 
 pub mod backend;
+pub mod cli;
 mod clock;
+pub mod command;
+pub mod config;
 pub mod executor;
 pub mod exit_code;
 pub mod log;
+pub mod machine;
+pub mod output;
 pub mod sink;
+pub mod tracing_output;
+pub mod workspace;

@@ -13,6 +13,8 @@
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod missing;
+mod options;
 mod request;
 
 use std::fmt::Debug;
@@ -20,6 +22,7 @@ use std::future::Future;
 use std::os::fd::OwnedFd;
 
 pub use error::{BackendError, ImageError, ImageErrorKind, StartError, StartErrorKind};
+pub use options::{BackendOptions, HostError};
 pub use request::{Exit, ExitStatus, ImageProgress, Prepared, ProgressFn, StepRequest};
 
 /// Runs steps in containers, or pretends to.
