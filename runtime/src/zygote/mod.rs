@@ -25,5 +25,4 @@ mod work;
 pub use client::{Hold, HoldError, RequestError, Zygote};
 pub use entry::run_if_zygote;
 pub use error::SpawnError;
-pub use spawn::Spawned;
 pub use wire::{HeldSource, Job};
