@@ -1,2 +1,46 @@
 //! The `agent` binary: a doorway.
-fn main() {}
+
+use agent::backend::missing;
+use agent::cli::{Cli, Command};
+use agent::command::{CommandError, lint, run_local};
+use agent::exit_code::ExitCode;
+use agent::machine::Machine;
+use agent::output::complain;
+use agent::tracing_output;
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = match error.use_stderr() {
+                true => ExitCode::Usage,
+                false => ExitCode::Success,
+            };
+            // There is nobody to tell when that fails.
+            let _ = error.print();
+            return code;
+        }
+    };
+    if let Some(filter) = std::env::var_os("SLIPWAY_LOG")
+        && let Err(error) = tracing_output::start(&filter.to_string_lossy())
+    {
+        complain(format_args!("error: {error}"));
+        return ExitCode::Usage;
+    }
+    execute(&cli.command).unwrap_or_else(|error| {
+        complain(format_args!("error: {error}"));
+        if let Some(help) = error.help() {
+            complain(format_args!("help: {help}"));
+        }
+        error.exit_code()
+    })
+}
+
+fn execute(command: &Command) -> Result<ExitCode, CommandError> {
+    let machine = Machine::new(|name| std::env::var_os(name))?;
+    match command {
+        Command::RunLocal(arguments) => run_local::execute(arguments, &machine, missing::connect),
+        Command::Lint(arguments) => lint::execute(arguments, &machine),
+    }
+}

@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 pub enum Event {
     /// The plan is compiled and about to be executed.
     RunStarted {
+        /// The run's id: what `CI_PIPELINE_ID` says in its steps.
+        id: String,
         /// Unix milliseconds.
         at: u64,
         /// The pipeline's `name`.

@@ -3,12 +3,13 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Mode;
+use rustix::fs::{AtFlags, CWD, Mode, Timespec, Timestamps};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
     fsopen,
 };
+use rustix::process::{Gid, Uid};
 
 use super::stage::attach;
 use super::{PLAIN, Stage};
@@ -46,9 +47,11 @@ impl<L: AsRef<Path>> Overlay<'_, L> {
             Upper::Directory(path) => path.clone(),
         };
         let (upper, work) = (base.join("upper"), base.join("work"));
-        // The upper directory's mode is what the merged root shows: a root every user may enter.
-        for (path, mode) in [(&upper, 0o755), (&work, 0o700)] {
-            rustix::fs::mkdir(path, Mode::from_raw_mode(mode)).during_at("make", path)?;
+        for path in [&upper, &work] {
+            rustix::fs::mkdir(path, Mode::from_raw_mode(0o700)).during_at("make", path)?;
+        }
+        if let Some(top) = self.layers.last() {
+            show_as(top.as_ref(), &upper)?;
         }
         let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).during("open overlay")?;
         // Without it the kernel would look for `trusted.` attributes, which a user namespace cannot set, and would
@@ -62,6 +65,30 @@ impl<L: AsRef<Path>> Overlay<'_, L> {
         fsconfig_create(&fs).during("create the overlay")?;
         fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, PLAIN).during("mount the overlay")
     }
+}
+
+/// Gives `upper` the mode, owner and time of `lower`: a merged root shows those of its upper directory.
+fn show_as(lower: &Path, upper: &Path) -> Result<(), StartError> {
+    let of = rustix::fs::stat(lower).during_at("stat", lower)?;
+    if (of.st_uid, of.st_gid) != (0, 0) {
+        // An owner that the namespace does not have stays root here, as for every file it makes.
+        let _ = rustix::fs::chown(
+            upper,
+            Some(Uid::from_raw(of.st_uid)),
+            Some(Gid::from_raw(of.st_gid)),
+        );
+    }
+    let mode = Mode::from_raw_mode(of.st_mode);
+    rustix::fs::chmod(upper, mode).during_at("restrict", upper)?;
+    let time = Timespec {
+        tv_sec: of.st_mtime,
+        tv_nsec: of.st_mtime_nsec.cast_signed(),
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    rustix::fs::utimensat(CWD, upper, &times, AtFlags::empty()).during_at("date", upper)
 }
 
 /// Adds the lower layers, one `lowerdir+` each (Linux 6.5), else all in one option.

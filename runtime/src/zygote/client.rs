@@ -11,10 +11,8 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use super::instance::{Instance, Stale};
-use super::spawn::Spawned;
 use super::wire::{HeldSource, Job, Replies, Reply, Request, send};
 use crate::container::{Container, ContainerSpec, Network, StartError};
 use crate::sys::{MountAttr, mount_setattr, watch};
@@ -55,14 +53,15 @@ pub enum HoldError {
 /// A running zygote. Dropping it ends it and everything it started.
 #[derive(Debug)]
 pub struct Zygote {
-    socket: AsyncFd<OwnedFd>,
-    process: OwnedFd,
-    user_namespace: OwnedFd,
-    map: IdMap,
-    directory: PathBuf,
-    instance: Instance,
-    stale: Mutex<Vec<Stale>>,
-    serial: AtomicU64,
+    /// Non-blocking.
+    pub(super) socket: OwnedFd,
+    pub(super) process: OwnedFd,
+    pub(super) user_namespace: OwnedFd,
+    pub(super) map: IdMap,
+    pub(super) directory: PathBuf,
+    pub(super) instance: Instance,
+    pub(super) stale: Mutex<Vec<Stale>>,
+    pub(super) serial: AtomicU64,
 }
 
 /// What becomes of a directory of the machine that is held for containers.
@@ -75,24 +74,6 @@ pub enum Hold {
 }
 
 impl Zygote {
-    /// Makes a spawned zygote usable in the current tokio runtime.
-    ///
-    /// # Errors
-    /// When its socket cannot be registered with the runtime.
-    pub fn connect(spawned: Spawned) -> io::Result<Self> {
-        rustix::io::ioctl_fionbio(&spawned.socket, true)?;
-        Ok(Self {
-            socket: watch(spawned.socket, Interest::WRITABLE)?,
-            process: spawned.process,
-            user_namespace: spawned.user_namespace,
-            map: spawned.map,
-            directory: spawned.directory,
-            instance: spawned.instance,
-            stale: Mutex::new(spawned.stale),
-            serial: AtomicU64::new(0),
-        })
-    }
-
     /// The ids containers have.
     #[must_use]
     pub const fn map(&self) -> &IdMap {
@@ -205,13 +186,9 @@ impl Zygote {
         Ok(())
     }
 
-    /// Ends the zygote in order: what this agent has in `scratch/` is removed first.
-    ///
-    /// # Errors
-    /// See [`RequestError`]; the zygote has ended all the same.
-    pub async fn close(self) -> Result<(), RequestError> {
-        let path = Path::new("scratch").join(&self.instance.name);
-        self.work(Job::Remove { path }, &[]).await.map(drop)
+    /// Keeps what is in `scratch/` when the zygote ends, for inspection; returns where.
+    pub fn keep(&self) -> PathBuf {
+        self.instance.keep()
     }
 
     /// Where an overlay keeps what is written to it, below `scratch/`.
@@ -247,6 +224,12 @@ impl Zygote {
         Ok(Some(tree))
     }
 
+    /// Waits until the zygote has read some of what it was sent.
+    async fn writable(&self) -> io::Result<()> {
+        let socket = watch(self.socket.try_clone()?, Interest::WRITABLE)?;
+        socket.writable().await.map(drop)
+    }
+
     async fn done(
         &self,
         request: &Request,
@@ -280,10 +263,11 @@ impl Zygote {
         let mut all = vec![theirs.as_fd()];
         all.extend_from_slice(fds);
         loop {
-            let mut ready = self.socket.writable().await.map_err(failed)?;
-            if let Ok(result) = ready.try_io(|socket| send(socket.get_ref(), request, &all)) {
-                result.map_err(failed)?;
-                break;
+            match send(&self.socket, request, &all) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.writable().await.map_err(failed)?;
+                }
+                result => break result.map_err(failed)?,
             }
         }
         Replies::new(ours).map_err(failed)

@@ -5,15 +5,24 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+
+/// What a user asked to keep is taken for forgotten after this.
+const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The end of a kept directory's name.
+const KEPT: &str = ".kept";
 
 /// A directory below `scratch/` that is ours for as long as this lives.
 #[derive(Debug)]
 pub(super) struct Instance {
     /// Its name in `scratch/`.
     pub(super) name: String,
+    path: PathBuf,
+    kept: AtomicBool,
     /// Holds the lock.
     _lock: OwnedFd,
 }
@@ -45,12 +54,9 @@ impl Instance {
         flock(&guard, FlockOperation::LockExclusive)
             .map_err(|errno| (scratch.clone(), errno.into()))?;
         let stale = stale(&scratch).map_err(at(&scratch))?;
-        let taken: Vec<_> = stale.iter().map(|one| one.path.clone()).collect();
-        let name = (0..)
-            .map(|serial: u32| format!("{}.{serial}", std::process::id()))
-            .find(|name| {
-                !taken.contains(&Path::new("scratch").join(name)) && !scratch.join(name).exists()
-            })
+        let name = (0..u32::MAX)
+            .map(|serial| format!("{}.{serial}", std::process::id()))
+            .find(|name| !scratch.join(name).exists())
             .unwrap_or_default();
         let path = scratch.join(&name);
         DirBuilder::new()
@@ -61,7 +67,37 @@ impl Instance {
         let lock = lock(&path)
             .map_err(at(&path))?
             .ok_or_else(|| (path.clone(), io::Error::from(Errno::WOULDBLOCK)))?;
-        Ok((Self { name, _lock: lock }, stale))
+        let instance = Self {
+            name,
+            path,
+            kept: AtomicBool::new(false),
+            _lock: lock,
+        };
+        Ok((instance, stale))
+    }
+
+    /// Has the directory renamed instead of removed in the end; returns its later path.
+    pub(super) fn keep(&self) -> PathBuf {
+        self.kept.store(true, Ordering::Relaxed);
+        self.kept_path()
+    }
+
+    fn kept_path(&self) -> PathBuf {
+        self.path.with_file_name(format!("{}{KEPT}", self.name))
+    }
+}
+
+impl Drop for Instance {
+    /// By now everything in it has been removed. What is not, because we are in a hurry, the next agent finds.
+    fn drop(&mut self) {
+        let result = if self.kept.load(Ordering::Relaxed) {
+            fs::rename(&self.path, self.kept_path())
+        } else {
+            fs::remove_dir(&self.path)
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, path = %self.path.display(), "left for the next agent");
+        }
     }
 }
 
@@ -69,7 +105,11 @@ fn stale(scratch: &Path) -> io::Result<Vec<Stale>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(scratch)? {
         let entry = entry?;
-        if let Some(lock) = lock(&entry.path())? {
+        let path = entry.path();
+        if path.to_string_lossy().ends_with(KEPT) && is_recent(&path) {
+            continue;
+        }
+        if let Some(lock) = lock(&path)? {
             found.push(Stale {
                 path: Path::new("scratch").join(entry.file_name()),
                 _lock: lock,
@@ -77,6 +117,16 @@ fn stale(scratch: &Path) -> io::Result<Vec<Stale>> {
         }
     }
     Ok(found)
+}
+
+fn is_recent(path: &Path) -> bool {
+    let modified = fs::metadata(path).and_then(|meta| meta.modified());
+    modified.is_ok_and(|time| {
+        // The error is a time in the future, which is recent as well.
+        SystemTime::now()
+            .duration_since(time)
+            .map_or(true, |age| age < KEPT_FOR)
+    })
 }
 
 /// The lock of a directory, unless a living agent has it.
@@ -97,31 +147,60 @@ fn lock(path: &Path) -> io::Result<Option<OwnedFd>> {
 mod tests {
     use super::*;
 
-    fn owner() -> (u32, u32) {
-        (
+    fn create(directory: &Path) -> (Instance, Vec<PathBuf>) {
+        let owner = (
             rustix::process::geteuid().as_raw(),
             rustix::process::getegid().as_raw(),
-        )
+        );
+        let (instance, stale) = Instance::create(directory, owner).unwrap();
+        (instance, stale.into_iter().map(|one| one.path).collect())
     }
 
-    fn stale_paths(stale: &[Stale]) -> Vec<&Path> {
-        stale.iter().map(|one| one.path.as_path()).collect()
+    fn directory() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("scratch")).unwrap();
+        directory
     }
 
     #[test]
-    fn a_living_instance_is_left_alone_and_a_dead_one_is_found_once() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join("scratch")).unwrap();
-        let (first, none) = Instance::create(directory.path(), owner()).unwrap();
-        assert_eq!(stale_paths(&none), Vec::<&Path>::new());
-        let dead = Path::new("scratch").join(&first.name);
-        let (_second, none) = Instance::create(directory.path(), owner()).unwrap();
-        assert_eq!(stale_paths(&none), Vec::<&Path>::new());
+    fn a_living_instance_is_left_alone_and_a_dead_ones_remains_are_found() {
+        let directory = directory();
+        let (living, found) = create(directory.path());
+        assert_eq!(found, Vec::<PathBuf>::new());
+        // Killed: its lock is gone, its directory is not.
+        let remains = directory.path().join("scratch/1.0");
+        fs::create_dir(&remains).unwrap();
+        let (_other, found) = create(directory.path());
+        assert_eq!(found, [Path::new("scratch/1.0")]);
+        assert!(living.path.exists());
+    }
 
-        drop(first);
-        let (_third, found) = Instance::create(directory.path(), owner()).unwrap();
-        assert_eq!(stale_paths(&found), [dead]);
-        let (_fourth, again) = Instance::create(directory.path(), owner()).unwrap();
-        assert_eq!(stale_paths(&again), Vec::<&Path>::new());
+    #[test]
+    fn an_instance_that_ends_in_order_leaves_nothing() {
+        let directory = directory();
+        drop(create(directory.path()).0);
+        assert_eq!(
+            fs::read_dir(directory.path().join("scratch"))
+                .unwrap()
+                .count(),
+            0
+        );
+    }
+
+    #[test]
+    fn what_is_kept_stays_until_it_is_forgotten() {
+        let directory = directory();
+        let (instance, _) = create(directory.path());
+        fs::create_dir(instance.path.join("workspace.main")).unwrap();
+        let kept = instance.keep();
+        drop(instance);
+        assert!(kept.join("workspace.main").exists());
+        let (_next, found) = create(directory.path());
+        assert_eq!(found, Vec::<PathBuf>::new());
+
+        let long_ago = SystemTime::now() - KEPT_FOR - Duration::from_secs(1);
+        File::open(&kept).unwrap().set_modified(long_ago).unwrap();
+        let (_later, found) = create(directory.path());
+        assert_eq!(found.len(), 1);
     }
 }

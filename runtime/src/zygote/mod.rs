@@ -15,6 +15,7 @@
 
 mod client;
 mod entry;
+mod error;
 mod instance;
 mod server;
 mod spawn;
@@ -23,5 +24,5 @@ mod work;
 
 pub use client::{Hold, HoldError, RequestError, Zygote};
 pub use entry::run_if_zygote;
-pub use spawn::{SpawnError, Spawned};
+pub use error::SpawnError;
 pub use wire::{HeldSource, Job};

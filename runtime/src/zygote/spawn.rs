@@ -1,84 +1,29 @@
 //! The agent's side of the zygote's birth: synchronous, before any other thread exists.
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
+use super::Zygote;
 use super::entry;
-use super::instance::{Instance, Stale};
+use super::error::SpawnError;
+use super::instance::Instance;
 use super::wire::{Reply, receive, send};
 use crate::container::StartError;
 use crate::sys::{CloneFlags, Cloned, SingleThreaded, clone3};
-use crate::userns::{self, DetectError, IdMap, InstallError};
+use crate::userns::{self, IdMap};
 
-/// Why there is no zygote, which means: why this host cannot run containers.
-#[derive(Debug, thiserror::Error)]
-pub enum SpawnError {
-    /// `Zygote::spawn` was called too late.
-    #[error("prove that no other thread runs")]
-    Threads {
-        /// Why.
-        source: io::Error,
-    },
-    /// The caller's ids could not be read.
-    #[error(transparent)]
-    Ids(#[from] DetectError),
-    /// The data directory cannot be used.
-    #[error("{operation} {path}")]
-    DataDirectory {
-        /// `make`, `own`, ..
-        operation: &'static str,
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A socket, a process.
-    #[error("{operation}")]
-    System {
-        /// What was being done.
-        operation: &'static str,
-        /// Why.
-        source: io::Error,
-    },
-    /// The kernel gives this user no user namespace.
-    #[error("make a user namespace")]
-    UserNamespace {
-        /// Why: `EPERM`, `ENOSPC` at `max_user_namespaces`, `EUSERS`.
-        source: io::Error,
-    },
-    /// The namespace got no ids.
-    #[error(transparent)]
-    Map(#[from] InstallError),
-    /// Something inside the namespace failed.
-    #[error("prepare the namespaces: {source}")]
-    Inside {
-        /// What.
-        source: StartError,
-    },
-}
-
-/// A zygote that is ready; [`super::Zygote::connect`] makes it usable once a tokio runtime exists.
-#[derive(Debug)]
-pub struct Spawned {
-    pub(super) socket: OwnedFd,
-    pub(super) process: OwnedFd,
-    pub(super) user_namespace: OwnedFd,
-    pub(super) map: IdMap,
-    pub(super) directory: PathBuf,
-    pub(super) instance: Instance,
-    pub(super) stale: Vec<Stale>,
-}
-
-impl Spawned {
-    /// Starts the zygote over `data`, the agent's data directory, which must exist.
+impl Zygote {
+    /// Starts the zygote over `data`, the agent's data directory, which must exist. To be called before any other
+    /// thread exists, and so before any async runtime.
     ///
     /// # Errors
     /// See [`SpawnError`].
-    pub fn new(data: &Path) -> Result<Self, SpawnError> {
+    pub fn spawn(data: &Path) -> Result<Self, SpawnError> {
         let proof = SingleThreaded::prove().map_err(|source| SpawnError::Threads { source })?;
         let map = userns::detect()?;
         let directory = prepare_directory(data, &map)?;
@@ -133,15 +78,20 @@ impl Spawned {
         };
         send(&socket, &Mapped, &[]).map_err(|_| gone("it did not wait for its ids"))?;
         match receive::<Reply>(socket.as_fd()) {
-            Ok(Some((Reply::Done(_), _))) => Ok(Self {
-                socket,
-                process,
-                user_namespace,
-                map,
-                directory,
-                instance,
-                stale,
-            }),
+            Ok(Some((Reply::Done(_), _))) => {
+                rustix::io::ioctl_fionbio(&socket, true)
+                    .map_err(system("make the zygote's socket non-blocking"))?;
+                Ok(Self {
+                    socket,
+                    process,
+                    user_namespace,
+                    map,
+                    directory,
+                    instance,
+                    stale: Mutex::new(stale),
+                    serial: AtomicU64::new(0),
+                })
+            }
             Ok(Some((Reply::Failed(source), _))) => Err(SpawnError::Inside { source }),
             Ok(other) => Err(gone(&format!("{other:?} instead of its readiness"))),
             Err(source) => Err(SpawnError::System {
@@ -149,12 +99,6 @@ impl Spawned {
                 source,
             }),
         }
-    }
-
-    /// The ids containers have.
-    #[must_use]
-    pub const fn map(&self) -> &IdMap {
-        &self.map
     }
 }
 

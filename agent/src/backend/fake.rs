@@ -1,0 +1,319 @@
+//! A backend that needs no kernel: every step does what its script says.
+//!
+//! Steps are found by the `CI_JOB` and `CI_STEP` they get; one without a script succeeds silently. What the executor
+//! asked for is kept in a journal.
+
+use std::collections::HashMap;
+use std::io::{PipeWriter, Write as _};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{oneshot, watch};
+
+use super::{
+    Backend, BackendError, Exit, ExitStatus, ImageError, ImageErrorKind, ImageProgress, Prepared,
+    ProgressFn, RunningStep, StartError, StartErrorKind, StepRequest,
+};
+
+/// What a step does: meet others, write, end.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    /// Steps (`job/step`) that must have been started before this one does anything.
+    pub(crate) meets: Vec<&'static str>,
+    /// What it writes first, and how often.
+    pub(crate) output: Vec<u8>,
+    pub(crate) repeat: usize,
+    /// Close the output right after.
+    pub(crate) closes_output: bool,
+    pub(crate) end: End,
+}
+
+/// How a scripted step ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum End {
+    Exit(ExitStatus),
+    /// Hangs; ends with this on `SIGTERM`.
+    OnTerminate(ExitStatus),
+    /// Hangs and ignores `SIGTERM`.
+    OnKill,
+    /// Is never started.
+    StartFails(StartErrorKind),
+    /// The runtime loses it.
+    WaitFails,
+    /// The runtime cannot signal it.
+    SignalFails,
+}
+
+impl Script {
+    /// Ends with `end` without writing anything.
+    pub(crate) const fn ends(end: End) -> Self {
+        Self {
+            meets: Vec::new(),
+            output: Vec::new(),
+            repeat: 1,
+            closes_output: false,
+            end,
+        }
+    }
+
+    /// Exits with `code`.
+    pub(crate) const fn exits(code: u8) -> Self {
+        Self::ends(End::Exit(ExitStatus::Code(code)))
+    }
+
+    /// Writes `output` first.
+    pub(crate) fn writing(self, output: &[u8]) -> Self {
+        Self {
+            output: output.to_vec(),
+            ..self
+        }
+    }
+}
+
+/// What happens to an image.
+#[derive(Debug, Clone)]
+pub(crate) enum FakeImage {
+    Fails(ImageErrorKind),
+    /// Is pulled for ever.
+    Hangs,
+    /// Is pulled, with news.
+    Pulled(u64, Vec<ImageProgress>),
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Fake {
+    scripts: HashMap<String, Script>,
+    images: HashMap<String, FakeImage>,
+    workspaces_fail: bool,
+    journal: Arc<Mutex<Vec<String>>>,
+    started: watch::Sender<Vec<String>>,
+}
+
+impl Fake {
+    /// Scripts the step `place`, as `job/step`.
+    pub(crate) fn step(mut self, place: &str, script: Script) -> Self {
+        self.scripts.insert(place.to_owned(), script);
+        self
+    }
+
+    /// Scripts an image.
+    pub(crate) fn image(mut self, name: &str, image: FakeImage) -> Self {
+        self.images.insert(name.to_owned(), image);
+        self
+    }
+
+    /// No workspace can be opened.
+    pub(crate) const fn without_workspaces(mut self) -> Self {
+        self.workspaces_fail = true;
+        self
+    }
+
+    /// What has been asked for so far, in order.
+    pub(crate) fn journal(&self) -> Vec<String> {
+        self.journal.lock().unwrap().clone()
+    }
+
+    /// Waits until the step `place` has been started.
+    pub(crate) async fn started(&self, place: &str) {
+        let mut started = self.started.subscribe();
+        started
+            .wait_for(|started| started.iter().any(|other| other == place))
+            .await
+            .unwrap();
+    }
+
+    fn note(&self, entry: String) {
+        self.journal.lock().unwrap().push(entry);
+    }
+}
+
+/// A workspace is its job's name.
+#[derive(Debug)]
+pub(crate) struct FakeWorkspace(String);
+
+impl Backend for Fake {
+    type Image = String;
+    type Workspace = FakeWorkspace;
+    type Step = FakeStep;
+
+    async fn prepare(
+        &self,
+        image: &str,
+        progress: ProgressFn<'_>,
+    ) -> Result<Prepared<String>, ImageError> {
+        self.note(format!("prepare {image}"));
+        let mut pulled_bytes = 0;
+        match self.images.get(image) {
+            None => {}
+            Some(FakeImage::Hangs) => std::future::pending().await,
+            Some(FakeImage::Fails(kind)) => {
+                return Err(ImageError {
+                    kind: *kind,
+                    message: format!("failed to get image {image}: {kind:?}"),
+                });
+            }
+            Some(FakeImage::Pulled(bytes, news)) => {
+                pulled_bytes = *bytes;
+                news.iter().cloned().for_each(progress);
+            }
+        }
+        Ok(Prepared {
+            image: image.to_owned(),
+            digest: None,
+            pulled_bytes,
+        })
+    }
+
+    async fn open_workspace(&self, job: &str) -> Result<FakeWorkspace, BackendError> {
+        self.note(format!("open {job}"));
+        if self.workspaces_fail {
+            return Err(BackendError::new("mount the workspace", "no space"));
+        }
+        Ok(FakeWorkspace(job.to_owned()))
+    }
+
+    async fn close_workspace(&self, workspace: FakeWorkspace) -> Result<(), BackendError> {
+        self.note(format!("close {}", workspace.0));
+        Ok(())
+    }
+
+    async fn start(
+        &self,
+        request: StepRequest<'_, String, FakeWorkspace>,
+        output: OwnedFd,
+    ) -> Result<FakeStep, StartError> {
+        let place = format!("{}/{}", request.env["CI_JOB"], request.env["CI_STEP"]);
+        assert_eq!(request.workspace.0, request.env["CI_JOB"]);
+        let script = self
+            .scripts
+            .get(&place)
+            .cloned()
+            .unwrap_or_else(|| Script::exits(0));
+        if let End::StartFails(kind) = script.end {
+            let message = format!("failed to start {place}");
+            return Err(StartError { kind, message });
+        }
+        self.note(format!("start {place}"));
+        self.started
+            .send_modify(|started| started.push(place.clone()));
+        Ok(FakeStep {
+            place,
+            started: self.started.subscribe(),
+            output: Output::Unwritten(output.into()),
+            killed: Arc::default(),
+            terminated: false,
+            journal: Arc::clone(&self.journal),
+            script,
+        })
+    }
+}
+
+/// A step in progress.
+#[derive(Debug)]
+pub(crate) struct FakeStep {
+    place: String,
+    script: Script,
+    started: watch::Receiver<Vec<String>>,
+    output: Output,
+    terminated: bool,
+    killed: Arc<AtomicBool>,
+    journal: Arc<Mutex<Vec<String>>>,
+}
+
+#[derive(Debug)]
+enum Output {
+    Unwritten(PipeWriter),
+    Writing(oneshot::Receiver<PipeWriter>),
+    Written(#[expect(dead_code, reason = "held open until the step ends")] PipeWriter),
+    Closed,
+}
+
+impl FakeStep {
+    /// Writes; on a thread where the pipe may become full. A little is written at once: while a task waits for a thread,
+    /// a paused clock runs ahead.
+    async fn write(&mut self) {
+        for place in &self.script.meets {
+            self.started
+                .wait_for(|started| started.iter().any(|other| other == place))
+                .await
+                .unwrap();
+        }
+        self.output = match std::mem::replace(&mut self.output, Output::Closed) {
+            Output::Unwritten(mut pipe) if self.script.repeat == 1 => {
+                pipe.write_all(&self.script.output).unwrap();
+                if self.script.closes_output {
+                    Output::Closed
+                } else {
+                    Output::Written(pipe)
+                }
+            }
+            Output::Unwritten(mut pipe) => {
+                let (sender, receiver) = oneshot::channel();
+                let script = self.script.clone();
+                let killed = Arc::clone(&self.killed);
+                std::thread::spawn(move || {
+                    for _ in 0..script.repeat {
+                        if killed.load(Ordering::Relaxed) || pipe.write_all(&script.output).is_err()
+                        {
+                            break;
+                        }
+                    }
+                    let _ = sender.send(pipe);
+                });
+                Output::Writing(receiver)
+            }
+            other => other,
+        };
+        if let Output::Writing(receiver) = &mut self.output {
+            let pipe = receiver.await.unwrap();
+            self.output = if self.script.closes_output {
+                Output::Closed
+            } else {
+                Output::Written(pipe)
+            };
+        }
+    }
+
+    fn note(&self, signal: &str) {
+        self.journal
+            .lock()
+            .unwrap()
+            .push(format!("{signal} {}", self.place));
+    }
+}
+
+impl RunningStep for FakeStep {
+    async fn wait(&mut self) -> Result<Exit, BackendError> {
+        self.write().await;
+        let status = match self.script.end {
+            _ if self.killed.load(Ordering::Relaxed) => ExitStatus::Signal(9),
+            End::Exit(status) => status,
+            End::OnTerminate(status) if self.terminated => status,
+            End::WaitFails => return Err(BackendError::new("wait for the step", "lost")),
+            End::OnTerminate(_) | End::OnKill | End::StartFails(_) | End::SignalFails => {
+                std::future::pending().await
+            }
+        };
+        Ok(Exit {
+            status,
+            usage: None,
+        })
+    }
+
+    fn terminate(&mut self) -> Result<(), BackendError> {
+        self.note("terminate");
+        self.terminated = true;
+        match self.script.end {
+            End::SignalFails => Err(BackendError::new("signal the step", "lost")),
+            _ => Ok(()),
+        }
+    }
+
+    fn kill(&mut self) -> Result<(), BackendError> {
+        self.note("kill");
+        self.killed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}

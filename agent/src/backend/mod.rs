@@ -1,0 +1,82 @@
+//! The seam between the executor and whatever runs containers.
+//!
+//! The executor decides *what* runs and *when*; a [`Backend`] knows *how*. No type of the runtime crosses this line, so
+//! the executor is tested against a scripted backend that needs no kernel.
+//!
+//! ```text
+//! prepare(image) ----> Prepared<Image> --.
+//! open_workspace(job) -> Workspace -------+--> start(StepRequest, output) -> Step --wait()--> Exit
+//!                            |                                                |-- terminate(), kill()
+//!                     close_workspace                                 nothing of it survives wait()
+//! ```
+
+mod error;
+#[cfg(test)]
+pub(crate) mod fake;
+pub mod missing;
+mod options;
+mod request;
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::os::fd::OwnedFd;
+
+pub use error::{BackendError, ImageError, ImageErrorKind, StartError, StartErrorKind};
+pub use options::{BackendOptions, HostError};
+pub use request::{Exit, ExitStatus, ImageProgress, Prepared, ProgressFn, StepRequest};
+
+/// Runs steps in containers, or pretends to.
+pub trait Backend: Debug + Send + Sync + 'static {
+    /// A prepared image; shared by every step that names it.
+    type Image: Debug + Send + Sync + 'static;
+    /// A job's workspace.
+    type Workspace: Debug + Send + Sync + 'static;
+    /// A started step.
+    type Step: RunningStep;
+
+    /// Resolves `image`, as written in the pipeline, and pulls it when it is not here yet.
+    ///
+    /// Called once per image and run. The future may be dropped at any await point: the store must survive that.
+    fn prepare(
+        &self,
+        image: &str,
+        progress: ProgressFn<'_>,
+    ) -> impl Future<Output = Result<Prepared<Self::Image>, ImageError>> + Send;
+
+    /// Makes the workspace of `job`, which every step of the job will see.
+    fn open_workspace(
+        &self,
+        job: &str,
+    ) -> impl Future<Output = Result<Self::Workspace, BackendError>> + Send;
+
+    /// Gives a workspace back. Called once for each opened one, also after failures and cancellations, when all of its
+    /// steps are over.
+    fn close_workspace(
+        &self,
+        workspace: Self::Workspace,
+    ) -> impl Future<Output = Result<(), BackendError>> + Send;
+
+    /// Starts a step whose standard output and standard error are both `output`, the write end of a pipe.
+    ///
+    /// The backend must not keep a copy of `output`: the end of the log is the end of the pipe.
+    fn start(
+        &self,
+        request: StepRequest<'_, Self::Image, Self::Workspace>,
+        output: OwnedFd,
+    ) -> impl Future<Output = Result<Self::Step, StartError>> + Send;
+}
+
+/// A step that has been started.
+///
+/// Dropping it without waiting is the backstop for a panic: it must kill the step.
+pub trait RunningStep: Debug + Send + 'static {
+    /// Waits for the step's end. When this returns, no process of the step is left. Cancel safe: may be dropped and
+    /// called again, but not after it has returned.
+    fn wait(&mut self) -> impl Future<Output = Result<Exit, BackendError>> + Send;
+
+    /// Asks the step to end: `SIGTERM`. A step that is over already is not an error.
+    fn terminate(&mut self) -> Result<(), BackendError>;
+
+    /// Ends every process of the step: `SIGKILL`. A step that is over already is not an error.
+    fn kill(&mut self) -> Result<(), BackendError>;
+}

@@ -1,0 +1,81 @@
+//! What crosses the seam: requests in, results out.
+
+use std::fmt;
+
+use indexmap::IndexMap;
+use pipelines::plan::Action;
+use protocol::Usage;
+
+/// One step to start.
+#[derive(Debug)]
+pub struct StepRequest<'a, I, W> {
+    /// The prepared image.
+    pub image: &'a I,
+    /// The job's workspace, to be seen at `/workspace`.
+    pub workspace: &'a W,
+    /// What the container executes.
+    pub action: &'a Action,
+    /// Predefined variables and the step's own, over which the image's environment is the weaker layer.
+    pub env: IndexMap<String, String>,
+    /// As written: relative to the workspace, or absolute in the container; `None` is the workspace.
+    pub workdir: Option<&'a str>,
+    /// `user[:group]` as written; `None` leaves it to the image.
+    pub user: Option<&'a str>,
+    /// Lower-case letters, digits and hyphens, 1 to 63 bytes.
+    pub hostname: String,
+}
+
+/// A prepared image and what is worth telling about it.
+#[derive(Debug)]
+pub struct Prepared<I> {
+    /// What [`super::Backend::start`] wants.
+    pub image: I,
+    /// Digest of the image's manifest or configuration, when the source has one.
+    pub digest: Option<String>,
+    /// Bytes that were read from the source; 0 when the store had everything.
+    pub pulled_bytes: u64,
+}
+
+/// News of an image on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageProgress {
+    /// Bytes received so far, and how many there will be when that is known.
+    Received {
+        /// So far.
+        bytes: u64,
+        /// All of them.
+        total: Option<u64>,
+    },
+    /// A full sentence the user should read: a stored image stands in for a registry that is down.
+    Warning(String),
+}
+
+/// Takes news of an image. Cheap, may be called often and from any thread.
+pub type ProgressFn<'a> = &'a (dyn Fn(ImageProgress) + Send + Sync);
+
+/// How a step's command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// Its status.
+    pub status: ExitStatus,
+    /// What it and its descendants consumed.
+    pub usage: Option<Usage>,
+}
+
+/// A command's status, as `wait(2)` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It exited with this code.
+    Code(u8),
+    /// This signal killed it.
+    Signal(i32),
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit status {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}

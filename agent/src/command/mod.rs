@@ -1,0 +1,9 @@
+//! What the commands do: one `execute` each.
+
+mod error;
+pub mod lint;
+mod predefined;
+pub mod run_local;
+mod signals;
+
+pub use error::CommandError;

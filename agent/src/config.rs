@@ -1,0 +1,199 @@
+//! The machine's configuration: what belongs to the machine and not to a pipeline.
+//!
+//! ```yaml
+//! grace: 10s                       # between SIGTERM and SIGKILL
+//! registries:
+//!   mirrors: { docker.io: ["https://mirror.example.org"] }
+//!   insecure: ["registry.example.org:5000"]
+//! host:
+//!   paths: [/opt/toolchain]        # shown read-only in `image: host`, beside the usual ones
+//!   env: { PATH: /opt/toolchain/bin:/usr/bin:/bin }
+//! ```
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Deserializer, de};
+
+use crate::machine::ConfigPath;
+
+/// Largest configuration that is read, bytes.
+const LIMIT: u64 = 1 << 20;
+
+/// What the configuration file says; a missing one says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How long a step has between `SIGTERM` and `SIGKILL`.
+    #[serde(deserialize_with = "grace")]
+    pub grace: Duration,
+    /// How registries are reached.
+    pub registries: Registries,
+    /// What `image: host` shows of the machine.
+    pub host: Host,
+}
+
+/// How registries are reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registries {
+    /// Base URLs to try before a registry itself, in order, by the registry's host.
+    pub mirrors: IndexMap<String, Vec<String>>,
+    /// Registries that may be spoken to without TLS: `host` or `host:port`.
+    pub insecure: Vec<String>,
+}
+
+/// What `image: host` shows of the machine beside the usual directories.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Host {
+    /// Absolute paths, shown read-only.
+    pub paths: Vec<PathBuf>,
+    /// Variables for steps on `image: host`, weaker than the pipeline's.
+    pub env: IndexMap<String, String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_secs(10),
+            registries: Registries::default(),
+            host: Host::default(),
+        }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("failed to read the configuration {path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It says something that cannot be understood.
+    #[error("failed to understand the configuration {path}: {source}", path = path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Names the setting, line and column.
+        source: serde_yaml::Error,
+    },
+    /// A path of the machine is relative.
+    #[error("failed to understand the configuration {path}: host.paths: {value:?} is not an absolute path", path = path.display())]
+    RelativePath {
+        /// The file.
+        path: PathBuf,
+        /// The path in it.
+        value: PathBuf,
+    },
+}
+
+impl Config {
+    /// Reads the configuration, or takes the defaults where there is none.
+    pub fn load(place: Option<&ConfigPath>) -> Result<Self, ConfigError> {
+        let Some(ConfigPath { path, required }) = place else {
+            return Ok(Self::default());
+        };
+        let mut text = String::new();
+        let read = File::open(path).and_then(|file| file.take(LIMIT).read_to_string(&mut text));
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !required => {
+                return Ok(Self::default());
+            }
+            Err(source) => {
+                return Err(ConfigError::Read {
+                    path: path.clone(),
+                    source,
+                });
+            }
+            Ok(_) if text.trim().is_empty() => return Ok(Self::default()),
+            Ok(_) => {}
+        }
+        let config: Self = serde_yaml::from_str(&text).map_err(|source| ConfigError::Parse {
+            path: path.clone(),
+            source,
+        })?;
+        match config.host.paths.iter().find(|path| !path.is_absolute()) {
+            Some(value) => Err(ConfigError::RelativePath {
+                path: path.clone(),
+                value: value.clone(),
+            }),
+            None => Ok(config),
+        }
+    }
+}
+
+fn grace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map_err(|error| {
+        de::Error::custom(format_args!(
+            "grace: {text:?} is not a duration such as 10s: {error}"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Config;
+    use crate::machine::ConfigPath;
+
+    fn load(text: &str) -> Result<Config, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.yml");
+        std::fs::write(&path, text).unwrap();
+        let place = ConfigPath {
+            path: path.clone(),
+            required: true,
+        };
+        Config::load(Some(&place)).map_err(|error| {
+            error
+                .to_string()
+                .replace(&path.display().to_string(), "FILE")
+        })
+    }
+
+    #[test]
+    fn every_setting_is_understood() {
+        let config = load(
+            "grace: 1m 30s\n\
+             registries: { mirrors: { docker.io: [\"http://localhost:5000\"] }, insecure: [a:5000] }\n\
+             host: { paths: [/opt/rust], env: { PATH: /opt/rust/bin } }\n",
+        )
+        .unwrap();
+        assert_eq!(config.grace, Duration::from_secs(90));
+        assert_eq!(
+            config.registries.mirrors["docker.io"],
+            ["http://localhost:5000"]
+        );
+        assert_eq!(config.host.env["PATH"], "/opt/rust/bin");
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        insta::assert_snapshot!(load("host: { pathss: [] }").unwrap_err(), @"failed to understand the configuration FILE: host: unknown field `pathss`, expected `paths` or `env` at line 1 column 9");
+        insta::assert_snapshot!(load("grace: 10").unwrap_err(), @r#"failed to understand the configuration FILE: grace: "10" is not a duration such as 10s: time unit needed, for example 10sec or 10ms"#);
+        insta::assert_snapshot!(load("grace: ten").unwrap_err(), @r#"failed to understand the configuration FILE: grace: "ten" is not a duration such as 10s: expected number at 0"#);
+        insta::assert_snapshot!(load("host: { paths: [opt] }").unwrap_err(), @r#"failed to understand the configuration FILE: host.paths: "opt" is not an absolute path"#);
+    }
+
+    #[test]
+    fn only_a_named_file_has_to_exist() {
+        let mut place = ConfigPath {
+            path: "/nonexistent/config.yml".into(),
+            required: false,
+        };
+        assert_eq!(Config::load(Some(&place)).unwrap(), Config::default());
+        assert_eq!(load("# nothing\n").unwrap(), Config::default());
+        place.required = true;
+        insta::assert_snapshot!(Config::load(Some(&place)).unwrap_err(), @"failed to read the configuration /nonexistent/config.yml: No such file or directory (os error 2)");
+    }
+}

@@ -1,0 +1,56 @@
+//! From a plan to containers to events.
+//!
+//! ```text
+//! Request (cancel) --> Dispatcher: owns the run's state, decides, is the only one to order events --> sink queue
+//!                        |  ^
+//!                  spawn |  | Message (a step asks to start, a step is over, a job is over)
+//!                        v  |
+//!                      JobRunner: one task a job, owns its workspace and its steps' schedule
+//!                        '-- StepRunner: image, container, deadline, log --> backend
+//! ```
+//!
+//! What to do when is in pure structs ([`Schedule`], [`Stop`](stop::Stop)); the tasks around them only carry it out.
+//! A step that fails is a [`Conclusion`](protocol::Conclusion), never an `Err`.
+
+mod context;
+mod dispatcher;
+mod environment;
+mod images;
+mod job;
+mod message;
+mod outcome;
+mod schedule;
+mod selection;
+mod step;
+mod stop;
+
+pub use dispatcher::{Dispatcher, Report, Request, Run};
+pub use outcome::Fault;
+pub use schedule::ScheduleError;
+pub use selection::{Selection, SelectionError};
+
+pub(crate) use schedule::Schedule;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use protocol::WorkspaceMode;
+
+/// What a run is told beside its plan.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How many jobs, and how many steps of one job, may run at once.
+    pub parallel: NonZeroUsize,
+    /// How long a step has between `SIGTERM` and `SIGKILL`.
+    pub grace: Duration,
+    /// How steps see the working tree; only told here, the backend carries it out.
+    pub workspace: WorkspaceMode,
+    /// The network's name; only told here, the backend carries it out.
+    pub network: String,
+    /// Variables every step gets, which its own `env` may override.
+    pub predefined: IndexMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests;

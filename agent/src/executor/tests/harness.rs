@@ -1,0 +1,188 @@
+//! Runs a plan on a fake backend and gives back everything there is to see.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use pipelines::plan::{Action, Job, Plan, Step};
+use protocol::{Event, WorkspaceMode};
+use tokio::sync::mpsc;
+
+use crate::backend::fake::Fake;
+use crate::executor::{Dispatcher, Report, Request, Run, Settings};
+use crate::log::{Chunk, RunDirectory};
+use crate::sink::{Json, Layout, Plain, Printer, Sink, Style, Verbosity};
+
+/// A step that needs the one before it.
+pub(super) fn step(name: &str) -> Step {
+    Step {
+        name: name.to_owned(),
+        needs: Vec::new(),
+        image: "host".to_owned(),
+        action: Action::Script {
+            script: name.to_owned(),
+            shell: vec!["sh".to_owned(), "-e".to_owned()],
+        },
+        env: IndexMap::new(),
+        workdir: None,
+        user: None,
+        timeout: None,
+        allow_failure: false,
+    }
+}
+
+/// A job of steps one after the other.
+pub(super) fn job(id: &str, needs: &[&str], steps: impl IntoIterator<Item = Step>) -> Job {
+    let mut steps: Vec<Step> = steps.into_iter().collect();
+    for index in 1..steps.len() {
+        steps[index].needs = vec![steps[index - 1].name.clone()];
+    }
+    Job {
+        id: id.to_owned(),
+        needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+        timeout: None,
+        allow_failure: false,
+        steps,
+    }
+}
+
+/// What came of a run.
+pub(super) struct Outcome {
+    pub(super) report: Report,
+    /// What a user saw; times left out, control characters by name.
+    pub(super) output: String,
+    /// What the backend was asked for.
+    pub(super) journal: Vec<String>,
+    pub(super) backend: Arc<Fake>,
+    pub(super) data: tempfile::TempDir,
+}
+
+/// A run about to be started.
+pub(super) struct TestRun {
+    pub(super) jobs: Vec<Job>,
+    pub(super) parallel: usize,
+    pub(super) format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Format {
+    Plain,
+    Quiet,
+    Json,
+}
+
+impl TestRun {
+    pub(super) fn of(jobs: impl IntoIterator<Item = Job>) -> Self {
+        Self {
+            jobs: jobs.into_iter().collect(),
+            parallel: 4,
+            format: Format::Plain,
+        }
+    }
+
+    pub(super) async fn on(self, backend: Fake) -> Outcome {
+        self.with_requests(backend, async |_, _| {}).await
+    }
+
+    /// Runs while `drive` sends requests.
+    pub(super) async fn with_requests(
+        self,
+        backend: Fake,
+        drive: impl AsyncFnOnce(Arc<Fake>, mpsc::UnboundedSender<Request>),
+    ) -> Outcome {
+        let backend = Arc::new(backend);
+        let data = tempfile::tempdir().unwrap();
+        let logs = RunDirectory::create(data.path(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+        let logs = Arc::new(logs);
+        let parallel = NonZeroUsize::new(self.parallel).unwrap();
+        let plan = Plan::new(Some("test".to_owned()), self.jobs);
+        let layout = Layout::of(&plan, parallel).unwrap();
+        let plain = |verbosity| {
+            Box::new(Plain::new(
+                layout,
+                Style::Plain,
+                verbosity,
+                Arc::clone(&logs),
+            ))
+        };
+        let sink: Box<dyn Sink> = match self.format {
+            Format::Plain => plain(Verbosity::Full),
+            Format::Quiet => plain(Verbosity::Quiet),
+            Format::Json => Box::new(Json::default()),
+        };
+        let output = Shared::default();
+        let printer = Printer::start(Box::new(Timeless(sink)), output.clone(), |error| {
+            panic!("{error}")
+        })
+        .unwrap();
+        let (requests, receiver) = mpsc::unbounded_channel();
+        let dispatcher = Dispatcher::new(Run {
+            backend: Arc::clone(&backend),
+            plan,
+            settings: Settings {
+                parallel,
+                grace: Duration::from_secs(10),
+                workspace: WorkspaceMode::Overlay,
+                network: "host".to_owned(),
+                predefined: IndexMap::from([("CI".to_owned(), "true".to_owned())]),
+            },
+            logs: Arc::clone(&logs),
+            queue: printer.queue(),
+            requests: receiver,
+        })
+        .unwrap();
+        let (report, ()) = tokio::join!(dispatcher.run(), drive(Arc::clone(&backend), requests));
+        printer.finish(None).await;
+        let output = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+        Outcome {
+            report,
+            output: output
+                .replace(&data.path().display().to_string(), "DATA")
+                .replace(logs.id(), "RUN")
+                .replace('\x1b', "<ESC>")
+                .replace('\r', "<CR>"),
+            journal: backend.journal(),
+            backend,
+            data,
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes the times out of events.
+struct Timeless(Box<dyn Sink>);
+
+impl Sink for Timeless {
+    fn event(&mut self, event: &Event, out: &mut dyn Write) -> io::Result<()> {
+        let mut event = event.clone();
+        match &mut event {
+            Event::RunStarted { at, .. }
+            | Event::JobStarted { at, .. }
+            | Event::StepStarted { at, .. } => *at = 0,
+            Event::ImageReady { duration_ms, .. }
+            | Event::StepFinished { duration_ms, .. }
+            | Event::JobFinished { duration_ms, .. }
+            | Event::RunFinished { duration_ms, .. } => *duration_ms = 0,
+            Event::ImageStarted { .. } | Event::Log { .. } | Event::Warning { .. } => {}
+        }
+        self.0.event(&event, out)
+    }
+
+    fn log(&mut self, chunk: &Chunk, out: &mut dyn Write) -> io::Result<()> {
+        self.0.log(chunk, out)
+    }
+}

@@ -1,0 +1,7 @@
+//! The executor against a scripted backend, under a paused clock: nothing here waits for real time.
+
+mod harness;
+mod images;
+mod logs;
+mod steps;
+mod stopping;

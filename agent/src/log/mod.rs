@@ -1,0 +1,20 @@
+//! A step's output on its way from the container to the user: spool first, then the sink.
+//!
+//! ```text
+//! pipe --read, up to 256 KiB--> [stream: one thread a step] --append--> spool file --push_log--> sink queue
+//! ```
+//!
+//! Nothing is shown that is not on disk. A sink that is slow fills the queue, a full queue blocks the thread, a blocked
+//! thread fills the pipe, and a full pipe blocks the step: memory stays flat whatever a step prints.
+
+mod chunk;
+mod run_directory;
+mod spool;
+mod stream;
+mod tail;
+
+pub use chunk::{Chunk, StepId};
+pub use run_directory::{RunDirectory, RunDirectoryError};
+pub use spool::{Spool, SpoolError};
+pub use stream::{Stream, StreamError};
+pub use tail::{TAIL_LINES, tail};

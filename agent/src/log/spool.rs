@@ -1,0 +1,124 @@
+//! The file that holds everything one step wrote.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// A step's log on disk, growing at its end.
+///
+/// Not synced: it has to survive the agent, not a power cut.
+#[derive(Debug)]
+pub struct Spool {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+/// Why a step's log cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The file cannot be made.
+    #[error("failed to create the log file {path}: {source}", path = path.display())]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file cannot be appended to; a full disk, most of the time.
+    #[error("failed to write the log file {path}: {source}", path = path.display())]
+    Append {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Spool {
+    /// Makes the file, readable by its owner only, and the directory it is in. The file must not exist.
+    pub fn create(path: &Path) -> Result<Self, SpoolError> {
+        let create = || {
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            OpenOptions::new()
+                .append(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)
+        };
+        match create() {
+            Ok(file) => Ok(Self {
+                path: path.to_owned(),
+                file,
+                length: 0,
+            }),
+            Err(source) => Err(SpoolError::Create {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// Appends `bytes` and returns the offset of the first one.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<u64, SpoolError> {
+        self.file
+            .write_all(bytes)
+            .map_err(|source| SpoolError::Append {
+                path: self.path.clone(),
+                source,
+            })?;
+        let offset = self.length;
+        self.length += bytes.len() as u64;
+        Ok(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Spool;
+
+    #[test]
+    fn offsets_count_the_bytes_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("job/0-step.log");
+        let mut spool = Spool::create(&path).unwrap();
+        assert_eq!(spool.append(b"one\n").unwrap(), 0);
+        assert_eq!(spool.append(b"two\n").unwrap(), 4);
+        assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\n");
+    }
+
+    #[test]
+    fn a_log_is_never_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        Spool::create(&path).unwrap();
+        let error = Spool::create(&path).unwrap_err().to_string();
+        assert!(
+            error.starts_with("failed to create the log file /"),
+            "{error}"
+        );
+        assert!(error.ends_with("File exists (os error 17)"), "{error}");
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_that_names_the_file() {
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let mut spool = Spool {
+            path: Path::new("/spool/0-build.log").to_owned(),
+            file: full,
+            length: 0,
+        };
+        insta::assert_snapshot!(
+            spool.append(b"x").unwrap_err(),
+            @"failed to write the log file /spool/0-build.log: No space left on device (os error 28)"
+        );
+    }
+}

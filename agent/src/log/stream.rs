@@ -1,0 +1,105 @@
+//! The thread that carries one step's output from its pipe to the spool and the sink.
+
+use std::io::{self, PipeReader, Read as _};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{Chunk, Spool, SpoolError, StepId};
+use crate::sink::Queue;
+
+/// Size asked for the pipe's buffer, bytes: what an unprivileged process may have (`/proc/sys/fs/pipe-max-size`).
+const PIPE_SIZE: usize = 1 << 20;
+
+/// Most bytes taken by one read.
+const READ_SIZE: usize = 256 << 10;
+
+/// A piece up to this size is copied into an allocation of its own size, so that a step that prints a byte at a time
+/// does not hold 256 KiB for each.
+const COPY_LIMIT: usize = 16 << 10;
+
+/// A step's output on its way. Ends when every writer has closed the pipe.
+#[derive(Debug)]
+pub struct Stream {
+    done: oneshot::Receiver<Result<(), StreamError>>,
+}
+
+/// Why a step's output does not arrive.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// No pipe can be made.
+    #[error("failed to make a pipe for the step's output: {0}")]
+    Pipe(#[source] io::Error),
+    /// No thread can be started.
+    #[error("failed to start the log thread: {0}")]
+    Thread(#[source] io::Error),
+    /// The pipe cannot be read.
+    #[error("failed to read the step's output: {0}")]
+    Read(#[source] io::Error),
+    /// The spool cannot be written.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The thread panicked, which is a bug.
+    #[error("the log thread ended early")]
+    Lost,
+}
+
+impl Stream {
+    /// Starts to carry what comes out of `pipe`.
+    pub fn start(
+        pipe: PipeReader,
+        spool: Spool,
+        queue: Queue,
+        step: Arc<StepId>,
+    ) -> Result<Self, StreamError> {
+        // Fewer wake-ups for a step that writes a lot; the default of 64 KiB works as well.
+        if let Err(error) = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE_SIZE) {
+            tracing::debug!(%error, "the log pipe keeps its size");
+        }
+        let (sender, done) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || {
+                let result = carry(pipe, spool, &queue, &step);
+                // Nobody waits for it when the run was abandoned.
+                let _ = sender.send(result);
+            })
+            .map_err(StreamError::Thread)?;
+        Ok(Self { done })
+    }
+
+    /// Waits for the end of the output: all of it is in the spool and in the queue then. An error may come earlier.
+    /// Cancel safe, but not to be called again once it has returned.
+    pub async fn finished(&mut self) -> Result<(), StreamError> {
+        (&mut self.done).await.unwrap_or(Err(StreamError::Lost))
+    }
+}
+
+fn carry(
+    mut pipe: PipeReader,
+    mut spool: Spool,
+    queue: &Queue,
+    step: &Arc<StepId>,
+) -> Result<(), StreamError> {
+    let mut buffer = vec![0; READ_SIZE];
+    loop {
+        let length = match pipe.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(StreamError::Read(error)),
+        };
+        let offset = spool.append(&buffer[..length])?;
+        let bytes = if length <= COPY_LIMIT {
+            buffer[..length].to_vec()
+        } else {
+            buffer.truncate(length);
+            std::mem::replace(&mut buffer, vec![0; READ_SIZE])
+        };
+        queue.push_log(Chunk {
+            step: Arc::clone(step),
+            offset,
+            bytes,
+        });
+    }
+}

@@ -1,0 +1,202 @@
+//! What is left to say when a run is over: a table of everything, and for each failure its reason and last lines.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use protocol::{Cause, Conclusion, Event, Usage};
+
+use super::style::Tone;
+use super::table::{self, Cell};
+use super::{Style, duration, sanitise, wording};
+use crate::log::{RunDirectory, StepId, tail};
+
+/// Gathers the ends of steps and jobs.
+#[derive(Debug)]
+pub(super) struct Summary {
+    logs: Arc<RunDirectory>,
+    /// Ids of the jobs in the plan's order, which is the table's.
+    jobs: Vec<String>,
+    /// Where the logs of started steps are found: position by job and step.
+    started: HashMap<(String, String), usize>,
+    lines: Vec<Line>,
+}
+
+/// One line of the table: a step, or a job that says more than its steps.
+#[derive(Debug)]
+struct Line {
+    job: String,
+    step: Option<String>,
+    conclusion: Conclusion,
+    cause: Option<Cause>,
+    allowed: bool,
+    duration_ms: u64,
+    usage: Option<Usage>,
+}
+
+impl Summary {
+    pub(super) fn new(logs: Arc<RunDirectory>) -> Self {
+        Self {
+            logs,
+            jobs: Vec::new(),
+            started: HashMap::new(),
+            lines: Vec::new(),
+        }
+    }
+
+    /// Takes note of what matters for the end.
+    pub(super) fn note(&mut self, event: &Event) {
+        if let Event::JobFinished {
+            job, allowed: true, ..
+        } = event
+        {
+            let lines = self.lines.iter_mut().filter(|line| line.job == *job);
+            lines.for_each(|line| line.allowed |= line.conclusion == Conclusion::Failure);
+        }
+        match event {
+            Event::RunStarted { jobs, .. } => self.jobs.clone_from(jobs),
+            Event::StepStarted {
+                job, step, index, ..
+            } => {
+                self.started.insert((job.clone(), step.clone()), *index);
+            }
+            Event::StepFinished {
+                job,
+                step,
+                conclusion,
+                cause,
+                allowed,
+                duration_ms,
+                usage,
+            } => self.lines.push(Line {
+                job: job.clone(),
+                step: Some(step.clone()),
+                conclusion: *conclusion,
+                cause: cause.clone(),
+                allowed: *allowed,
+                duration_ms: *duration_ms,
+                usage: *usage,
+            }),
+            Event::JobFinished {
+                job,
+                conclusion,
+                cause: Some(cause),
+                allowed,
+                duration_ms,
+            } => self.lines.push(Line {
+                job: job.clone(),
+                step: None,
+                conclusion: *conclusion,
+                cause: Some(cause.clone()),
+                allowed: *allowed,
+                duration_ms: *duration_ms,
+                usage: None,
+            }),
+            _ => {}
+        }
+    }
+
+    /// Writes the table, then the failures.
+    pub(super) fn write(&mut self, style: Style, out: &mut dyn Write) -> io::Result<()> {
+        let rank: HashMap<&str, usize> = (0..)
+            .zip(&self.jobs)
+            .map(|(i, job)| (job.as_str(), i))
+            .collect();
+        self.lines
+            .sort_by_key(|line| rank.get(line.job.as_str()).copied().unwrap_or(usize::MAX));
+        let mut rows = vec![heading()];
+        rows.extend(self.lines.iter().map(Line::cells));
+        table::write(&rows, style, out)?;
+        for line in &self.lines {
+            if matches!(line.conclusion, Conclusion::Failure | Conclusion::Error) {
+                self.write_failure(line, style, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_failure(&self, line: &Line, style: Style, out: &mut dyn Write) -> io::Result<()> {
+        let (word, tone) = wording::conclusion(line.conclusion, line.allowed);
+        write!(
+            out,
+            "\n{}",
+            style.paint(tone, format_args!("{}: {word}", line.place()))
+        )?;
+        match line.cause.as_ref().and_then(wording::cause) {
+            Some(cause) => writeln!(out, ": {cause}")?,
+            None => writeln!(out)?,
+        }
+        let Some(step) = &line.step else {
+            return Ok(());
+        };
+        let Some(&index) = self.started.get(&(line.job.clone(), step.clone())) else {
+            return Ok(());
+        };
+        let path = self.logs.log_path(&StepId {
+            job: line.job.clone(),
+            step: step.clone(),
+            index,
+        });
+        match tail(&path) {
+            Ok(lines) if lines.is_empty() => writeln!(out, "  it printed nothing"),
+            Ok(lines) => {
+                for text in lines {
+                    writeln!(out, "  {} {text}", style.paint(Tone::Quiet, "|"))?;
+                }
+                writeln!(out, "  full log: {}", sanitise(&path.display().to_string()))
+            }
+            Err(error) => writeln!(out, "  its log cannot be read: {}: {error}", path.display()),
+        }
+    }
+}
+
+impl Line {
+    fn place(&self) -> String {
+        match &self.step {
+            Some(step) => format!("{} / {}", sanitise(&self.job), sanitise(step)),
+            None => sanitise(&self.job),
+        }
+    }
+
+    fn cells(&self) -> [Cell; 6] {
+        let (word, tone) = wording::conclusion(self.conclusion, self.allowed);
+        let ran =
+            self.conclusion != Conclusion::Skipped && self.duration_ms > 0 || self.usage.is_some();
+        let cpu = |usage: Usage| duration(usage.user_us.saturating_add(usage.system_us) / 1000);
+        let memory = |usage: Usage| wording::size(usage.max_rss_bytes);
+        [
+            Cell::left(sanitise(&self.job)),
+            Cell::left(
+                self.step
+                    .as_deref()
+                    .map_or_else(|| "-".to_owned(), sanitise),
+            ),
+            Cell {
+                tone: Some(tone),
+                ..Cell::left(word.to_owned())
+            },
+            Cell::right(if ran {
+                duration(self.duration_ms)
+            } else {
+                String::new()
+            }),
+            Cell::right(self.usage.map(cpu).unwrap_or_default()),
+            Cell::right(self.usage.map(memory).unwrap_or_default()),
+        ]
+    }
+}
+
+fn heading() -> [Cell; 6] {
+    let heading = |cell: Cell| Cell {
+        tone: Some(Tone::Quiet),
+        ..cell
+    };
+    [
+        heading(Cell::left("JOB".to_owned())),
+        heading(Cell::left("STEP".to_owned())),
+        heading(Cell::left("RESULT".to_owned())),
+        heading(Cell::right("TIME".to_owned())),
+        heading(Cell::right("CPU".to_owned())),
+        heading(Cell::right("MEMORY".to_owned())),
+    ]
+}

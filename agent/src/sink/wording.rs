@@ -1,0 +1,99 @@
+//! Conclusions and causes in words.
+
+use protocol::{Cause, Conclusion, Skip};
+
+use super::style::Tone;
+use super::{duration, sanitise};
+
+/// One or two words for how something ended, and their tone.
+pub(super) const fn conclusion(conclusion: Conclusion, allowed: bool) -> (&'static str, Tone) {
+    match (conclusion, allowed) {
+        (Conclusion::Success, _) => ("ok", Tone::Good),
+        (Conclusion::Failure, true) => ("failed (allowed)", Tone::Warning),
+        (Conclusion::Failure, false) => ("failed", Tone::Bad),
+        (Conclusion::Error, _) => ("error", Tone::Bad),
+        (Conclusion::Skipped, _) => ("skipped", Tone::Quiet),
+        (Conclusion::Cancelled, _) => ("cancelled", Tone::Warning),
+    }
+}
+
+/// Why something ended so, without a trailing full stop; `None` where the conclusion says it all.
+pub(super) fn cause(cause: &Cause) -> Option<String> {
+    Some(match cause {
+        Cause::Exit { code } => format!("exit status {code}"),
+        Cause::Signal { signal } => match signal_name(*signal) {
+            Some(name) => format!("killed by signal {signal} ({name})"),
+            None => format!("killed by signal {signal}"),
+        },
+        Cause::Timeout { limit_ms } => format!("timed out after {}", duration(*limit_ms)),
+        Cause::Start { message } | Cause::Image { message } | Cause::Internal { message } => {
+            sanitise(message)
+        }
+        Cause::Skipped(Skip::Needs { unmet }) => {
+            format!("`{}` did not succeed", sanitise(unmet))
+        }
+        Cause::Skipped(Skip::EarlierFailure { step }) => {
+            format!("`{}` failed before", sanitise(step))
+        }
+        Cause::Skipped(Skip::Deselected) => "not selected".to_owned(),
+        Cause::Cancelled => return None,
+    })
+}
+
+/// The names of the signals that end commands in practice (`signal(7)`, numbers of x86 and ARM).
+const fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        31 => "SIGSYS",
+        _ => return None,
+    })
+}
+
+/// `512 B`, `34.0 KiB`, `1.5 GiB`.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = bytes.saturating_mul(10) / 1024;
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_have_one_decimal() {
+        let sizes = [0, 1023, 1024, 35_651_584, 1_610_612_736, u64::MAX].map(size);
+        assert_eq!(
+            sizes,
+            [
+                "0 B",
+                "1023 B",
+                "1.0 KiB",
+                "34.0 MiB",
+                "1.5 GiB",
+                "1677721.5 TiB"
+            ]
+        );
+    }
+}
