@@ -1,8 +1,10 @@
 //! What a backend has to know about a run before it starts.
 
+use std::error::Error as _;
 use std::path::PathBuf;
 
 use protocol::WorkspaceMode;
+use runtime::zygote::SpawnError;
 
 use crate::cli::NetworkMode;
 use crate::config::Config;
@@ -24,12 +26,47 @@ pub struct BackendOptions {
     pub config: Config,
 }
 
-/// This host cannot run containers.
+/// Why there is no backend.
 #[derive(Debug, thiserror::Error)]
-#[error("this host cannot run containers: {reason}")]
-pub struct HostError {
-    /// What is missing, without a trailing full stop.
-    pub reason: String,
-    /// What to do about it, where that is known.
-    pub fix: Option<String>,
+pub enum ConnectError {
+    /// This host cannot run containers.
+    #[error("this host cannot run containers: {}", chain(.0))]
+    Host(SpawnError),
+    /// The data directory or the agent itself is at fault.
+    #[error("failed to {}", chain(.0))]
+    Spawn(SpawnError),
+}
+
+impl From<SpawnError> for ConnectError {
+    fn from(error: SpawnError) -> Self {
+        if error.is_the_hosts() {
+            Self::Host(error)
+        } else {
+            Self::Spawn(error)
+        }
+    }
+}
+
+impl ConnectError {
+    /// What a user can do about it.
+    #[must_use]
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Host(error) | Self::Spawn(error) => error.hints(),
+        }
+    }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &SpawnError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }
