@@ -2,7 +2,7 @@
 
 use agent::backend::Containers;
 use agent::cli::{Cli, Command};
-use agent::command::{CommandError, lint, run_local};
+use agent::command::{CommandError, doctor, lint, run_local};
 use agent::exit_code::ExitCode;
 use agent::machine::Machine;
 use agent::output::complain;
@@ -53,5 +53,6 @@ fn execute(command: &Command) -> Result<ExitCode, CommandError> {
             run_local::execute(arguments, &machine, Containers::connect)
         }
         Command::Lint(arguments) => lint::execute(arguments, &machine),
+        Command::Doctor(_) => doctor::execute(&machine),
     }
 }
