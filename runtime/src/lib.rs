@@ -1,3 +1,8 @@
 //! Containers without a daemon and without root.
 
 pub mod container;
+pub mod image;
+pub mod layer;
+pub mod registry;
+//pub mod store;
+//pub mod transport;
