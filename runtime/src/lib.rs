@@ -4,5 +4,5 @@ pub mod container;
 pub mod image;
 pub mod layer;
 pub mod registry;
-//pub mod store;
-//pub mod transport;
+pub mod store;
+pub mod transport;

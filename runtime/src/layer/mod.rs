@@ -33,5 +33,4 @@ pub use unpack::{Limits, Unpacked, unpack};
 pub use worker::{BoxFuture, InProcess, LayerWorker};
 
 pub(crate) use compression::decoder;
-pub(crate) use entry::{Archive, Kind};
-pub(crate) use stream::Stream;
+pub(crate) use entry::{Archive, Input, Kind};

@@ -110,7 +110,12 @@ impl<'a> Tree<'a> {
 }
 
 /// Makes a directory that the archive has no entry for and opens it by its path from the root, which is `here`.
-fn make_implied(tree: &Tree<'_>, parent: BorrowedFd<'_>, name: &[u8], here: &[u8]) -> Result<OwnedFd, Errno> {
+fn make_implied(
+    tree: &Tree<'_>,
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    here: &[u8],
+) -> Result<OwnedFd, Errno> {
     match rustix::fs::mkdirat(parent, name, IMPLIED_MODE) {
         // A symbolic link to nowhere: opening it says so.
         Err(Errno::EXIST) => tree.open_directory(here),

@@ -49,8 +49,11 @@ pub(super) struct TokenAnswer {
 
 impl TokenAnswer {
     pub(super) fn into_token(self) -> Option<String> {
-        let usable = |token: &String| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
-        self.token.filter(usable).or(self.access_token.filter(usable))
+        let usable =
+            |token: &String| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
+        self.token
+            .filter(usable)
+            .or(self.access_token.filter(usable))
     }
 }
 
@@ -62,15 +65,23 @@ pub(super) fn plan(
     origin: &Url,
     settings: &Settings,
 ) -> Plan {
-    if let Some(bearer) = challenges.iter().find(|challenge| challenge.scheme == "bearer") {
+    if let Some(bearer) = challenges
+        .iter()
+        .find(|challenge| challenge.scheme == "bearer")
+    {
         return token(bearer, credential, endpoint, origin, settings);
     }
-    if !challenges.iter().any(|challenge| challenge.scheme == "basic") {
+    if !challenges
+        .iter()
+        .any(|challenge| challenge.scheme == "basic")
+    {
         return Plan::Refuse("the registry asks for an unknown kind of log-in");
     }
     match credential {
         Some(Credential::Basic { user, password }) => Plan::Basic { user, password },
-        Some(Credential::IdentityToken(_)) => Plan::Refuse("the registry wants a password, but the log-in is a token"),
+        Some(Credential::IdentityToken(_)) => {
+            Plan::Refuse("the registry wants a password, but the log-in is a token")
+        }
         None => Plan::Nothing,
     }
 }
@@ -82,12 +93,15 @@ fn token(
     origin: &Url,
     settings: &Settings,
 ) -> Plan {
-    let Some(mut url) = challenge.parameter("realm").and_then(|realm| Url::parse(realm).ok()) else {
+    let Some(mut url) = challenge
+        .parameter("realm")
+        .and_then(|realm| Url::parse(realm).ok())
+    else {
         return Plan::Refuse("the registry names no token server");
     };
     let is_secure = url.scheme() == "https";
-    let may_be_clear =
-        url.scheme() == "http" && (origin.scheme() == "http" || allows_http(settings, &host_and_port(&url)));
+    let may_be_clear = url.scheme() == "http"
+        && (origin.scheme() == "http" || allows_http(settings, &host_and_port(&url)));
     if !(is_secure || may_be_clear) || url.host().is_none() {
         return Plan::Refuse("the registry names a token server that is not https");
     }
@@ -104,7 +118,11 @@ fn token(
             ("scope", scope),
         ];
         form.extend(service.map(|service| ("service", service.to_owned())));
-        return Plan::Token(TokenRequest { url, credential: None, form: Some(form) });
+        return Plan::Token(TokenRequest {
+            url,
+            credential: None,
+            form: Some(form),
+        });
     }
     {
         let mut query = url.query_pairs_mut();
@@ -113,7 +131,11 @@ fn token(
         }
         query.append_pair("scope", &scope);
     }
-    Plan::Token(TokenRequest { url, credential, form: None })
+    Plan::Token(TokenRequest {
+        url,
+        credential,
+        form: None,
+    })
 }
 
 impl std::fmt::Debug for Authorization {

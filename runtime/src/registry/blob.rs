@@ -86,7 +86,10 @@ impl<'a> Blob<'a> {
                     self.offset += chunk.len() as u64;
                     if self.offset > self.size {
                         let actual = self.offset;
-                        return Err(self.corrupt(Corruption::Size { expected: self.size, actual }));
+                        return Err(self.corrupt(Corruption::Size {
+                            expected: self.size,
+                            actual,
+                        }));
                     }
                     self.hasher.update(&chunk);
                     self.retry = Retry::new(self.client.settings.timing);
@@ -127,14 +130,31 @@ impl<'a> Blob<'a> {
         self.breaks += 1;
         let pause = self.retry.next(None).filter(|_| self.breaks < MAX_BREAKS);
         let Some(pause) = pause else {
-            let Self { breaks, offset, size, .. } = *self;
+            let Self {
+                breaks,
+                offset,
+                size,
+                ..
+            } = *self;
             let outage = match error {
                 Some(error) if breaks == 1 => Outage::Transport(error.without_url()),
-                _ => Outage::Broken { breaks, offset, size },
+                _ => Outage::Broken {
+                    breaks,
+                    offset,
+                    size,
+                },
             };
-            return Err(Error::Unavailable { place: place(&self.ask()), outage });
+            return Err(Error::Unavailable {
+                place: place(&self.ask()),
+                outage,
+            });
         };
-        tracing::debug!(offset = self.offset, size = self.size, breaks = self.breaks, "the connection broke");
+        tracing::debug!(
+            offset = self.offset,
+            size = self.size,
+            breaks = self.breaks,
+            "the connection broke"
+        );
         tokio::time::sleep(pause).await;
         Ok(())
     }
@@ -144,24 +164,43 @@ impl<'a> Blob<'a> {
         if actual == self.digest {
             return Ok(());
         }
-        Err(self.corrupt(Corruption::Digest { expected: self.digest, actual }))
+        Err(self.corrupt(Corruption::Digest {
+            expected: self.digest,
+            actual,
+        }))
     }
 
     fn ask(&self) -> Ask<'_> {
         let endpoint = &self.endpoints[self.current];
-        Ask::new(self.reference, endpoint, Method::GET, "blobs", &self.digest.to_string()).from(self.offset)
+        Ask::new(
+            self.reference,
+            endpoint,
+            Method::GET,
+            "blobs",
+            &self.digest.to_string(),
+        )
+        .from(self.offset)
     }
 
     fn corrupt(&self, corruption: Corruption) -> Error {
-        Error::Corrupt { place: place(&self.ask()), corruption }
+        Error::Corrupt {
+            place: place(&self.ask()),
+            corruption,
+        }
     }
 }
 
 /// Checks that an answer is the part asked for; returns how many of its bytes we have already.
 fn accept(response: &Response, offset: u64, size: u64) -> Result<u64, Corruption> {
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let header = |name| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let (surplus, expected) = if response.status() == StatusCode::PARTIAL_CONTENT {
-        let from = header(CONTENT_RANGE).and_then(|range| range.strip_prefix("bytes ")?.split('-').next());
+        let from =
+            header(CONTENT_RANGE).and_then(|range| range.strip_prefix("bytes ")?.split('-').next());
         if from.and_then(|from| from.parse().ok()) != Some(offset) {
             return Err(Corruption::Range { offset });
         }

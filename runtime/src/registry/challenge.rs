@@ -11,7 +11,10 @@ pub(super) struct Challenge {
 
 impl Challenge {
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.parameters
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -47,7 +50,10 @@ pub(super) fn parse(header: &str) -> Option<Vec<Challenge>> {
         if !blanks && !rest.0.is_empty() && !rest.0.starts_with(',') {
             return None;
         }
-        challenges.push(Challenge { scheme: word.to_ascii_lowercase(), parameters: Vec::new() });
+        challenges.push(Challenge {
+            scheme: word.to_ascii_lowercase(),
+            parameters: Vec::new(),
+        });
         rest.skip_token68();
     }
 }
@@ -103,7 +109,8 @@ impl<'a> Cursor<'a> {
         let is_68 = |c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c);
         let body = self.0.trim_start_matches(is_68);
         let rest = body.trim_start_matches('=');
-        let ends = |text: &str| text.trim_start_matches([' ', '\t']).is_empty() || text.starts_with(',');
+        let ends =
+            |text: &str| text.trim_start_matches([' ', '\t']).is_empty() || text.starts_with(',');
         if rest.len() < self.0.len() && ends(rest) {
             self.0 = rest;
         }
@@ -120,7 +127,11 @@ mod tests {
             Some(challenges) => challenges
                 .iter()
                 .map(|c| {
-                    let parameters: Vec<_> = c.parameters.iter().map(|(k, v)| format!("{k}=<{v}>")).collect();
+                    let parameters: Vec<_> = c
+                        .parameters
+                        .iter()
+                        .map(|(k, v)| format!("{k}=<{v}>"))
+                        .collect();
                     format!("{}({})", c.scheme, parameters.join(" "))
                 })
                 .collect::<Vec<_>>()

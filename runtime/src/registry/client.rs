@@ -70,7 +70,13 @@ impl Client {
     /// No endpoint answers, or the image is not there.
     pub async fn digest(&self, reference: &Reference) -> Result<Option<Digest>, Error> {
         self.from_any(reference, async |endpoint| {
-            let ask = Ask::new(reference, endpoint, Method::HEAD, "manifests", &reference.version());
+            let ask = Ask::new(
+                reference,
+                endpoint,
+                Method::HEAD,
+                "manifests",
+                &reference.version(),
+            );
             let response = self.send(&ask.accept(MANIFEST_TYPES)).await?;
             Ok(header_digest(&response))
         })
@@ -82,25 +88,46 @@ impl Client {
     /// # Errors
     /// No endpoint answers, the image is not there, or it is not what its digest says.
     pub async fn manifest(&self, reference: &Reference) -> Result<Fetched, Error> {
-        self.document(reference, &reference.version(), reference.digest(), None).await
+        self.document(reference, &reference.version(), reference.digest(), None)
+            .await
     }
 
     /// A manifest that an index of the image points to.
     ///
     /// # Errors
     /// As for [`Client::manifest`].
-    pub async fn manifest_of(&self, reference: &Reference, descriptor: &Descriptor) -> Result<Fetched, Error> {
+    pub async fn manifest_of(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+    ) -> Result<Fetched, Error> {
         let digest = descriptor.digest;
-        self.document(reference, &digest.to_string(), Some(digest), Some(descriptor.size)).await
+        self.document(
+            reference,
+            &digest.to_string(),
+            Some(digest),
+            Some(descriptor.size),
+        )
+        .await
     }
 
     /// The start of a blob's download. Nothing is asked before the first [`Blob::chunk`].
     ///
     /// # Errors
     /// A setting is no URL.
-    pub fn blob<'a>(&'a self, reference: &'a Reference, descriptor: &Descriptor) -> Result<Blob<'a>, Error> {
+    pub fn blob<'a>(
+        &'a self,
+        reference: &'a Reference,
+        descriptor: &Descriptor,
+    ) -> Result<Blob<'a>, Error> {
         let endpoints = endpoints(reference, &self.settings)?;
-        Ok(Blob::new(self, reference, endpoints, descriptor.digest, descriptor.size))
+        Ok(Blob::new(
+            self,
+            reference,
+            endpoints,
+            descriptor.digest,
+            descriptor.size,
+        ))
     }
 
     async fn document(
@@ -111,18 +138,32 @@ impl Client {
         size: Option<u64>,
     ) -> Result<Fetched, Error> {
         self.from_any(reference, async |endpoint| {
-            let ask = Ask::new(reference, endpoint, Method::GET, "manifests", version).accept(MANIFEST_TYPES);
+            let ask = Ask::new(reference, endpoint, Method::GET, "manifests", version)
+                .accept(MANIFEST_TYPES);
             let (told, bytes) = self.fetch(&ask, MAX_MANIFEST).await?;
-            let corrupt = |corruption| Error::Corrupt { place: place(&ask), corruption };
+            let corrupt = |corruption| Error::Corrupt {
+                place: place(&ask),
+                corruption,
+            };
             if let Some(expected) = size.filter(|size| *size != bytes.len() as u64) {
-                return Err(corrupt(Corruption::Size { expected, actual: bytes.len() as u64 }));
+                return Err(corrupt(Corruption::Size {
+                    expected,
+                    actual: bytes.len() as u64,
+                }));
             }
             let actual = Digest::of(&bytes);
             // What was asked for decides; what the server says of itself must be true as well.
-            if let Some(expected) = [digest, told].into_iter().flatten().find(|expected| *expected != actual) {
+            if let Some(expected) = [digest, told]
+                .into_iter()
+                .flatten()
+                .find(|expected| *expected != actual)
+            {
                 return Err(corrupt(Corruption::Digest { expected, actual }));
             }
-            Ok(Fetched { bytes, digest: actual })
+            Ok(Fetched {
+                bytes,
+                digest: actual,
+            })
         })
         .await
     }
@@ -150,11 +191,19 @@ impl Client {
 
 /// `Docker-Content-Digest`.
 pub(super) fn header_digest(response: &reqwest::Response) -> Option<Digest> {
-    response.headers().get("docker-content-digest")?.to_str().ok()?.parse().ok()
+    response
+        .headers()
+        .get("docker-content-digest")?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }

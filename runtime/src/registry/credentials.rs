@@ -108,13 +108,18 @@ impl Credentials {
         let read = |path: &Path| {
             use std::io::Read as _;
             let mut bytes = Vec::new();
-            std::fs::File::open(path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
+            std::fs::File::open(path)?
+                .take(MAX_FILE)
+                .read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         match read(&path) {
             Ok(bytes) => {
-                let config = serde_json::from_slice(&bytes)
-                    .map_err(|source| CredentialsError::Json { path: path.clone(), source })?;
+                let config =
+                    serde_json::from_slice(&bytes).map_err(|source| CredentialsError::Json {
+                        path: path.clone(),
+                        source,
+                    })?;
                 Ok(Self { path, config })
             }
             Err(error) if given.is_none() && is_absent(&error) => Ok(Self::default()),
@@ -123,8 +128,16 @@ impl Credentials {
     }
 
     /// The log-in for a repository: a helper of its registry, the entry with the longest matching name, the common helper.
-    pub(super) async fn find(&self, registry: &str, repository: &str) -> Result<Option<Credential>, CredentialsError> {
-        let server = if registry == "docker.io" { DOCKER_HUB } else { registry };
+    pub(super) async fn find(
+        &self,
+        registry: &str,
+        repository: &str,
+    ) -> Result<Option<Credential>, CredentialsError> {
+        let server = if registry == "docker.io" {
+            DOCKER_HUB
+        } else {
+            registry
+        };
         for (name, helper) in &self.config.cred_helpers {
             if bare(name) == bare(server) {
                 return ask(helper, server).await;
@@ -133,9 +146,16 @@ impl Credentials {
         let wanted = format!("{}/{repository}", bare(server));
         let matching = |name: &str| {
             let name = bare(name);
-            wanted.strip_prefix(name).is_some_and(|rest| rest.starts_with('/')).then_some(name.len())
+            wanted
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with('/'))
+                .then_some(name.len())
         };
-        let best = self.config.auths.iter().filter_map(|entry| Some((matching(entry.0)?, entry)));
+        let best = self
+            .config
+            .auths
+            .iter()
+            .filter_map(|entry| Some((matching(entry.0)?, entry)));
         if let Some((_, (name, auth))) = best.max_by_key(|(length, _)| *length)
             && let Some(credential) = auth.credential().map_err(|()| CredentialsError::Auth {
                 path: self.path.clone(),
@@ -158,21 +178,30 @@ impl Auth {
             return Ok(Some(Credential::IdentityToken(token)));
         }
         if let Some(auth) = given(&self.auth) {
-            let bytes = base64::engine::general_purpose::STANDARD.decode(auth.trim()).map_err(|_| ())?;
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(auth.trim())
+                .map_err(|_| ())?;
             let text = String::from_utf8(bytes).map_err(|_| ())?;
             let (user, password) = text.split_once(':').ok_or(())?;
             // Docker pads with NUL.
             let password = password.trim_end_matches('\0').to_owned();
-            return Ok(Some(Credential::Basic { user: user.to_owned(), password }));
+            return Ok(Some(Credential::Basic {
+                user: user.to_owned(),
+                password,
+            }));
         }
-        Ok(given(&self.username).zip(given(&self.password)).map(|(user, password)| Credential::Basic { user, password }))
+        Ok(given(&self.username)
+            .zip(given(&self.password))
+            .map(|(user, password)| Credential::Basic { user, password }))
     }
 }
 
 fn default_path() -> Option<PathBuf> {
     let directory = match std::env::var_os("DOCKER_CONFIG").filter(|dir| !dir.is_empty()) {
         Some(directory) => PathBuf::from(directory),
-        None => PathBuf::from(std::env::var_os("HOME").filter(|dir| !dir.is_empty())?).join(".docker"),
+        None => {
+            PathBuf::from(std::env::var_os("HOME").filter(|dir| !dir.is_empty())?).join(".docker")
+        }
     };
     Some(directory.join("config.json"))
 }
@@ -185,9 +214,15 @@ fn is_absent(error: &std::io::Error) -> bool {
 
 /// A key without scheme and API version: `https://index.docker.io/v1/` is `index.docker.io`.
 fn bare(name: &str) -> &str {
-    let name = name.strip_prefix("https://").or_else(|| name.strip_prefix("http://")).unwrap_or(name);
+    let name = name
+        .strip_prefix("https://")
+        .or_else(|| name.strip_prefix("http://"))
+        .unwrap_or(name);
     let name = name.trim_end_matches('/');
-    let name = name.strip_suffix("/v1").or_else(|| name.strip_suffix("/v2")).unwrap_or(name);
+    let name = name
+        .strip_suffix("/v1")
+        .or_else(|| name.strip_suffix("/v2"))
+        .unwrap_or(name);
     match name {
         "docker.io" | "registry-1.docker.io" => "index.docker.io",
         name => name,
@@ -198,9 +233,14 @@ fn bare(name: &str) -> &str {
 async fn ask(helper: &str, server: &str) -> Result<Option<Credential>, CredentialsError> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if helper.is_empty() || !helper.chars().all(is_plain) {
-        return Err(CredentialsError::HelperName(super::error::printable(helper)));
+        return Err(CredentialsError::HelperName(super::error::printable(
+            helper,
+        )));
     }
-    let failed = |reason: String| CredentialsError::Helper { helper: helper.to_owned(), reason };
+    let failed = |reason: String| CredentialsError::Helper {
+        helper: helper.to_owned(),
+        reason,
+    };
     let (is_success, answer) = tokio::time::timeout(HELPER_TIMEOUT, run(helper, server))
         .await
         .map_err(|_| failed(format!("did not answer in {} s", HELPER_TIMEOUT.as_secs())))?
@@ -214,12 +254,15 @@ async fn ask(helper: &str, server: &str) -> Result<Option<Credential>, Credentia
         };
     }
     // The answer is a secret: a parse error may quote it, so it is not passed on.
-    let HelperAnswer { username, secret } =
-        serde_json::from_slice(&answer).map_err(|_| failed("answered something else than a log-in".to_owned()))?;
+    let HelperAnswer { username, secret } = serde_json::from_slice(&answer)
+        .map_err(|_| failed("answered something else than a log-in".to_owned()))?;
     Ok(match (&*username, &*secret) {
         (_, "") => None,
         ("<token>", _) => Some(Credential::IdentityToken(secret)),
-        _ => Some(Credential::Basic { user: username, password: secret }),
+        _ => Some(Credential::Basic {
+            user: username,
+            password: secret,
+        }),
     })
 }
 
@@ -273,7 +316,9 @@ mod tests {
             Ok(None) => "none".to_owned(),
             Ok(Some(Credential::Basic { user, password })) => format!("{user} / {password}"),
             Ok(Some(Credential::IdentityToken(token))) => format!("token {token}"),
-            Err(error) => error.to_string().replace(&*directory.path().to_string_lossy(), "DIR"),
+            Err(error) => error
+                .to_string()
+                .replace(&*directory.path().to_string_lossy(), "DIR"),
         }
     }
 

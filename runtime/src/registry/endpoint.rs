@@ -33,23 +33,40 @@ impl Endpoint {
             "" => reference.repository().to_owned(),
             prefix => format!("{prefix}/{}", reference.repository()),
         };
-        Self { base: url, registry, repository }
+        Self {
+            base: url,
+            registry,
+            repository,
+        }
     }
 }
 
 /// In the order in which to ask; never empty.
-pub(super) fn endpoints(reference: &Reference, settings: &Settings) -> Result<Vec<Endpoint>, Error> {
+pub(super) fn endpoints(
+    reference: &Reference,
+    settings: &Settings,
+) -> Result<Vec<Endpoint>, Error> {
     let registry = reference.registry();
     let mut endpoints = Vec::new();
     for mirror in settings.mirrors.get(registry).into_iter().flatten() {
-        let url = mirror_url(mirror)
-            .ok_or_else(|| Error::Mirror { registry: registry.to_owned(), value: mirror.clone() })?;
+        let url = mirror_url(mirror).ok_or_else(|| Error::Mirror {
+            registry: registry.to_owned(),
+            value: mirror.clone(),
+        })?;
         let name = host_and_port(&url);
         endpoints.push(Endpoint::new(url, name, reference));
     }
     // Docker Hub's name is not the host that serves it.
-    let host = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
-    let scheme = if allows_http(settings, host) { "http" } else { "https" };
+    let host = if registry == "docker.io" {
+        "registry-1.docker.io"
+    } else {
+        registry
+    };
+    let scheme = if allows_http(settings, host) {
+        "http"
+    } else {
+        "https"
+    };
     let url = Url::parse(&format!("{scheme}://{host}/"))
         .ok()
         .filter(|url| url.host().is_some())
@@ -61,7 +78,10 @@ pub(super) fn endpoints(reference: &Reference, settings: &Settings) -> Result<Ve
 /// An operator who writes `http://` for a mirror has decided; nothing else may be in the URL.
 fn mirror_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
-    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
     (plain && matches!(url.scheme(), "http" | "https") && url.host().is_some()).then_some(url)
 }
 
@@ -71,19 +91,27 @@ pub(super) fn allows_http(settings: &Settings, host: &str) -> bool {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     };
-    is_loopback(name) || settings.insecure.iter().any(|insecure| insecure == host || insecure == name)
+    is_loopback(name)
+        || settings
+            .insecure
+            .iter()
+            .any(|insecure| insecure == host || insecure == name)
 }
 
 /// `localhost`, 127.0.0.0/8 or ::1.
 pub(super) fn is_loopback(name: &str) -> bool {
     let address = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// As it is written in an image's name.
 pub(super) fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 #[cfg(test)]
@@ -96,14 +124,23 @@ mod tests {
             Ok(endpoints) => endpoints,
             Err(error) => return error.to_string(),
         };
-        let urls = endpoints.iter().map(|e| e.url("manifests", &reference.version()).to_string());
+        let urls = endpoints
+            .iter()
+            .map(|e| e.url("manifests", &reference.version()).to_string());
         urls.collect::<Vec<_>>().join("\n")
     }
 
     #[test]
     fn mirrors_come_before_the_registry() {
         let settings = Settings {
-            mirrors: [("docker.io".to_owned(), vec!["http://10.0.0.1:5000".into(), "https://harbor.example/hub/".into()])].into(),
+            mirrors: [(
+                "docker.io".to_owned(),
+                vec![
+                    "http://10.0.0.1:5000".into(),
+                    "https://harbor.example/hub/".into(),
+                ],
+            )]
+            .into(),
             ..Settings::default()
         };
         insta::assert_snapshot!(urls("debian:bookworm", &settings), @r"
@@ -116,12 +153,35 @@ mod tests {
 
     #[test]
     fn only_loopback_and_named_hosts_are_spoken_to_in_the_clear() {
-        let settings = Settings { insecure: vec!["lan:5000".into(), "old".into()], ..Settings::default() };
-        let scheme = |name: &str| urls(&format!("{name}/a/b"), &settings).split_once(':').unwrap().0.to_owned();
-        for name in ["localhost", "localhost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000", "lan:5000", "old:80"] {
+        let settings = Settings {
+            insecure: vec!["lan:5000".into(), "old".into()],
+            ..Settings::default()
+        };
+        let scheme = |name: &str| {
+            urls(&format!("{name}/a/b"), &settings)
+                .split_once(':')
+                .unwrap()
+                .0
+                .to_owned()
+        };
+        for name in [
+            "localhost",
+            "localhost:5000",
+            "127.0.0.1:5000",
+            "127.9.9.9",
+            "[::1]:5000",
+            "lan:5000",
+            "old:80",
+        ] {
             assert_eq!(scheme(name), "http", "{name}");
         }
-        for name in ["example.com", "10.0.0.1:5000", "lan:5001", "[2001:db8::1]:5000", "localhost.example:5000"] {
+        for name in [
+            "example.com",
+            "10.0.0.1:5000",
+            "lan:5001",
+            "[2001:db8::1]:5000",
+            "localhost.example:5000",
+        ] {
             assert_eq!(scheme(name), "https", "{name}");
         }
     }
@@ -130,7 +190,13 @@ mod tests {
     fn a_mirror_that_is_no_url_is_named() {
         let mirror = |value: &str| {
             let mirrors = [("docker.io".to_owned(), vec![value.to_owned()])].into();
-            urls("debian", &Settings { mirrors, ..Settings::default() })
+            urls(
+                "debian",
+                &Settings {
+                    mirrors,
+                    ..Settings::default()
+                },
+            )
         };
         insta::assert_snapshot!(mirror("harbor.example"), @"`harbor.example` in the mirrors of `docker.io` is not a URL like https://host[:port][/path]");
         insta::assert_snapshot!(mirror("https://me:secret@harbor.example"), @"`https://me:secret@harbor.example` in the mirrors of `docker.io` is not a URL like https://host[:port][/path]");

@@ -28,7 +28,10 @@ pub enum Error {
         outage: Outage,
     },
     /// 401 or 403. Docker Hub also says so of an image that does not exist.
-    #[error("{place}: access denied ({status}{}); log in, or check the image's name", told(message))]
+    #[error(
+        "{place}: access denied ({status}{}); log in, or check the image's name",
+        told(message)
+    )]
     Unauthorized {
         /// What was asked for.
         place: Place,
@@ -80,7 +83,9 @@ pub enum Error {
         reason: &'static str,
     },
     /// A setting that is no URL of a registry.
-    #[error("`{value}` in the mirrors of `{registry}` is not a URL like https://host[:port][/path]")]
+    #[error(
+        "`{value}` in the mirrors of `{registry}` is not a URL like https://host[:port][/path]"
+    )]
     Mirror {
         /// The setting's key.
         registry: String,
@@ -177,15 +182,25 @@ fn innermost(error: &reqwest::Error) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    if error.is_timeout() { "timed out".to_owned() } else { printable(&cause.to_string()) }
+    if error.is_timeout() {
+        "timed out".to_owned()
+    } else {
+        printable(&cause.to_string())
+    }
 }
 
 fn told(message: &str) -> String {
-    if message.is_empty() { String::new() } else { format!(": {message}") }
+    if message.is_empty() {
+        String::new()
+    } else {
+        format!(": {message}")
+    }
 }
 
 fn later(retry_after: Option<Duration>) -> String {
-    retry_after.map_or_else(String::new, |wait| format!("; it asks to wait {} s", wait.as_secs()))
+    retry_after.map_or_else(String::new, |wait| {
+        format!("; it asks to wait {} s", wait.as_secs())
+    })
 }
 
 /// A server's words, fit for a terminal: one line, at most 256 characters, no control characters.

@@ -10,7 +10,9 @@
 
 use std::time::SystemTime;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, HeaderMap, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
@@ -48,7 +50,14 @@ impl<'a> Ask<'a> {
         version: &str,
     ) -> Self {
         let url = endpoint.url(kind, version);
-        Self { reference, endpoint, method, url, accept: None, from: 0 }
+        Self {
+            reference,
+            endpoint,
+            method,
+            url,
+            accept: None,
+            from: 0,
+        }
     }
 
     pub(super) fn accept(mut self, types: &'static str) -> Self {
@@ -64,7 +73,10 @@ impl<'a> Ask<'a> {
 
 /// For an error about a question.
 pub(super) fn place(ask: &Ask<'_>) -> Place {
-    Place { image: ask.reference.to_string(), url: shown(&ask.url) }
+    Place {
+        image: ask.reference.to_string(),
+        url: shown(&ask.url),
+    }
 }
 
 /// A URL without what may be secret in it.
@@ -80,7 +92,11 @@ fn shown(url: &Url) -> String {
 
 impl Client {
     /// Asks for a whole document of at most `limit` bytes; also returns the digest that the server says it has.
-    pub(super) async fn fetch(&self, ask: &Ask<'_>, limit: u64) -> Result<(Option<Digest>, Vec<u8>), Error> {
+    pub(super) async fn fetch(
+        &self,
+        ask: &Ask<'_>,
+        limit: u64,
+    ) -> Result<(Option<Digest>, Vec<u8>), Error> {
         let mut retry = Retry::new(self.settings.timing);
         loop {
             let response = self.send(ask).await?;
@@ -89,7 +105,10 @@ impl Client {
                 Ok(Some(bytes)) => return Ok((told, bytes)),
                 Ok(None) => {
                     let corruption = Corruption::TooLarge { limit };
-                    return Err(Error::Corrupt { place: place(ask), corruption });
+                    return Err(Error::Corrupt {
+                        place: place(ask),
+                        corruption,
+                    });
                 }
                 Err(error) => match retry.next(None) {
                     Some(pause) => tokio::time::sleep(pause).await,
@@ -141,31 +160,51 @@ impl Client {
             if let Some(types) = ask.accept {
                 headers.insert(ACCEPT, reqwest::header::HeaderValue::from_static(types));
             }
-            let mut request = self.http_for(&url).request(ask.method.clone(), url.clone()).headers(headers);
+            let mut request = self
+                .http_for(&url)
+                .request(ask.method.clone(), url.clone())
+                .headers(headers);
             if ask.from > 0 {
                 request = request.header(RANGE, format!("bytes={}-", ask.from));
             }
             if url.origin() == ask.url.origin() {
                 request = match self.authorization(ask) {
                     None => request,
-                    Some(Authorization::Basic { user, password }) => request.basic_auth(user, Some(password)),
-                    Some(Authorization::Bearer(token)) => request.header(AUTHORIZATION, format!("Bearer {token}")),
+                    Some(Authorization::Basic { user, password }) => {
+                        request.basic_auth(user, Some(password))
+                    }
+                    Some(Authorization::Bearer(token)) => {
+                        request.header(AUTHORIZATION, format!("Bearer {token}"))
+                    }
                 };
             }
-            let response = request.send().await.map_err(|error| transport(ask, error))?;
-            if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
+            let response = request
+                .send()
+                .await
+                .map_err(|error| transport(ask, error))?;
+            if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED
+            {
                 return Ok(response);
             }
             url = self.redirected(ask, &url, &response)?;
         }
-        Err(Error::Redirect { place: place(ask), target: format!("{} (too many redirects)", shown(&url)) })
+        Err(Error::Redirect {
+            place: place(ask),
+            target: format!("{} (too many redirects)", shown(&url)),
+        })
     }
 
     /// Where a redirect leads, if we may go there: not from https to http.
     fn redirected(&self, ask: &Ask<'_>, from: &Url, response: &Response) -> Result<Url, Error> {
-        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+        let location = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|value| value.to_str().ok());
         let target = location.and_then(|location| from.join(location).ok());
-        let refuse = |target: String| Error::Redirect { place: place(ask), target };
+        let refuse = |target: String| Error::Redirect {
+            place: place(ask),
+            target,
+        };
         let Some(target) = target else {
             return Err(refuse("nowhere".to_owned()));
         };
@@ -180,14 +219,28 @@ impl Client {
 
     /// Makes the next request carry what the server wants; `false` when we have nothing.
     async fn log_in(&self, ask: &Ask<'_>, headers: &HeaderMap) -> Result<bool, Error> {
-        let refuse = |reason| Error::Challenge { place: place(ask), reason };
+        let refuse = |reason| Error::Challenge {
+            place: place(ask),
+            reason,
+        };
         let mut challenges: Vec<Challenge> = Vec::new();
         for header in headers.get_all(WWW_AUTHENTICATE) {
             let read = header.to_str().ok().and_then(challenge::parse);
-            challenges.extend(read.ok_or_else(|| refuse("the registry's WWW-Authenticate header is malformed"))?);
+            challenges.extend(
+                read.ok_or_else(|| refuse("the registry's WWW-Authenticate header is malformed"))?,
+            );
         }
-        let credential = self.credentials.find(&ask.endpoint.registry, &ask.endpoint.repository).await?;
-        let authorization = match auth::plan(&challenges, credential, ask.endpoint, &ask.url, &self.settings) {
+        let credential = self
+            .credentials
+            .find(&ask.endpoint.registry, &ask.endpoint.repository)
+            .await?;
+        let authorization = match auth::plan(
+            &challenges,
+            credential,
+            ask.endpoint,
+            &ask.url,
+            &self.settings,
+        ) {
             Plan::Nothing => return Ok(false),
             Plan::Refuse(reason) => return Err(refuse(reason)),
             Plan::Basic { user, password } => Authorization::Basic { user, password },
@@ -200,25 +253,33 @@ impl Client {
     }
 
     async fn token(&self, ask: &Ask<'_>, request: TokenRequest) -> Result<String, Error> {
-        let TokenRequest { url, credential, form } = request;
-        let token_place = Ask { url: url.clone(), ..Ask::new(ask.reference, ask.endpoint, Method::GET, "", "") };
+        let TokenRequest {
+            url,
+            credential,
+            form,
+        } = request;
+        let token_place = Ask {
+            url: url.clone(),
+            ..Ask::new(ask.reference, ask.endpoint, Method::GET, "", "")
+        };
         let http = self.http_for(&url);
         let send = async || {
             let mut request = match &form {
                 None => http.get(url.clone()),
-                Some(form) => {
-                    let mut encoder = Url::parse("form:x").map_or(url.clone(), |form| form);
-                    encoder.query_pairs_mut().extend_pairs(form);
-                    http.post(url.clone())
-                        .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                        .body(encoder.query().unwrap_or_default().to_owned())
-                }
+                Some(form) => http.post(url.clone()).form(form),
             };
             if let Some(Credential::Basic { user, password }) = &credential {
                 request = request.basic_auth(user, Some(password));
             }
-            let response = request.send().await.map_err(|error| transport(&token_place, error))?;
-            if response.status().is_success() { Ok(response) } else { Err(refused(&token_place, response).await) }
+            let response = request
+                .send()
+                .await
+                .map_err(|error| transport(&token_place, error))?;
+            if response.status().is_success() {
+                Ok(response)
+            } else {
+                Err(refused(&token_place, response).await)
+            }
         };
         let mut retry = Retry::new(self.settings.timing);
         let response = loop {
@@ -230,10 +291,19 @@ impl Client {
                 result => break result?,
             }
         };
-        let bytes = body(response, MAX_TOKEN).await.map_err(|error| transport(&token_place, error))?;
+        let bytes = body(response, MAX_TOKEN)
+            .await
+            .map_err(|error| transport(&token_place, error))?;
         bytes
-            .and_then(|bytes| serde_json::from_slice::<auth::TokenAnswer>(&bytes).ok()?.into_token())
-            .ok_or_else(|| Error::Challenge { place: place(&token_place), reason: "the token server gave no token" })
+            .and_then(|bytes| {
+                serde_json::from_slice::<auth::TokenAnswer>(&bytes)
+                    .ok()?
+                    .into_token()
+            })
+            .ok_or_else(|| Error::Challenge {
+                place: place(&token_place),
+                reason: "the token server gave no token",
+            })
     }
 
     fn authorization(&self, ask: &Ask<'_>) -> Option<Authorization> {
@@ -241,33 +311,66 @@ impl Client {
     }
 
     fn http_for(&self, url: &Url) -> &reqwest::Client {
-        if url.host_str().is_some_and(is_loopback) { &self.direct } else { &self.http }
+        if url.host_str().is_some_and(is_loopback) {
+            &self.direct
+        } else {
+            &self.http
+        }
     }
 }
 
 fn token_key(ask: &Ask<'_>) -> (String, String) {
-    (ask.url.origin().ascii_serialization(), ask.endpoint.repository.clone())
+    (
+        ask.url.origin().ascii_serialization(),
+        ask.endpoint.repository.clone(),
+    )
 }
 
 pub(super) fn transport(ask: &Ask<'_>, error: reqwest::Error) -> Error {
-    Error::Unavailable { place: place(ask), outage: Outage::Transport(error.without_url()) }
+    Error::Unavailable {
+        place: place(ask),
+        outage: Outage::Transport(error.without_url()),
+    }
 }
 
 /// The error that a status stands for.
 async fn refused(ask: &Ask<'_>, response: Response) -> Error {
     let place = place(ask);
     let status = response.status();
-    let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let wait = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok());
     let wait = wait.and_then(|value| retry_after(value, SystemTime::now()));
     let message = message(response).await;
-    let (code, outage) = (status.as_u16(), |outage| Error::Unavailable { place: place.clone(), outage });
+    let (code, outage) = (status.as_u16(), |outage| Error::Unavailable {
+        place: place.clone(),
+        outage,
+    });
     match status {
-        StatusCode::TOO_MANY_REQUESTS => outage(Outage::Quota { retry_after: wait, message }),
-        StatusCode::REQUEST_TIMEOUT => outage(Outage::Status { status: code, message }),
-        _ if status.is_server_error() => outage(Outage::Status { status: code, message }),
+        StatusCode::TOO_MANY_REQUESTS => outage(Outage::Quota {
+            retry_after: wait,
+            message,
+        }),
+        StatusCode::REQUEST_TIMEOUT => outage(Outage::Status {
+            status: code,
+            message,
+        }),
+        _ if status.is_server_error() => outage(Outage::Status {
+            status: code,
+            message,
+        }),
         StatusCode::NOT_FOUND => Error::NotFound { place, message },
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::Unauthorized { place, status: code, message },
-        _ => Error::Refused { place, status: code, message },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::Unauthorized {
+            place,
+            status: code,
+            message,
+        },
+        _ => Error::Refused {
+            place,
+            status: code,
+            message,
+        },
     }
 }
 
@@ -289,7 +392,9 @@ async fn message(response: Response) -> String {
     let Ok(Some(bytes)) = body(response, MAX_MESSAGE).await else {
         return String::new();
     };
-    let complaint = serde_json::from_slice::<Complaints>(&bytes).ok().and_then(|mut c| c.errors.drain(..).next());
+    let complaint = serde_json::from_slice::<Complaints>(&bytes)
+        .ok()
+        .and_then(|mut c| c.errors.drain(..).next());
     complaint.map_or_else(String::new, |Complaint { code, message }| {
         printable(if message.is_empty() { &code } else { &message })
     })

@@ -21,8 +21,11 @@ impl Retry {
         if self.made >= self.timing.attempts {
             return None;
         }
-        let pause = retry_after
-            .unwrap_or_else(|| self.timing.first_pause.saturating_mul(1 << (self.made - 1).min(16)));
+        let pause = retry_after.unwrap_or_else(|| {
+            self.timing
+                .first_pause
+                .saturating_mul(1 << (self.made - 1).min(16))
+        });
         self.made += 1;
         match retry_after {
             Some(wish) if wish > self.timing.longest_pause => None,
@@ -55,7 +58,9 @@ mod tests {
     #[test]
     fn pauses_grow_up_to_a_bound_and_then_end() {
         let mut retry = Retry::new(TIMING);
-        let pauses: Vec<_> = std::iter::from_fn(|| retry.next(None)).map(|p| p.as_secs()).collect();
+        let pauses: Vec<_> = std::iter::from_fn(|| retry.next(None))
+            .map(|p| p.as_secs())
+            .collect();
         assert_eq!(pauses, [1, 2, 3]);
     }
 
@@ -63,7 +68,10 @@ mod tests {
     fn the_server_is_obeyed_or_given_up() {
         let mut retry = Retry::new(TIMING);
         assert_eq!(retry.next(Some(Duration::ZERO)), Some(Duration::ZERO));
-        assert_eq!(retry.next(Some(Duration::from_secs(2))), Some(Duration::from_secs(2)));
+        assert_eq!(
+            retry.next(Some(Duration::from_secs(2))),
+            Some(Duration::from_secs(2))
+        );
         assert_eq!(retry.next(Some(Duration::from_secs(60))), None);
     }
 
@@ -71,8 +79,14 @@ mod tests {
     fn a_date_is_a_wait_too() {
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:07 GMT", now), Some(Duration::from_secs(30)));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(
+            retry_after("Sun, 06 Nov 1994 08:50:07 GMT", now),
+            Some(Duration::from_secs(30))
+        );
+        assert_eq!(
+            retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now),
+            Some(Duration::ZERO)
+        );
         assert_eq!(retry_after("soon", now), None);
     }
 }
