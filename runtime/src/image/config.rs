@@ -178,8 +178,8 @@ mod tests {
         insta::assert_snapshot!(refused(r#"{"os":"windows","rootfs":{"type":"layers"}}"#), @"the image is made for `windows`, not for linux");
         insta::assert_snapshot!(refused(r#"{"rootfs":{"type":"squash"}}"#), @"the image configuration's rootfs is of type `squash`, not `layers`");
         insta::assert_snapshot!(refused(r#"{"config":{"Cmd":["a\u0000b"]},"rootfs":{"type":"layers"}}"#), @"the image configuration's `Cmd` holds a NUL byte");
-        insta::assert_snapshot!(refused("[]"), @"");
-        insta::assert_snapshot!(refused(r#"{"config":{"Env":"PATH=/"},"rootfs":{"type":"layers"}}"#), @"");
+        insta::assert_snapshot!(refused("[]"), @"the image configuration is not valid: invalid length 3, expected struct Raw with 4 elements at line 1 column 2");
+        insta::assert_snapshot!(refused(r#"{"config":{"Env":"PATH=/"},"rootfs":{"type":"layers"}}"#), @r#"the image configuration is not valid: invalid type: string "PATH=/", expected a sequence at line 1 column 25"#);
         let many = format!(
             r#"{{"rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
             vec![Digest::of(b"").to_string(); 600].join("\",\"")

@@ -217,16 +217,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_refused_by_name() {
-        insta::assert_snapshot!(refused(r#"{"schemaVersion":1,"name":"x","fsLayers":[]}"#), @"");
-        insta::assert_snapshot!(refused(r#"{"schemaVersion":2,"mediaType":"text/html\u001b[31m","manifests":[]}"#), @"");
-        insta::assert_snapshot!(refused(r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#), @"");
-        insta::assert_snapshot!(refused(r#"{"schemaVersion":2}"#), @"");
-        insta::assert_snapshot!(refused(r#"<html>"#), @"");
-        insta::assert_snapshot!(refused(r#"{"schemaVersion":2,"config":{"digest":"DIGEST","size":-1},"layers":[]}"#), @"");
+        insta::assert_snapshot!(refused(r#"{"schemaVersion":1,"name":"x","fsLayers":[]}"#), @"the image manifest has schema version 1; only version 2 is supported (push the image again with a newer tool)");
+        insta::assert_snapshot!(refused(r#"{"schemaVersion":2,"mediaType":"text/html\u001b[31m","manifests":[]}"#), @"unsupported manifest media type `text/html�[31m`");
+        insta::assert_snapshot!(refused(r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#), @"the image manifest is ambiguous: it has both `layers` and `manifests`");
+        insta::assert_snapshot!(refused(r#"{"schemaVersion":2}"#), @"unsupported manifest media type ``");
+        insta::assert_snapshot!(refused(r#"<html>"#), @"the image manifest is not valid: expected value at line 1 column 1");
+        insta::assert_snapshot!(refused(r#"{"schemaVersion":2,"config":{"digest":"DIGEST","size":-1},"layers":[]}"#), @"the image manifest is not valid: invalid value: integer `-1`, expected u64 at line 1 column 121");
         insta::assert_snapshot!(refused(r#"{"schemaVersion":2,"config":{"digest":"DIGEST","size":1},
-            "layers":[{"mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip","digest":"DIGEST","size":1}]}"#), @"");
+            "layers":[{"mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip","digest":"DIGEST","size":1}]}"#), @"layer sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 is a foreign layer (`application/vnd.docker.image.rootfs.foreign.diff.tar.gzip`), which registries do not serve");
         insta::assert_snapshot!(refused(r#"{"schemaVersion":2,"config":{"digest":"DIGEST","size":1},
-            "layers":[{"mediaType":"application/vnd.in-toto+json","digest":"DIGEST","size":1}]}"#), @"");
+            "layers":[{"mediaType":"application/vnd.in-toto+json","digest":"DIGEST","size":1}]}"#), @"layer sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 has the unsupported media type `application/vnd.in-toto+json`");
     }
 
     #[test]

@@ -93,6 +93,9 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        if text.is_empty() {
+            return Err(ReferenceError::Empty);
+        }
         if is_identifier(text) {
             return Err(ReferenceError::Identifier(text.to_owned()));
         }
@@ -106,7 +109,11 @@ impl FromStr for Reference {
         } else {
             format!("{registry}/{rest}")
         };
-        let parts = parse(&whole)?;
+        let parts = parse(&whole).map_err(|error| match error {
+            // In the user's words, without what was filled in.
+            ReferenceError::Format(_) => ReferenceError::Format(abridged(text)),
+            error => error,
+        })?;
         let tag = match (parts.tag, parts.digest) {
             (None, None) => Some("latest"),
             (tag, _) => tag,

@@ -168,7 +168,6 @@ mod tests {
             "Bearer realm=\"open",
             "Bearer realm=\"a\" service=\"b\"",
             "Bearer realm=\"a\",realm=\"b\"",
-            "Bearer realm=",
             "Bearer realm=\"a\\",
             "Bearer realm=\"a\u{7}\"",
             "Bea(rer realm=x",
