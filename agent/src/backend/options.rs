@@ -1,11 +1,12 @@
 //! What a backend has to know about a run before it starts.
 
-use std::error::Error as _;
 use std::path::PathBuf;
 
 use protocol::WorkspaceMode;
+use runtime::store::StoreError;
 use runtime::zygote::SpawnError;
 
+use crate::chain::chain;
 use crate::cli::NetworkMode;
 use crate::config::Config;
 
@@ -35,6 +36,9 @@ pub enum ConnectError {
     /// The data directory or the agent itself is at fault.
     #[error("failed to {}", chain(.0))]
     Spawn(SpawnError),
+    /// The image store cannot be opened.
+    #[error("failed to open the image store: {}", chain(.0))]
+    Store(#[from] StoreError),
 }
 
 impl From<SpawnError> for ConnectError {
@@ -53,20 +57,7 @@ impl ConnectError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Host(error) | Self::Spawn(error) => error.hints(),
+            Self::Store(_) => Vec::new(),
         }
     }
-}
-
-/// An error and what caused it, in one line.
-fn chain(error: &SpawnError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -64,7 +64,7 @@ impl CommandError {
             | Self::NoDataDirectory(_) => ExitCode::Usage,
             Self::DataDirectory(_)
             | Self::RunDirectory(_)
-            | Self::Connect(ConnectError::Spawn(_))
+            | Self::Connect(ConnectError::Spawn(_) | ConnectError::Store(_))
             | Self::Schedule(_)
             | Self::Start { .. } => ExitCode::Internal,
             Self::Connect(ConnectError::Host(_)) => ExitCode::HostUnsupported,

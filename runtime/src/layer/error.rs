@@ -205,7 +205,7 @@ impl UnpackError {
             if *errno == Errno::NOSPC.raw_os_error() || *errno == Errno::DQUOT.raw_os_error())
     }
 
-    pub(super) fn system(operation: Operation, path: &[u8], errno: rustix::io::Errno) -> Self {
+    pub(crate) fn system(operation: Operation, path: &[u8], errno: rustix::io::Errno) -> Self {
         Self::System {
             operation,
             path: printable(path),

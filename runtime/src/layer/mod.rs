@@ -30,6 +30,7 @@ pub use error::{Exceeded, Fault, Operation, Refusal, UnpackError};
 pub use metadata::OVERRIDE_STAT;
 pub use remove::remove;
 pub use unpack::{Limits, Unpacked, unpack};
+pub(crate) use worker::make;
 pub use worker::{BoxFuture, InProcess, LayerWorker};
 
 pub(crate) use compression::decoder;

@@ -1,7 +1,7 @@
 //! Who unpacks: a process in the container's user namespace, reached through a trait so that the store does not know how.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::pin::Pin;
 
@@ -68,16 +68,7 @@ impl LayerWorker for InProcess {
     ) -> BoxFuture<'a, Result<Unpacked, UnpackError>> {
         let (worker, name) = (self.clone(), target.to_owned());
         Box::pin(blocking(move || {
-            let layers = worker.open()?;
-            let failed = |operation| {
-                let name = name.as_bytes();
-                move |errno| UnpackError::system(operation, name, errno)
-            };
-            rustix::fs::mkdirat(&layers, &*name, Mode::from_raw_mode(0o755))
-                .map_err(failed(Operation::MakeDirectory))?;
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let target = rustix::fs::openat(&layers, &*name, flags, Mode::empty())
-                .map_err(failed(Operation::Open))?;
+            let target = make(worker.open()?.as_fd(), &name)?;
             unpack(
                 File::from(stream),
                 compression,
@@ -91,6 +82,15 @@ impl LayerWorker for InProcess {
         let (worker, name) = (self.clone(), name.to_owned());
         Box::pin(blocking(move || remove(worker.open()?.as_fd(), &name)))
     }
+}
+
+/// Makes the directory for a layer; an existing one is an error.
+pub(crate) fn make(layers: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, UnpackError> {
+    let failed = |operation| move |errno| UnpackError::system(operation, name.as_bytes(), errno);
+    rustix::fs::mkdirat(layers, name, Mode::from_raw_mode(0o755))
+        .map_err(failed(Operation::MakeDirectory))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(layers, name, flags, Mode::empty()).map_err(failed(Operation::Open))
 }
 
 async fn blocking<T: Send + 'static>(

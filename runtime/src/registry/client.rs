@@ -69,18 +69,21 @@ impl Client {
     /// # Errors
     /// No endpoint answers, or the image is not there.
     pub async fn digest(&self, reference: &Reference) -> Result<Option<Digest>, Error> {
-        self.from_any(reference, async |endpoint| {
+        let mut attempts = self.attempts(reference)?;
+        while let Some(endpoint) = attempts.next() {
             let ask = Ask::new(
                 reference,
-                endpoint,
+                &endpoint,
                 Method::HEAD,
                 "manifests",
                 &reference.version(),
             );
-            let response = self.send(&ask.accept(MANIFEST_TYPES)).await?;
-            Ok(header_digest(&response))
-        })
-        .await
+            match self.send(&ask.accept(MANIFEST_TYPES)).await {
+                Ok(response) => return Ok(header_digest(&response)),
+                Err(error) => attempts.failed(&endpoint, error),
+            }
+        }
+        Err(attempts.into_error())
     }
 
     /// The document that the reference names.
@@ -137,55 +140,78 @@ impl Client {
         digest: Option<Digest>,
         size: Option<u64>,
     ) -> Result<Fetched, Error> {
-        self.from_any(reference, async |endpoint| {
-            let ask = Ask::new(reference, endpoint, Method::GET, "manifests", version)
+        let mut attempts = self.attempts(reference)?;
+        while let Some(endpoint) = attempts.next() {
+            let ask = Ask::new(reference, &endpoint, Method::GET, "manifests", version)
                 .accept(MANIFEST_TYPES);
-            let (told, bytes) = self.fetch(&ask, MAX_MANIFEST).await?;
-            let corrupt = |corruption| Error::Corrupt {
-                place: place(&ask),
-                corruption,
-            };
-            if let Some(expected) = size.filter(|size| *size != bytes.len() as u64) {
-                return Err(corrupt(Corruption::Size {
-                    expected,
-                    actual: bytes.len() as u64,
-                }));
-            }
-            let actual = Digest::of(&bytes);
-            // What was asked for decides; what the server says of itself must be true as well.
-            if let Some(expected) = [digest, told]
-                .into_iter()
-                .flatten()
-                .find(|expected| *expected != actual)
-            {
-                return Err(corrupt(Corruption::Digest { expected, actual }));
-            }
-            Ok(Fetched {
-                bytes,
-                digest: actual,
-            })
-        })
-        .await
-    }
-
-    /// The first endpoint's answer that is one; else the registry's own error, which comes last.
-    async fn from_any<T>(
-        &self,
-        reference: &Reference,
-        ask: impl AsyncFn(&Endpoint) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let endpoints = endpoints(reference, &self.settings)?;
-        let mut last = None;
-        for endpoint in &endpoints {
-            match ask(endpoint).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => {
-                    tracing::debug!(%error, registry = endpoint.registry, "no answer");
-                    last = Some(error);
-                }
+            match self.document_at(&ask, digest, size).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => attempts.failed(&endpoint, error),
             }
         }
-        Err(last.unwrap_or_else(|| Error::Registry(reference.registry().to_owned())))
+        Err(attempts.into_error())
+    }
+
+    /// The document at one endpoint, checked.
+    async fn document_at(
+        &self,
+        ask: &Ask<'_>,
+        digest: Option<Digest>,
+        size: Option<u64>,
+    ) -> Result<Fetched, Error> {
+        let (told, bytes) = self.fetch(ask, MAX_MANIFEST).await?;
+        let corrupt = |corruption| Error::Corrupt {
+            place: place(ask),
+            corruption,
+        };
+        if let Some(expected) = size.filter(|size| *size != bytes.len() as u64) {
+            return Err(corrupt(Corruption::Size {
+                expected,
+                actual: bytes.len() as u64,
+            }));
+        }
+        let actual = Digest::of(&bytes);
+        // What was asked for decides; what the server says of itself must be true as well.
+        if let Some(expected) = [digest, told]
+            .into_iter()
+            .flatten()
+            .find(|expected| *expected != actual)
+        {
+            return Err(corrupt(Corruption::Digest { expected, actual }));
+        }
+        Ok(Fetched {
+            bytes,
+            digest: actual,
+        })
+    }
+
+    fn attempts(&self, reference: &Reference) -> Result<Attempts, Error> {
+        Ok(Attempts {
+            endpoints: endpoints(reference, &self.settings)?.into_iter(),
+            last: Error::Registry(reference.registry().to_owned()),
+        })
+    }
+}
+
+/// The endpoints of a registry, asked in turn: the first answer counts, else the registry's own error, which comes last.
+#[derive(Debug)]
+struct Attempts {
+    endpoints: std::vec::IntoIter<Endpoint>,
+    last: Error,
+}
+
+impl Attempts {
+    fn next(&mut self) -> Option<Endpoint> {
+        self.endpoints.next()
+    }
+
+    fn failed(&mut self, endpoint: &Endpoint, error: Error) {
+        tracing::debug!(%error, registry = endpoint.registry, "no answer");
+        self.last = error;
+    }
+
+    fn into_error(self) -> Error {
+        self.last
     }
 }
 

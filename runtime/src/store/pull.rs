@@ -171,11 +171,14 @@ impl Store {
         if !missing.is_empty() {
             self.sweep(fetch.worker).await?;
         }
-        let layers: Vec<(Digest, u64)> = stream::iter(&resolved.layers)
+        // Made before they are streamed: a closure in the stream would keep this future from crossing threads.
+        let pulls: Vec<_> = resolved
+            .layers
+            .iter()
             .map(|layer| fetch.layer(layer))
-            .buffered(PARALLEL)
-            .try_collect()
-            .await?;
+            .collect();
+        let layers: Vec<(Digest, u64)> =
+            stream::iter(pulls).buffered(PARALLEL).try_collect().await?;
         Ok((
             layers.iter().map(|(id, _)| *id).collect(),
             layers.iter().map(|(_, bytes)| bytes).sum(),

@@ -4,6 +4,7 @@
 //! the runtime wants, `step` is a started one.
 
 mod image;
+mod relay;
 mod specification;
 mod step;
 
@@ -42,7 +43,7 @@ impl Containers {
         if options.keep {
             tracing::debug!(path = %zygote.keep().display(), "what steps write is kept");
         }
-        let images = Images::new(&options);
+        let images = Images::new(&zygote, &options)?;
         Ok(Self {
             zygote,
             images,
