@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use runtime::registry;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::machine::ConfigPath;
@@ -31,19 +32,9 @@ pub struct Config {
     #[serde(deserialize_with = "grace")]
     pub grace: Duration,
     /// How registries are reached.
-    pub registries: Registries,
+    pub registries: registry::Settings,
     /// What `image: host` shows of the machine.
     pub host: Host,
-}
-
-/// How registries are reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Registries {
-    /// Base URLs to try before a registry itself, in order, by the registry's host.
-    pub mirrors: IndexMap<String, Vec<String>>,
-    /// Registries that may be spoken to without TLS: `host` or `host:port`.
-    pub insecure: Vec<String>,
 }
 
 /// What `image: host` shows of the machine beside the usual directories.
@@ -60,7 +51,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             grace: Duration::from_secs(10),
-            registries: Registries::default(),
+            registries: registry::Settings::default(),
             host: Host::default(),
         }
     }

@@ -6,6 +6,7 @@
 //! ```
 
 pub mod backend;
+mod chain;
 pub mod cli;
 mod clock;
 pub mod command;

@@ -1,15 +1,24 @@
 //! The `agent` binary: a doorway.
 
-use agent::backend::missing;
+use agent::backend::Containers;
 use agent::cli::{Cli, Command};
-use agent::command::{CommandError, lint, run_local};
+use agent::command::{CommandError, doctor, lint, run_local};
 use agent::exit_code::ExitCode;
 use agent::machine::Machine;
 use agent::output::complain;
 use agent::tracing_output;
 use clap::Parser as _;
+use std::process::Termination as _;
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
+    // The zygote is this program again; see `runtime::zygote`.
+    if let Some(status) = runtime::zygote::run_if_zygote() {
+        return status;
+    }
+    run().report()
+}
+
+fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -30,7 +39,7 @@ fn main() -> ExitCode {
     }
     execute(&cli.command).unwrap_or_else(|error| {
         complain(format_args!("error: {error}"));
-        if let Some(help) = error.help() {
+        for help in error.hints() {
             complain(format_args!("help: {help}"));
         }
         error.exit_code()
@@ -40,7 +49,10 @@ fn main() -> ExitCode {
 fn execute(command: &Command) -> Result<ExitCode, CommandError> {
     let machine = Machine::new(|name| std::env::var_os(name))?;
     match command {
-        Command::RunLocal(arguments) => run_local::execute(arguments, &machine, missing::connect),
+        Command::RunLocal(arguments) => {
+            run_local::execute(arguments, &machine, Containers::connect)
+        }
         Command::Lint(arguments) => lint::execute(arguments, &machine),
+        Command::Doctor(_) => doctor::execute(&machine),
     }
 }

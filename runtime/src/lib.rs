@@ -1,13 +1,19 @@
 //! Containers without a daemon and without root: the engine under Slipway's executor, which knows nothing of jobs.
 //!
-//! [`zygote`] starts a [`container`] in the namespaces of [`userns`]; [`host`] is the image that needs no registry;
-//! [`doctor`] tells what a machine lacks. `sys` holds the only unsafe code.
+//! [`store`] gets [`image`]s through [`registry`] and [`transport`] and has their [`layer`]s unpacked; [`zygote`] starts
+//! a [`container`] on them in the namespaces of [`userns`]; [`host`] is the image that needs no registry; [`doctor`]
+//! tells what a machine lacks. `sys` holds the only unsafe code.
 
 pub mod container;
 pub mod doctor;
 pub mod host;
+pub mod image;
+pub mod layer;
+pub mod registry;
 mod rootfs;
 pub mod security;
+pub mod store;
 mod sys;
+pub mod transport;
 pub mod userns;
 pub mod zygote;

@@ -10,10 +10,10 @@
 //!                     close_workspace                                 nothing of it survives wait()
 //! ```
 
+mod containers;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
-pub mod missing;
 mod options;
 mod request;
 
@@ -21,8 +21,9 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::os::fd::OwnedFd;
 
+pub use containers::Containers;
 pub use error::{BackendError, ImageError, ImageErrorKind, StartError, StartErrorKind};
-pub use options::{BackendOptions, HostError};
+pub use options::{BackendOptions, ConnectError};
 pub use request::{Exit, ExitStatus, ImageProgress, Prepared, ProgressFn, StepRequest};
 
 /// Runs steps in containers, or pretends to.

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use protocol::WorkspaceMode;
+use runtime::store::StoreError;
+use runtime::zygote::SpawnError;
 
+use crate::chain::chain;
 use crate::cli::NetworkMode;
 use crate::config::Config;
 
@@ -24,12 +27,37 @@ pub struct BackendOptions {
     pub config: Config,
 }
 
-/// This host cannot run containers.
+/// Why there is no backend.
 #[derive(Debug, thiserror::Error)]
-#[error("this host cannot run containers: {reason}")]
-pub struct HostError {
-    /// What is missing, without a trailing full stop.
-    pub reason: String,
-    /// What to do about it, where that is known.
-    pub fix: Option<String>,
+pub enum ConnectError {
+    /// This host cannot run containers.
+    #[error("this host cannot run containers: {}", chain(.0))]
+    Host(SpawnError),
+    /// The data directory or the agent itself is at fault.
+    #[error("failed to {}", chain(.0))]
+    Spawn(SpawnError),
+    /// The image store cannot be opened.
+    #[error("failed to open the image store: {}", chain(.0))]
+    Store(#[from] StoreError),
+}
+
+impl From<SpawnError> for ConnectError {
+    fn from(error: SpawnError) -> Self {
+        if error.is_the_hosts() {
+            Self::Host(error)
+        } else {
+            Self::Spawn(error)
+        }
+    }
+}
+
+impl ConnectError {
+    /// What a user can do about it.
+    #[must_use]
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Host(error) | Self::Spawn(error) => error.hints(),
+            Self::Store(_) => Vec::new(),
+        }
+    }
 }

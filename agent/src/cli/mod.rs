@@ -1,10 +1,12 @@
 //! What can be typed. Structs only: [`crate::command`] acts on them.
 
+mod doctor;
 mod lint;
 mod run_local;
 
 use clap::{Parser, Subcommand};
 
+pub use doctor::Doctor;
 pub use lint::Lint;
 pub use run_local::{NetworkMode, RunLocal};
 
@@ -24,6 +26,8 @@ pub enum Command {
     RunLocal(RunLocal),
     /// Check a pipeline without running it
     Lint(Lint),
+    /// Say what this machine offers to containers and what it lacks
+    Doctor(Doctor),
 }
 
 /// The meanings of [`crate::exit_code::ExitCode`].

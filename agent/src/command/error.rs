@@ -4,7 +4,7 @@ use std::io;
 
 use pipelines::OverrideError;
 
-use crate::backend::HostError;
+use crate::backend::ConnectError;
 use crate::config::ConfigError;
 use crate::executor::{ScheduleError, SelectionError};
 use crate::exit_code::ExitCode;
@@ -36,9 +36,9 @@ pub enum CommandError {
     /// The run's directory cannot be made.
     #[error(transparent)]
     RunDirectory(#[from] RunDirectoryError),
-    /// This host cannot run containers.
+    /// There is nothing to run containers with.
     #[error(transparent)]
-    Host(#[from] HostError),
+    Connect(#[from] ConnectError),
     /// The compiler made a plan that cannot be scheduled, which is a bug.
     #[error("the plan is not sound: {0}")]
     Schedule(#[from] ScheduleError),
@@ -64,21 +64,23 @@ impl CommandError {
             | Self::NoDataDirectory(_) => ExitCode::Usage,
             Self::DataDirectory(_)
             | Self::RunDirectory(_)
+            | Self::Connect(ConnectError::Spawn(_) | ConnectError::Store(_))
             | Self::Schedule(_)
             | Self::Start { .. } => ExitCode::Internal,
-            Self::Host(_) => ExitCode::HostUnsupported,
+            Self::Connect(ConnectError::Host(_)) => ExitCode::HostUnsupported,
         }
     }
 
     /// What to do about it, where that is known and the message does not say it.
     #[must_use]
-    pub fn help(&self) -> Option<&str> {
+    pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::Host(error) => error.fix.as_deref(),
-            Self::Find(FindError::Missing { .. }) => Some(
-                "a first pipeline is three lines: `image: host`, `steps:`, `  - run: echo hello`",
-            ),
-            _ => None,
+            Self::Connect(error) => error.hints(),
+            Self::Find(FindError::Missing { .. }) => vec![
+                "a first pipeline is three lines: `image: host`, `steps:`, `  - run: echo hello`"
+                    .to_owned(),
+            ],
+            _ => Vec::new(),
         }
     }
 }

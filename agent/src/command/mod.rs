@@ -1,5 +1,6 @@
 //! What the commands do: one `execute` each.
 
+pub mod doctor;
 mod error;
 pub mod lint;
 mod predefined;

@@ -16,7 +16,7 @@ use protocol::{Conclusion, Event, WorkspaceMode};
 use tokio::sync::mpsc;
 
 use super::{CommandError, lint, predefined, signals};
-use crate::backend::{Backend, BackendOptions, HostError};
+use crate::backend::{Backend, BackendOptions, ConnectError};
 use crate::cli::RunLocal;
 use crate::config::Config;
 use crate::executor::{Dispatcher, Fault, Report, Request, Run, Selection, Settings};
@@ -34,7 +34,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub fn execute<B: Backend>(
     arguments: &RunLocal,
     machine: &Machine,
-    connect: impl FnOnce(&BackendOptions) -> Result<B, HostError>,
+    connect: impl FnOnce(BackendOptions) -> Result<B, ConnectError>,
 ) -> Result<ExitCode, CommandError> {
     let config = Config::load(machine.config.as_ref())?;
     let overrides = Overrides {
@@ -66,7 +66,7 @@ pub fn execute<B: Backend>(
         network: arguments.network.as_str().to_owned(),
         predefined: predefined::variables(logs.id(), &git),
     };
-    let backend = connect(&BackendOptions {
+    let backend = connect(BackendOptions {
         data: machine.data.clone(),
         tree: found.directory,
         workspace: settings.workspace,

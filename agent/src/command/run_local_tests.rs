@@ -4,10 +4,11 @@ use std::sync::Mutex;
 
 use clap::Parser as _;
 use protocol::Conclusion;
+use runtime::zygote::SpawnError;
 
 use super::{execute, exit_code};
 use crate::backend::fake::Fake;
-use crate::backend::{BackendOptions, HostError};
+use crate::backend::{BackendOptions, ConnectError};
 use crate::cli::{Cli, Command, RunLocal};
 use crate::command::CommandError;
 use crate::executor::{Fault, Report};
@@ -39,11 +40,10 @@ fn until_connected(
     };
     let seen = Mutex::new(None);
     let result = execute(&arguments(tree.path(), more), &machine, |options| {
-        *seen.lock().unwrap() = Some(options.clone());
-        Err::<Fake, _>(HostError {
-            reason: "user namespaces are disabled".to_owned(),
-            fix: Some("sysctl -w user.max_user_namespaces=10000".to_owned()),
-        })
+        *seen.lock().unwrap() = Some(options);
+        Err::<Fake, _>(ConnectError::from(SpawnError::UserNamespace {
+            source: std::io::Error::from_raw_os_error(1),
+        }))
     });
     (result, seen.into_inner().unwrap())
 }
@@ -55,11 +55,11 @@ fn a_host_without_containers_is_told_with_the_fix() {
     let (result, options) = until_connected(HELLO, &["--in-place", "--keep"]);
     let error = result.unwrap_err();
     assert_eq!(error.exit_code(), ExitCode::HostUnsupported);
+    insta::assert_snapshot!(error, @"this host cannot run containers: make a user namespace: Operation not permitted (os error 1)");
     assert_eq!(
-        error.help(),
-        Some("sysctl -w user.max_user_namespaces=10000")
+        error.hints().last().map(String::as_str),
+        Some("`agent doctor` looks at everything containers need")
     );
-    insta::assert_snapshot!(error, @"this host cannot run containers: user namespaces are disabled");
     let options = options.unwrap();
     assert_eq!(options.workspace, protocol::WorkspaceMode::InPlace);
     assert!(options.keep);

@@ -17,6 +17,7 @@ mod client;
 mod entry;
 mod error;
 mod instance;
+mod layers;
 mod server;
 mod spawn;
 pub(crate) mod wire;

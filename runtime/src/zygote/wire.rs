@@ -17,6 +17,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::container::{Exit, StartError, Writable};
+use crate::layer::Compression;
 use crate::sys::watch;
 
 /// Bound of a message; what can be larger (a container's specification) travels in a memory file.
@@ -76,6 +77,18 @@ pub enum Job {
     },
     /// Build the lower layer of `image: host` on the stage.
     HostLayer,
+    /// Unpack a layer. Descriptor: the stream. Answers `Result<Unpacked, UnpackError>`.
+    Unpack {
+        /// A new name in `layers/`.
+        target: String,
+        /// Of the stream.
+        compression: Compression,
+    },
+    /// Remove a layer. Answers `Result<(), UnpackError>`.
+    RemoveLayer {
+        /// Its name in `layers/`.
+        name: String,
+    },
 }
 
 /// What comes back for a request, in this order for a container: `Cloned`, then `Running` or `Failed`, then `Exited`.

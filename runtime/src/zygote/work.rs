@@ -1,15 +1,20 @@
 //! Work on the namespace's files, each job in a process forked for it: a crash, a full disk or a hostile archive ends
 //! that process and nothing else.
 
-use std::fs;
-use std::os::fd::OwnedFd;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use serde::Serialize;
 
 use super::wire::{Job, Reply, send};
 use crate::container::StartError;
 use crate::container::error::During;
 use crate::container::prepared::Prepared;
 use crate::host;
+use crate::layer::{self, Compression, Limits, Operation, UnpackError, Unpacked};
 use crate::rootfs::Stage;
 use crate::sys::{CloneFlags, Cloned, clone3, exit_now};
 
@@ -39,14 +44,39 @@ pub(super) fn fork_silently(prepared: &Prepared, job: &Job) {
 }
 
 fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Value, StartError> {
-    drop(fds);
     match job {
         Job::Remove { path } => remove(path).map(|()| serde_json::Value::Null),
-        Job::HostLayer => {
-            host::build_layer(stage)?;
-            Ok(serde_json::Value::Null)
+        Job::HostLayer => host::build_layer(stage).map(|()| serde_json::Value::Null),
+        Job::Unpack {
+            target,
+            compression,
+        } => {
+            let stream = fds.into_iter().next().ok_or(Errno::BADF);
+            let stream = stream.during("take the layer's stream")?;
+            answer(&unpack(File::from(stream), target, *compression))
+        }
+        Job::RemoveLayer { name } => {
+            answer(&layers().and_then(|layers| layer::remove(layers.as_fd(), name)))
         }
     }
+}
+
+fn answer<T: Serialize>(result: &Result<T, UnpackError>) -> Result<serde_json::Value, StartError> {
+    serde_json::to_value(result)
+        .map_err(std::io::Error::from)
+        .during("answer")
+}
+
+/// The directory of layers, below our working directory.
+fn layers() -> Result<OwnedFd, UnpackError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open("layers", flags, Mode::empty())
+        .map_err(|errno| UnpackError::system(Operation::Open, b"layers", errno))
+}
+
+fn unpack(stream: File, target: &str, compression: Compression) -> Result<Unpacked, UnpackError> {
+    let directory = layer::make(layers()?.as_fd(), target)?;
+    layer::unpack(stream, compression, directory.as_fd(), &Limits::default())
 }
 
 /// Removes a tree of ours. A directory that a container left without permissions is made removable first: container
@@ -58,7 +88,7 @@ fn remove(path: &Path) -> Result<(), StartError> {
         Some(Component::Normal(first)) if first == "layers" || first == "scratch"
     );
     if !ours || !components.all(|component| matches!(component, Component::Normal(_))) {
-        return Err(rustix::io::Errno::INVAL).during_at("remove", path);
+        return Err(Errno::INVAL).during_at("remove", path);
     }
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

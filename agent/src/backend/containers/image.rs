@@ -1,0 +1,160 @@
+//! Getting images: from the machine itself, or through the store.
+
+use std::path::PathBuf;
+
+use runtime::container::{Mount, MountSource};
+use runtime::host;
+use runtime::image::Source;
+use runtime::registry;
+use runtime::store::{ErrorKind, Progress, PullError, Store, StoreError};
+use runtime::zygote::{Hold, Job, Zygote};
+use tokio::sync::OnceCell;
+
+use super::relay::Relay;
+use crate::backend::{BackendOptions, ImageError, ImageErrorKind, Prepared, ProgressFn};
+use crate::chain::chain;
+use crate::config::Host;
+
+/// An image that can be run: its layers and what its configuration says.
+#[derive(Debug, Clone, Default)]
+pub struct Image {
+    pub(super) layers: Vec<String>,
+    pub(super) mounts: Vec<Mount>,
+    /// `NAME=value`.
+    pub(super) env: Vec<String>,
+    pub(super) entrypoint: Vec<String>,
+    pub(super) command: Vec<String>,
+    pub(super) user: Option<String>,
+    pub(super) working_directory: Option<String>,
+}
+
+/// Where images come from.
+#[derive(Debug)]
+pub(super) struct Images {
+    store: Store,
+    registries: registry::Settings,
+    host: Host,
+    /// Paths of local images are relative to this: the directory of the pipeline.
+    base: PathBuf,
+    prepared_host: OnceCell<Image>,
+}
+
+impl Images {
+    /// # Errors
+    /// When the store cannot be opened.
+    pub(super) fn new(zygote: &Zygote, options: &BackendOptions) -> Result<Self, StoreError> {
+        let store = Store::open(
+            &options.data.join("images"),
+            &zygote.directory().join("layers"),
+        )?;
+        Ok(Self {
+            store,
+            registries: options.config.registries.clone(),
+            host: options.config.host.clone(),
+            base: options.tree.clone(),
+            prepared_host: OnceCell::new(),
+        })
+    }
+
+    pub(super) async fn get(
+        &self,
+        zygote: &Zygote,
+        reference: &str,
+        progress: ProgressFn<'_>,
+    ) -> Result<Prepared<Image>, ImageError> {
+        let source: Source = reference.parse().map_err(|error| ImageError {
+            kind: ImageErrorKind::InvalidReference,
+            message: format!("`{reference}` is not an image: {error}"),
+        })?;
+        if source == Source::Host {
+            let image = self
+                .prepared_host
+                .get_or_try_init(|| self.prepare_host(zygote))
+                .await?;
+            return Ok(Prepared {
+                image: image.clone(),
+                digest: None,
+                pulled_bytes: 0,
+            });
+        }
+        let source = source.resolve(&self.base);
+        let relay = Relay::new(reference, progress);
+        let relay = |news: Progress<'_>| relay.pass_on(news);
+        let pulled = self
+            .store
+            .pull(&source, &self.registries, zygote, &relay)
+            .await
+            .map_err(|error| failure(&error))?;
+        let config = pulled.config;
+        Ok(Prepared {
+            image: Image {
+                layers: pulled
+                    .layers
+                    .iter()
+                    .map(|name| format!("layers/{name}"))
+                    .collect(),
+                mounts: Vec::new(),
+                env: config.env,
+                entrypoint: config.entrypoint,
+                command: config.cmd,
+                user: config.user,
+                working_directory: config.working_dir,
+            },
+            digest: pulled.digest.map(|digest| digest.to_string()),
+            pulled_bytes: pulled.pulled_bytes,
+        })
+    }
+
+    async fn prepare_host(&self, zygote: &Zygote) -> Result<Image, ImageError> {
+        let failed = |what: String, error: &dyn std::fmt::Display| ImageError {
+            kind: ImageErrorKind::Internal,
+            message: format!("{what}: {error}"),
+        };
+        zygote
+            .work(Job::HostLayer, &[])
+            .await
+            .map_err(|error| failed("prepare the machine's image".to_owned(), &error))?;
+        let mut image = Image {
+            layers: vec![host::LAYER.to_owned()],
+            env: self
+                .host
+                .env
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+            ..Image::default()
+        };
+        let directories = host::directories()
+            .into_iter()
+            .chain(self.host.paths.iter().cloned());
+        for (number, directory) in directories.enumerate() {
+            let name = format!("host.{number}");
+            zygote
+                .hold(&name, &directory, Hold::Bind)
+                .await
+                .map_err(|error| failed(format!("show {}", directory.display()), &error))?;
+            image.mounts.push(Mount {
+                source: MountSource::Held { name },
+                target: directory,
+                read_only: true,
+            });
+        }
+        Ok(image)
+    }
+}
+
+/// What a failed pull is to the executor.
+fn failure(error: &PullError) -> ImageError {
+    let kind = match error.kind() {
+        ErrorKind::Unavailable => ImageErrorKind::Unavailable,
+        ErrorKind::Unauthorized => ImageErrorKind::Unauthorized,
+        ErrorKind::NotFound => ImageErrorKind::NotFound,
+        ErrorKind::Corrupt => ImageErrorKind::Corrupt,
+        ErrorKind::Unsupported => ImageErrorKind::Unsupported,
+        ErrorKind::NoSpace | ErrorKind::Io | ErrorKind::Setting => ImageErrorKind::Internal,
+    };
+    ImageError {
+        kind,
+        message: chain(error),
+    }
+}

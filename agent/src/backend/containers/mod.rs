@@ -1,0 +1,131 @@
+//! The backend that runs steps in containers of our own runtime.
+//!
+//! `image` gets images (the machine itself, or one of the store's), `specification` turns a step's request into what
+//! the runtime wants, `step` is a started one.
+
+mod image;
+mod relay;
+mod specification;
+mod step;
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use protocol::WorkspaceMode;
+use runtime::container::Network;
+use runtime::zygote::{Hold, RequestError, Zygote};
+use tokio::sync::OnceCell;
+
+use super::{
+    Backend, BackendError, BackendOptions, ConnectError, ImageError, Prepared, ProgressFn,
+    StartError, StartErrorKind, StepRequest,
+};
+use crate::cli::NetworkMode;
+use image::{Image, Images};
+use step::Step;
+
+/// Runs steps in containers.
+#[derive(Debug)]
+pub struct Containers {
+    zygote: Zygote,
+    images: Images,
+    options: BackendOptions,
+    swept: OnceCell<()>,
+}
+
+impl Containers {
+    /// Starts the zygote. To be called on the process's only thread.
+    ///
+    /// # Errors
+    /// When this host cannot run containers, or the data directory cannot be used.
+    pub fn connect(options: BackendOptions) -> Result<Self, ConnectError> {
+        let zygote = Zygote::spawn(&options.data)?;
+        if options.keep {
+            tracing::debug!(path = %zygote.keep().display(), "what steps write is kept");
+        }
+        let images = Images::new(&zygote, &options)?;
+        Ok(Self {
+            zygote,
+            images,
+            options,
+            swept: OnceCell::new(),
+        })
+    }
+
+    /// Removes what killed agents have left, once and beside other work.
+    async fn sweep(&self) {
+        if let Err(error) = self.zygote.sweep().await {
+            tracing::warn!(%error, "the remains of an earlier agent cannot be removed");
+        }
+    }
+}
+
+impl Backend for Containers {
+    type Image = Image;
+    type Workspace = String;
+    type Step = Step;
+
+    async fn prepare(
+        &self,
+        image: &str,
+        progress: ProgressFn<'_>,
+    ) -> Result<Prepared<Image>, ImageError> {
+        self.images.get(&self.zygote, image, progress).await
+    }
+
+    async fn open_workspace(&self, job: &str) -> Result<String, BackendError> {
+        let hold = match self.options.workspace {
+            WorkspaceMode::Overlay => Hold::Overlay,
+            WorkspaceMode::InPlace => Hold::Bind,
+        };
+        let name = format!("workspace.{job}");
+        let (held, ()) = tokio::join!(self.zygote.hold(&name, &self.options.tree, hold), async {
+            self.swept.get_or_init(|| self.sweep()).await;
+        });
+        held.map_err(|error| BackendError::new("open the workspace", error))?;
+        Ok(name)
+    }
+
+    async fn close_workspace(&self, workspace: String) -> Result<(), BackendError> {
+        if self.options.keep {
+            return Ok(());
+        }
+        self.zygote
+            .release(&workspace)
+            .await
+            .map_err(|error| BackendError::new("close the workspace", error))
+    }
+
+    async fn start(
+        &self,
+        request: StepRequest<'_, Image, String>,
+        output: OwnedFd,
+    ) -> Result<Step, StartError> {
+        let internal = |message: String| StartError {
+            kind: StartErrorKind::Internal,
+            message,
+        };
+        let input = File::open("/dev/null")
+            .map_err(|error| internal(format!("open /dev/null: {error}")))?;
+        let error = output
+            .try_clone()
+            .map_err(|error| internal(format!("duplicate the step's output: {error}")))?;
+        let network = match self.options.network {
+            NetworkMode::Host => Network::Host,
+            NetworkMode::None => Network::None,
+        };
+        let spec = specification::of(request, network)?;
+        match self
+            .zygote
+            .start(&spec, [input.into(), output, error])
+            .await
+        {
+            Ok(container) => Ok(Step::new(container)),
+            Err(RequestError::Refused(refused)) => Err(StartError {
+                kind: specification::blame(&refused),
+                message: refused.to_string(),
+            }),
+            Err(error) => Err(internal(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A whole layer, from the first compressed byte to the last file.
+
+use std::io::Read;
+use std::os::fd::BorrowedFd;
+
+use serde::{Deserialize, Serialize};
+
+use super::Compression;
+use super::entry::Archive;
+use super::error::UnpackError;
+use super::extract::Extractor;
+use super::stream::Stream;
+use crate::image::Digest;
+
+/// Bounds on one layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Uncompressed, headers included.
+    pub bytes: u64,
+    /// Files, directories and links.
+    pub entries: u64,
+    /// Long names and extended headers of one entry, bytes; Linux allows 64 KiB of one attribute's value.
+    pub metadata: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: 64 << 30,
+            entries: 4_000_000,
+            metadata: 1 << 20,
+        }
+    }
+}
+
+/// What came of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpacked {
+    /// The digest of the uncompressed stream, to be compared with the image's configuration.
+    pub diff_id: Digest,
+    /// Uncompressed bytes.
+    pub size: u64,
+    /// Files, directories and links.
+    pub entries: u64,
+}
+
+/// Unpacks a layer into `target`, an existing empty directory.
+///
+/// Meant for a process that is root in the container's user namespace; without those rights it works as far as they go,
+/// and keeps ownership in [`super::OVERRIDE_STAT`]. The process's umask must not take from modes that matter: it is
+/// never relied on, every mode is set. Nothing outside `target` is touched, whatever the archive says; on an error the
+/// target is left half full, for the caller to remove.
+///
+/// # Errors
+/// The stream breaks, the archive is damaged, hostile or too large, or the kernel refuses.
+pub fn unpack(
+    stream: impl Read,
+    compression: Compression,
+    target: BorrowedFd<'_>,
+    limits: &Limits,
+) -> Result<Unpacked, UnpackError> {
+    let stream = Stream::new(stream, compression, limits.bytes)?;
+    let mut archive = Archive::new(stream, *limits);
+    let mut extractor = Extractor::new(target);
+    while let Some(entry) = archive.next()? {
+        extractor.place(&entry, &mut archive)?;
+    }
+    extractor.finish()?;
+    let entries = archive.entries();
+    let (diff_id, size) = archive.into_input().finish()?;
+    Ok(Unpacked {
+        diff_id,
+        size,
+        entries,
+    })
+}
+
+#[cfg(test)]
+mod tests;

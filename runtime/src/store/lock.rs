@@ -1,0 +1,56 @@
+//! One lock a layer, held while it is unpacked, across processes (`flock(2)`).
+//!
+//! The kernel lets go when the process dies. The files stay: removing one would let two processes hold "the" lock.
+
+use std::fs::{File, TryLockError};
+use std::time::Duration;
+
+use super::Store;
+use super::error::{Attempt, StoreError};
+
+/// Held until dropped.
+#[derive(Debug)]
+pub(super) struct LayerLock {
+    _file: File,
+}
+
+impl Store {
+    /// The lock if nobody holds it.
+    pub(super) fn try_lock(&self, key: &str) -> Result<Option<LayerLock>, StoreError> {
+        let path = self.meta.join("locks").join(key);
+        let failed = |source| StoreError::new(Attempt::Lock, &path, source);
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(LayerLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    /// Waits for the lock; `waiting` is called once if it is held.
+    ///
+    /// By asking again and again: a blocking `flock` would hold a thread that cannot be cancelled.
+    pub(super) async fn lock(
+        &self,
+        key: &str,
+        waiting: impl FnOnce(),
+    ) -> Result<LayerLock, StoreError> {
+        if let Some(lock) = self.try_lock(key)? {
+            return Ok(lock);
+        }
+        waiting();
+        let mut pause = Duration::from_millis(5);
+        loop {
+            tokio::time::sleep(pause).await;
+            if let Some(lock) = self.try_lock(key)? {
+                return Ok(lock);
+            }
+            pause = (pause * 2).min(Duration::from_millis(200));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What `docker save` and `podman save` write: `manifest.json` with each image's configuration and layers (Docker image
+//! specification v1.2, "Combined Image JSON + Filesystem Changeset Format").
+
+use serde::Deserialize;
+
+use super::error::{LocalError, TransportError};
+use super::files::Files;
+use super::resolved::{At, Resolved};
+use crate::image::{MAX_CONFIG, MAX_LAYERS, MAX_MANIFEST, ManifestError, Reference};
+
+/// One image of the archive.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Saved {
+    config: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    layers: Vec<String>,
+}
+
+/// The image with the reference, or the only one.
+pub(super) async fn resolve(
+    files: &Files,
+    reference: Option<&Reference>,
+) -> Result<Resolved, TransportError> {
+    const MANIFEST: &str = "manifest.json";
+    let bytes = files.read(MANIFEST, MAX_MANIFEST).await?;
+    let images: Vec<Saved> = serde_json::from_slice(&bytes).map_err(|source| LocalError::Json {
+        path: files.path().join(MANIFEST),
+        source,
+    })?;
+    let image = choose(&images, reference, files)?;
+    if image.layers.len() > MAX_LAYERS {
+        return Err(ManifestError::TooManyLayers(image.layers.len()).into());
+    }
+    let config = files.read(&image.config, MAX_CONFIG).await?;
+    let mut layers = Vec::new();
+    for name in &image.layers {
+        layers.push((files.open(name).await?.size(), At::File(name.clone())));
+    }
+    Resolved::new(None, Vec::new(), config, layers)
+}
+
+fn choose<'a>(
+    images: &'a [Saved],
+    wanted: Option<&Reference>,
+    files: &Files,
+) -> Result<&'a Saved, LocalError> {
+    let tags = |image: &'a Saved| image.repo_tags.iter().flatten();
+    let offered = || images.iter().flat_map(tags).cloned().collect();
+    let path = || files.path().to_owned();
+    match (wanted, images) {
+        (None, [only]) => Ok(only),
+        (None, []) => Err(LocalError::NoSuchImage {
+            path: path(),
+            wanted: "latest".to_owned(),
+            offered: Vec::new(),
+        }),
+        (None, _) => Err(LocalError::Several {
+            path: path(),
+            offered: offered(),
+        }),
+        (Some(wanted), _) => {
+            let matches = |tag: &String| tag.parse::<Reference>().is_ok_and(|tag| tag == *wanted);
+            images
+                .iter()
+                .find(|image| tags(image).any(matches))
+                .ok_or_else(|| LocalError::NoSuchImage {
+                    path: path(),
+                    wanted: wanted.to_string(),
+                    offered: offered(),
+                })
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Layers, unpacked and removed by workers of the zygote: where the owners of their files exist.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::client::{RequestError, Zygote};
+use super::wire::Job;
+use crate::container::StartError;
+use crate::layer::{BoxFuture, Compression, LayerWorker, UnpackError, Unpacked};
+
+impl LayerWorker for Zygote {
+    fn unpack<'a>(
+        &'a self,
+        stream: OwnedFd,
+        target: &'a str,
+        compression: Compression,
+    ) -> BoxFuture<'a, Result<Unpacked, UnpackError>> {
+        let job = Job::Unpack {
+            target: target.to_owned(),
+            compression,
+        };
+        Box::pin(async move {
+            // The worker has a copy of the stream now; ours must not outlive this call.
+            let answer = self.work(job, &[stream.as_fd()]).await;
+            drop(stream);
+            outcome(answer)
+        })
+    }
+
+    fn remove<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), UnpackError>> {
+        let job = Job::RemoveLayer {
+            name: name.to_owned(),
+        };
+        Box::pin(async move { outcome(self.work(job, &[]).await) })
+    }
+}
+
+/// What a worker answered: its own result, or why there is none.
+fn outcome<T: serde::de::DeserializeOwned>(
+    answer: Result<serde_json::Value, RequestError>,
+) -> Result<T, UnpackError> {
+    let worker = |reason: String| UnpackError::Worker { reason };
+    let value = answer.map_err(|error| match error {
+        RequestError::Refused(StartError::ZygoteGone { reason }) => worker(reason),
+        error => worker(error.to_string()),
+    })?;
+    serde_json::from_value(value).map_err(|error| worker(error.to_string()))?
+}
