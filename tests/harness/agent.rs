@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -161,23 +162,32 @@ impl<'a> Agent<'a> {
 #[derive(Debug)]
 struct Capture {
     bytes: Arc<Mutex<Vec<u8>>>,
+    closed: Arc<AtomicBool>,
     reader: JoinHandle<()>,
 }
 
 impl Capture {
     fn of(mut stream: impl Read + Send + 'static) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
-        let shared = Arc::clone(&bytes);
+        let closed = Arc::new(AtomicBool::new(false));
+        let (shared, told) = (Arc::clone(&bytes), Arc::clone(&closed));
         let reader = std::thread::spawn(move || {
             let mut buffer = vec![0; 64 << 10];
             while let Ok(read @ 1..) = stream.read(&mut buffer) {
+                if told.load(Ordering::Relaxed) {
+                    break;
+                }
                 shared
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .extend_from_slice(&buffer[..read]);
             }
         });
-        Self { bytes, reader }
+        Self {
+            bytes,
+            closed,
+            reader,
+        }
     }
 
     fn so_far(&self) -> Vec<u8> {
@@ -226,6 +236,11 @@ impl Running {
     /// Presses Ctrl-C.
     pub fn interrupt(&self) {
         self.signal(Signal::INT);
+    }
+
+    /// Closes the pipe the agent's standard output goes to, once there is more in it.
+    pub fn close_output(&self) {
+        self.stdout.closed.store(true, Ordering::Relaxed);
     }
 
     /// Waits for its end.
