@@ -9,15 +9,15 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         // Padding depends on the width of what is replaced below.
         (r"  +", "  "),
         (r"(?m) +$", ""),
-        (r"(?m)^run \S+", "run [RUN]"),
-        (r"/runs/[^/\s]+/", "/runs/[RUN]/"),
+        (r"(?m)^run [^ \n]+", "run [RUN]"),
+        (r"/runs/[^/ \n]+/", "/runs/[RUN]/"),
         (
-            r"\b(?:\d+h\d\dm\d\ds|\d+m\d\ds|\d+(?:\.\d+)?m?s)\b",
+            r"(?-u:\b)(?:[0-9]+h[0-9][0-9]m[0-9][0-9]s|[0-9]+m[0-9][0-9]s|[0-9]+(?:[.][0-9]+)?m?s)(?-u:\b)",
             "[TIME]",
         ),
-        (r"\b\d+(?:\.\d+)? ?(?:[KMG]i?B|bytes)", "[SIZE]"),
+        (r"(?-u:\b)[0-9]+(?:\.[0-9]+)? ?(?:[KMG]i?B|bytes)", "[SIZE]"),
         (r"sha256:[0-9a-f]{64}", "sha256:[DIGEST]"),
-        (r"127\.0\.0\.1:\d+", "[REGISTRY]"),
+        (r"127\.0\.0\.1:[0-9]+", "[REGISTRY]"),
     ]
     .into_iter()
     .map(|(pattern, replacement)| {

@@ -1,0 +1,247 @@
+//! Bad input from a user, an image or the machine: a clear reason and the right code, never a panic.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use harness::{Finished, TestEnvironment, for_everyone, for_one_user, for_root, images};
+
+use crate::support::{output_of, run_local, run_script, single_step};
+
+for_everyone!(a_script_of_a_mebibyte_runs_or_is_refused_by_its_line);
+
+for_one_user!(
+    no_pipeline_is_wrong_usage_and_says_where_it_looked,
+    a_pipeline_that_says_nothing_is_invalid,
+    a_yaml_bomb_is_refused_at_once,
+    an_image_that_is_not_there_fails_the_pipeline,
+    a_damaged_archive_fails_with_its_name,
+    a_read_only_data_directory_is_named,
+    a_data_directory_that_is_a_file_is_named,
+    a_shell_that_is_not_in_the_image_is_named,
+    a_working_directory_that_is_not_there_is_named,
+    variables_may_hold_newlines_and_quotes,
+    a_configuration_that_is_wrong_is_named,
+);
+
+for_root!(a_full_disk_is_named);
+
+fn clean(done: Finished) -> Finished {
+    done.does_not_say("panicked").does_not_say("RUST_BACKTRACE")
+}
+
+fn no_pipeline_is_wrong_usage_and_says_where_it_looked(env: &TestEnvironment) {
+    let _ = clean(run_local(env, &[]))
+        .expect(2)
+        .says(".pipeline.yml")
+        .says(&env.project().display().to_string())
+        .says("image: host");
+}
+
+fn a_pipeline_that_says_nothing_is_invalid(env: &TestEnvironment) {
+    let junk: Vec<u8> = (0..=255_u8).cycle().take(5000).collect();
+    for (name, content) in [
+        ("empty", &b""[..]),
+        ("only a comment", b"# nothing\n"),
+        ("null", b"null\n"),
+        ("a list", b"- a\n- b\n"),
+        ("no steps", b"image: host\nsteps: []\n"),
+        ("binary", &junk),
+        ("an ELF file", b"\x7fELF\x02\x01\x01\0\0\0\0\0"),
+        ("UTF-16", b"\xff\xfei\0m\0a\0g\0e\0"),
+        ("unclosed", b"image: \"host\nsteps:\n"),
+    ] {
+        env.write("project/.pipeline.yml", content);
+        let done = clean(run_local(env, &[]));
+        assert_eq!(done.code(), 65, "{name}: {done}");
+        assert!(
+            done.errors().contains("error[") && done.errors().contains(".pipeline.yml:"),
+            "{name}: {done}"
+        );
+    }
+}
+
+fn a_yaml_bomb_is_refused_at_once(env: &TestEnvironment) {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..30 {
+        let below = format!("*a{}", level - 1);
+        bomb.push_str(&format!(
+            "a{level}: &a{level} [{}]\n",
+            vec![below; 10].join(", ")
+        ));
+    }
+    for text in [
+        bomb,
+        format!("image: {}", "[".repeat(100_000)),
+        format!("env: {}", "{a: ".repeat(50_000)),
+    ] {
+        env.pipeline(&text);
+        let _ = clean(run_local(env, &[])).expect(65);
+    }
+    env.pipeline(&format!(
+        "image: host\nsteps: [{{ run: true }}]\n#{}",
+        "x".repeat(1 << 20)
+    ));
+    let _ = clean(run_local(env, &[])).expect(65).says("1 MiB");
+}
+
+fn an_image_that_is_not_there_fails_the_pipeline(env: &TestEnvironment) {
+    for reference in [
+        "oci:/nowhere",
+        "oci-archive:/nowhere.tar",
+        "docker-archive:/nowhere.tar",
+        "dir:/nowhere",
+        "tar:/nowhere.tar",
+    ] {
+        let done = clean(run_script(env, reference, "echo ran", &[])).expect(1);
+        let _ = done
+            .says("nowhere")
+            .says("main / step: failed")
+            .does_not_say("\nran\n");
+    }
+    let layout = images::path("skopeo");
+    let _ = run_script(
+        env,
+        &format!("oci:{}:no-such-tag", layout.display()),
+        "true",
+        &[],
+    )
+    .expect(1)
+    .says("no-such-tag");
+    for reference in ["UPPER/case", "a/b:c:d", "x@sha256:123", "docker://"] {
+        let done = clean(run_script(env, reference, "true", &[]));
+        assert!([1, 2, 65].contains(&done.code()), "{reference}: {done}");
+    }
+}
+
+fn a_damaged_archive_fails_with_its_name(env: &TestEnvironment) {
+    for (transport, file) in [
+        ("tar", "busybox.tar.gz"),
+        ("tar", "busybox.tar.xz"),
+        ("tar", "busybox.tar.zst"),
+        ("docker-archive", "podman.docker.tar"),
+        ("oci-archive", "skopeo.oci.tar"),
+    ] {
+        let bytes = fs::read(images::path(file)).expect("read an archive");
+        env.write("project/damaged", &bytes[..bytes.len() / 2]);
+        let done = clean(run_script(
+            env,
+            &format!("{transport}:damaged"),
+            "echo ran",
+            &[],
+        ));
+        assert!([1, 69].contains(&done.code()), "{file}: {done}");
+        let _ = done.says("damaged").does_not_say("\nran\n");
+    }
+    env.write("project/damaged", "not an archive at all");
+    let _ = clean(run_script(env, "tar:damaged", "echo ran", &[]))
+        .says("damaged")
+        .does_not_say("\nran\n");
+}
+
+fn a_read_only_data_directory_is_named(env: &TestEnvironment) {
+    env.write("data/file", "");
+    fs::set_permissions(env.data(), fs::Permissions::from_mode(0o555))
+        .expect("close the data directory");
+    let _ = clean(run_script(env, "host", "echo ran", &[]))
+        .expect(70)
+        .says(&env.data().display().to_string())
+        .says("Permission denied")
+        .does_not_say("\nran\n");
+}
+
+fn a_data_directory_that_is_a_file_is_named(env: &TestEnvironment) {
+    env.write("data", "a file");
+    let _ = clean(run_script(env, "host", "echo ran", &[]))
+        .expect(70)
+        .says(&env.data().display().to_string());
+}
+
+fn a_shell_that_is_not_in_the_image_is_named(env: &TestEnvironment) {
+    env.pipeline(&format!(
+        "image: \"{}\"\nsteps:\n  - {{ name: step, shell: zsh, run: echo ran }}\n",
+        images::busybox()
+    ));
+    let _ = clean(run_local(env, &[]))
+        .expect(1)
+        .says("there is no `zsh` in the image")
+        .does_not_say("\nran\n");
+}
+
+fn a_working_directory_that_is_not_there_is_named(env: &TestEnvironment) {
+    env.pipeline(
+        "image: host\nsteps:\n  - { name: step, workdir: no/such/place, run: echo ran }\n",
+    );
+    let _ = clean(run_local(env, &[]))
+        .expect(1)
+        .says("no/such/place")
+        .does_not_say("\nran\n");
+}
+
+fn variables_may_hold_newlines_and_quotes(env: &TestEnvironment) {
+    env.pipeline("image: host\nenv: { V: \"one\\ntwo \\\"three\\\" $four `five`\\n\" }\nsteps:\n  - { name: step, run: 'printf %s \"$V\"' }\n");
+    let log = run_local(env, &["--json"]).expect(0).log("step");
+    assert_eq!(log, "one\ntwo \"three\" $four `five`\n");
+}
+
+fn a_configuration_that_is_wrong_is_named(env: &TestEnvironment) {
+    env.write("config.yml", "graze: 10s\n");
+    let _ = clean(run_script(env, "host", "true", &[]))
+        .expect(2)
+        .says("graze")
+        .says("config.yml");
+}
+
+/// The file may be 1 MiB in all, so the script is a little smaller; the kernel's limit for one argument is 128 KiB.
+fn a_script_of_a_mebibyte_runs_or_is_refused_by_its_line(env: &TestEnvironment) {
+    let line = ": a line that does nothing but take its place in a very long script\n";
+    let mut script = line.repeat(1_000_000 / line.len());
+    script.push_str("echo the end\n");
+    let indented: String = script
+        .lines()
+        .map(|line| format!("      {line}\n"))
+        .collect();
+    let text = format!("image: host\nsteps:\n  - name: step\n    run: |\n{indented}");
+    env.pipeline(&text);
+    assert!(text.len() > 1 << 20);
+    let _ = clean(run_local(env, &[])).expect(65).says("1 MiB");
+
+    let script = script[script.len() - 900_000 / line.len() * line.len()..].to_owned();
+    env.pipeline(&single_step(
+        "host",
+        script.split_once('\n').map_or("", |(_, rest)| rest),
+    ));
+    assert_eq!(
+        run_local(env, &["--json"]).expect(0).log("step"),
+        "the end\n"
+    );
+}
+
+fn a_full_disk_is_named(env: &TestEnvironment) {
+    let data = env.data();
+    let mount = |size: &str| {
+        format!(
+            "mkdir -p {0} && mount -t tmpfs -o size={size} tmpfs {0}",
+            data.display()
+        )
+    };
+    // Too small for the image's layer.
+    env.pipeline(&single_step(&images::busybox(), "echo ran"));
+    let done = clean(env.agent(["run-local"]).after(&mount("600k")).run());
+    let _ = done
+        .expect(70)
+        .says("No space left")
+        .does_not_say("\nran\n");
+    // Large enough to start, too small for what the step writes to its log.
+    env.pipeline(&single_step(
+        "host",
+        "head -c 20000000 /dev/zero | tr '\\0' x; echo ran",
+    ));
+    let done = clean(
+        env.agent(["run-local", "--quiet"])
+            .after(&mount("4m"))
+            .run(),
+    );
+    let _ = done.expect(70).says("No space left");
+    // The test's own mounts went with the agent; it works again.
+    assert_eq!(output_of(env, "host", "echo fine"), "fine\n");
+}

@@ -1,0 +1,207 @@
+//! A registry that is down, slow to be found, or does not deliver what it promised: a clear reason and the right code.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use harness::{
+    Answer, Cut, FaultServer, Finished, Request, ServedImage, TestEnvironment, for_one_user, images,
+};
+
+use crate::support::run_script;
+
+for_one_user!(
+    a_registry_in_good_health_is_the_yardstick,
+    a_registry_that_is_down_is_unavailable,
+    a_registry_that_resets_is_unavailable,
+    a_broken_connection_is_taken_up_again,
+    an_image_that_does_not_exist_fails_the_pipeline,
+    an_image_that_is_refused_fails_the_pipeline,
+    a_registry_with_a_quota_or_a_fault_is_unavailable,
+    a_fault_that_passes_is_waited_for,
+    a_manifest_with_a_wrong_digest_is_refused,
+    a_layer_with_a_wrong_digest_is_refused,
+    a_truncated_layer_is_refused,
+    junk_instead_of_a_manifest_is_refused,
+);
+
+/// Serves the image with one thing changed, and runs a step in it.
+fn run_with(
+    env: &TestEnvironment,
+    fault: impl Fn(&ServedImage, &Request) -> Option<Answer> + Send + Sync + 'static,
+) -> Finished {
+    let image = ServedImage::of_layout(&images::path("skopeo"));
+    let server = FaultServer::start(move |request| {
+        fault(&image, request).unwrap_or_else(|| image.answer(request))
+    });
+    let done = run_script(
+        env,
+        &format!("{}/some/image:tag", server.address()),
+        "echo ran",
+        &[],
+    );
+    assert!(!server.requests().is_empty(), "nothing was asked: {done}");
+    done.does_not_say("panicked")
+}
+
+/// The run did not start a step, named the image, and ended with the code.
+#[track_caller]
+fn refused(done: Finished, code: i32, reason: &str) {
+    let _ = done
+        .expect(code)
+        .says("some/image")
+        .says(reason)
+        .does_not_say("\nran\n");
+}
+
+fn a_registry_in_good_health_is_the_yardstick(env: &TestEnvironment) {
+    let _ = run_with(env, |_, _| None).expect(0).says("\nran\n");
+}
+
+fn a_registry_that_is_down_is_unavailable(env: &TestEnvironment) {
+    // Bound and not listening any more: nobody answers there.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .expect("find a port")
+        .port();
+    let done = run_script(
+        env,
+        &format!("127.0.0.1:{port}/some/image:tag"),
+        "echo ran",
+        &[],
+    );
+    refused(done, 69, "refused");
+}
+
+fn a_registry_that_resets_is_unavailable(env: &TestEnvironment) {
+    let done = run_with(env, |image, request| {
+        image
+            .is_layer(request)
+            .then(|| image.answer(request).cut(Cut::Reset(1000)))
+    });
+    refused(done, 69, "127.0.0.1");
+}
+
+fn a_broken_connection_is_taken_up_again(env: &TestEnvironment) {
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&attempts);
+    let done = run_with(env, move |image, request| {
+        let first = image.is_layer(request) && count.fetch_add(1, Ordering::Relaxed) == 0;
+        first.then(|| {
+            image
+                .answer(request)
+                .cut(Cut::Reset(image.layer().len() / 2))
+        })
+    });
+    let _ = done.expect(0).says("\nran\n");
+    assert_eq!(attempts.load(Ordering::Relaxed), 2);
+}
+
+fn an_image_that_does_not_exist_fails_the_pipeline(env: &TestEnvironment) {
+    let done = run_with(env, |_, request| {
+        ServedImage::is_manifest(request)
+            .then(|| problem(404, "MANIFEST_UNKNOWN", "manifest unknown"))
+    });
+    refused(done, 1, "manifest unknown");
+}
+
+fn an_image_that_is_refused_fails_the_pipeline(env: &TestEnvironment) {
+    for status in [401, 403] {
+        let done = run_with(env, move |_, _| {
+            Some(problem(status, "DENIED", "requested access is denied"))
+        });
+        refused(done, 1, &status.to_string());
+    }
+}
+
+fn a_registry_with_a_quota_or_a_fault_is_unavailable(env: &TestEnvironment) {
+    for status in [429, 500, 503] {
+        let done = run_with(env, move |_, request| {
+            ServedImage::is_manifest(request).then(|| {
+                problem(status, "TOOMANYREQUESTS", "come back later").header("Retry-After", "0")
+            })
+        });
+        refused(done, 69, &status.to_string());
+    }
+}
+
+fn a_fault_that_passes_is_waited_for(env: &TestEnvironment) {
+    let attempts = AtomicUsize::new(0);
+    let done = run_with(env, move |image, request| {
+        let early = image.is_layer(request) && attempts.fetch_add(1, Ordering::Relaxed) < 2;
+        early.then(|| problem(503, "UNAVAILABLE", "busy").header("Retry-After", "0"))
+    });
+    let _ = done.expect(0).says("\nran\n");
+}
+
+fn a_manifest_with_a_wrong_digest_is_refused(env: &TestEnvironment) {
+    let image = ServedImage::of_layout(&images::path("skopeo"));
+    let server = FaultServer::start(move |request| image.answer(request));
+    let digest = "0".repeat(64);
+    // The server answers any digest it does not know with 404; so it is made to answer with the real manifest.
+    let real = ServedImage::of_layout(&images::path("skopeo"));
+    let liar = FaultServer::start(move |request| {
+        let mut asked = request.clone();
+        asked.path = asked
+            .path
+            .replace(&format!("sha256:{}", "0".repeat(64)), "tag");
+        let mut answer = real.answer(&asked);
+        answer
+            .headers
+            .retain(|(name, _)| name != "Docker-Content-Digest");
+        answer
+    });
+    let done = run_script(
+        env,
+        &format!("{}/some/image@sha256:{digest}", liar.address()),
+        "echo ran",
+        &[],
+    );
+    refused(done, 69, "digest");
+    drop(server);
+}
+
+fn a_layer_with_a_wrong_digest_is_refused(env: &TestEnvironment) {
+    let done = run_with(env, |image, request| {
+        image.is_layer(request).then(|| {
+            let mut answer = image.answer(request);
+            if let Some(byte) = answer.body.last_mut() {
+                *byte ^= 1;
+            }
+            answer
+        })
+    });
+    refused(done, 69, "");
+    nothing_is_kept(env);
+}
+
+fn a_truncated_layer_is_refused(env: &TestEnvironment) {
+    let done = run_with(env, |image, request| {
+        image
+            .is_layer(request)
+            .then(|| Answer::new(200, &image.layer()[..image.layer().len() / 2]))
+    });
+    refused(done, 69, "");
+    nothing_is_kept(env);
+}
+
+fn junk_instead_of_a_manifest_is_refused(env: &TestEnvironment) {
+    for junk in [&b"<html>log in</html>"[..], b"", b"{}", b"\xff\xfe\x00"] {
+        let done = run_with(env, move |_, request| {
+            ServedImage::is_manifest(request)
+                .then(|| Answer::new(200, junk).header("Content-Type", "text/html"))
+        });
+        assert!([1, 69].contains(&done.code()), "{done}");
+        let _ = done.says("some/image");
+    }
+}
+
+/// A second run, with the registry in good health, does not find what the first one left.
+fn nothing_is_kept(env: &TestEnvironment) {
+    let _ = run_with(env, |_, _| None).expect(0).says("\nran\n");
+}
+
+fn problem(status: u16, code: &str, message: &str) -> Answer {
+    let body = serde_json::json!({ "errors": [{ "code": code, "message": message }] });
+    Answer::new(status, body.to_string()).header("Content-Type", "application/json")
+}
