@@ -4,6 +4,7 @@ use std::io::{self, PipeReader};
 use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use tokio::sync::oneshot;
 
@@ -19,6 +20,12 @@ const READ_SIZE: usize = 128 << 10;
 /// A piece up to this size is copied into an allocation of its own size, so that a step that prints a byte at a time
 /// does not hold 128 KiB for each.
 pub(crate) const COPY_LIMIT: usize = 16 << 10;
+
+/// How long small writes gather: less than anybody sees, more than enough for hundreds of lines.
+const LULL: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 1_000_000,
+};
 
 /// A step's output on its way. Ends when every writer has closed the pipe.
 #[derive(Debug)]
@@ -98,10 +105,21 @@ fn carry(
         } else {
             std::mem::replace(&mut buffer, queue.buffer(READ_SIZE))
         };
+        let is_small = bytes.len() < COPY_LIMIT;
         queue.push_log(Chunk {
             step: Arc::clone(step),
             offset,
             bytes,
         });
+        if is_small {
+            lull(&pipe);
+        }
     }
+}
+
+/// Lets small writes gather, so that a step that writes line by line does not wake this thread for each: asked for no
+/// event, poll(2) returns early only when every writer has gone.
+fn lull(pipe: &PipeReader) {
+    // Whatever goes wrong here, the next read tells.
+    let _ = poll(&mut [PollFd::new(pipe, PollFlags::empty())], Some(&LULL));
 }
