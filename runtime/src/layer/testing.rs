@@ -68,13 +68,17 @@ impl Tar {
     }
 
     pub(crate) fn file(self, name: &str, content: &str) -> Self {
+        self.blob(name, content.as_bytes())
+    }
+
+    pub(crate) fn blob(self, name: &str, content: &[u8]) -> Self {
         let size = content.len() as u64;
         self.header(&Fields {
             name,
             size,
             ..Fields::default()
         })
-        .content(content.as_bytes())
+        .content(content)
     }
 
     pub(crate) fn directory(self, name: &str) -> Self {

@@ -80,7 +80,7 @@ impl Client {
     /// # Errors
     /// No endpoint answers, or the image is not there.
     pub async fn digest(&self, reference: &Reference) -> Result<Option<Digest>, Error> {
-        self.from_any(reference, async |endpoint| {
+        self.ask_each(reference, async |endpoint| {
             let ask = Ask::new(
                 reference,
                 endpoint,
@@ -148,7 +148,7 @@ impl Client {
         digest: Option<Digest>,
         size: Option<u64>,
     ) -> Result<Fetched, Error> {
-        self.from_any(reference, async |endpoint| {
+        self.ask_each(reference, async |endpoint| {
             let ask = Ask::new(reference, endpoint, Method::GET, "manifests", version)
                 .accept(MANIFEST_TYPES);
             let (told, bytes) = self.fetch(&ask, MAX_MANIFEST).await?;
@@ -180,7 +180,7 @@ impl Client {
     }
 
     /// The first endpoint's answer that is one; else the registry's own error, which comes last.
-    async fn from_any<T>(
+    async fn ask_each<T>(
         &self,
         reference: &Reference,
         ask: impl AsyncFn(&Endpoint) -> Result<T, Error>,
