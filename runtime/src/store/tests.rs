@@ -382,14 +382,13 @@ impl LayerWorker for Full {
     fn unpack<'a>(
         &'a self,
         _: std::os::fd::OwnedFd,
-        target: &'a str,
+        _: &'a str,
         _: Compression,
     ) -> BoxFuture<'a, Result<Unpacked, UnpackError>> {
-        let path = target.chars().take(4).collect();
         Box::pin(async {
             Err(UnpackError::System {
                 operation: Operation::WriteFile,
-                path,
+                path: "app".to_owned(),
                 errno: 28,
             })
         })
@@ -415,5 +414,5 @@ async fn a_full_disk_is_said_to_be_full() {
         .to_string()
         .replace(&fake.address.port().to_string(), "PORT")
         .replace(&base().1.hex(), "LAYER");
-    insta::assert_snapshot!(text, @"failed to unpack layer sha256:LAYER of docker://127.0.0.1:PORT/app:1: failed to write the file `06f5` of the layer: No space left on device (os error 28)");
+    insta::assert_snapshot!(text, @"failed to unpack layer sha256:LAYER of docker://127.0.0.1:PORT/app:1: failed to write the file `app` of the layer: No space left on device (os error 28)");
 }
