@@ -179,7 +179,7 @@ fn debian(work: &Path) -> Result<PathBuf, Box<dyn Error>> {
     if !archive.exists() {
         let partial = work.join("debian.tar.partial");
         let status = Command::new("mmdebstrap")
-            .args(["--variant=minbase", "--format=tar", "bookworm"])
+            .args(["--quiet", "--variant=minbase", "--format=tar", "bookworm"])
             .arg(&partial)
             .status()?;
         if !status.success() {

@@ -20,6 +20,7 @@ mod request;
 use std::fmt::Debug;
 use std::future::Future;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 pub use containers::Containers;
 pub use error::{BackendError, ImageError, ImageErrorKind, StartError, StartErrorKind};
@@ -56,6 +57,11 @@ pub trait Backend: Debug + Send + Sync + 'static {
         &self,
         workspace: Self::Workspace,
     ) -> impl Future<Output = Result<(), BackendError>> + Send;
+
+    /// Where what steps wrote to their workspaces is after the run, when it was asked to be kept.
+    fn kept(&self) -> Option<PathBuf> {
+        None
+    }
 
     /// Starts a step whose standard output and standard error are both `output`, the write end of a pipe.
     ///

@@ -52,11 +52,14 @@ pub fn execute<B: Backend>(
 
     machine.create_data()?;
     let logs = Arc::new(RunDirectory::create(&machine.data, jiff::Timestamp::now())?);
-    let (git, warning) = match workspace::git_facts(&found.directory) {
-        Ok(facts) => (facts, None),
+    let mut warnings = Vec::new();
+    let git = match workspace::git_facts(&found.directory) {
+        Ok(facts) => facts,
         Err(error) => {
-            let message = format!("The variables that tell about the commit are missing: {error}.");
-            (workspace::GitFacts::default(), Some(message))
+            warnings.push(format!(
+                "The variables that tell about the commit are missing: {error}."
+            ));
+            workspace::GitFacts::default()
         }
     };
     let settings = Settings {
@@ -75,12 +78,19 @@ pub fn execute<B: Backend>(
         config,
     })?;
 
+    if let Some(path) = backend.kept() {
+        warnings.push(format!(
+            "What steps write to the workspace is kept for a week in {}.",
+            path.display()
+        ));
+    }
+
     let sink = sink(arguments, machine, &plan, settings.parallel, &logs)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(starting("start the async runtime"))?;
-    let report = runtime.block_on(run(sink, warning, |queue, requests| Run {
+    let report = runtime.block_on(run(sink, warnings, |queue, requests| Run {
         backend: Arc::new(backend),
         plan,
         settings,
@@ -96,7 +106,7 @@ pub fn execute<B: Backend>(
 /// Carries out a run: events and output to `sink`, signals to the run.
 async fn run<B: Backend>(
     sink: Box<dyn Sink>,
-    warning: Option<String>,
+    warnings: Vec<String>,
     assemble: impl FnOnce(Queue, mpsc::UnboundedReceiver<Request>) -> Run<B>,
 ) -> Result<Report, CommandError> {
     let (requests, receiver) = mpsc::unbounded_channel();
@@ -111,7 +121,7 @@ async fn run<B: Backend>(
         Printer::start(sink, stdout, broken).map_err(starting("start the output thread"))?;
     let queue = printer.queue();
     let dispatcher = Dispatcher::new(assemble(queue.clone(), receiver))?;
-    if let Some(message) = warning {
+    for message in warnings {
         queue.push(Event::Warning { message });
     }
     let report = dispatcher.run().await;

@@ -1,7 +1,7 @@
 //! A step's output on its way from the container to the user: spool first, then the sink.
 //!
 //! ```text
-//! pipe --read, up to 256 KiB--> [stream: one thread a step] --append--> spool file --push_log--> sink queue
+//! pipe --read, up to 128 KiB--> [stream: one thread a step] --append--> spool file --push_log--> sink queue
 //! ```
 //!
 //! Nothing is shown that is not on disk. A sink that is slow fills the queue, a full queue blocks the thread, a blocked
@@ -16,5 +16,6 @@ mod tail;
 pub use chunk::{Chunk, StepId};
 pub use run_directory::{RunDirectory, RunDirectoryError};
 pub use spool::{Spool, SpoolError};
+pub(crate) use stream::COPY_LIMIT;
 pub use stream::{Stream, StreamError};
 pub use tail::{TAIL_LINES, tail};

@@ -1,8 +1,11 @@
 //! The thread that carries one step's output from its pipe to the spool and the sink.
 
-use std::io::{self, PipeReader, Read as _};
+use std::io::{self, PipeReader};
 use std::sync::Arc;
 
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use tokio::sync::oneshot;
 
 use super::{Chunk, Spool, SpoolError, StepId};
@@ -12,11 +15,17 @@ use crate::sink::Queue;
 const PIPE_SIZE: usize = 1 << 20;
 
 /// Most bytes taken by one read.
-const READ_SIZE: usize = 256 << 10;
+const READ_SIZE: usize = 128 << 10;
 
 /// A piece up to this size is copied into an allocation of its own size, so that a step that prints a byte at a time
-/// does not hold 256 KiB for each.
-const COPY_LIMIT: usize = 16 << 10;
+/// does not hold 128 KiB for each.
+pub(crate) const COPY_LIMIT: usize = 16 << 10;
+
+/// How long small writes gather: less than anybody sees, more than enough for hundreds of lines.
+const LULL: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 1_000_000,
+};
 
 /// A step's output on its way. Ends when every writer has closed the pipe.
 #[derive(Debug)]
@@ -76,30 +85,41 @@ impl Stream {
 }
 
 fn carry(
-    mut pipe: PipeReader,
+    pipe: PipeReader,
     mut spool: Spool,
     queue: &Queue,
     step: &Arc<StepId>,
 ) -> Result<(), StreamError> {
-    let mut buffer = vec![0; READ_SIZE];
+    let mut buffer = queue.buffer(READ_SIZE);
     loop {
-        let length = match pipe.read(&mut buffer) {
+        buffer.clear();
+        match rustix::io::read(&pipe, spare_capacity(&mut buffer)) {
             Ok(0) => return Ok(()),
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(StreamError::Read(error)),
-        };
-        let offset = spool.append(&buffer[..length])?;
-        let bytes = if length <= COPY_LIMIT {
-            buffer[..length].to_vec()
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(StreamError::Read(error.into())),
+        }
+        let offset = spool.append(&buffer)?;
+        let bytes = if buffer.len() <= COPY_LIMIT {
+            buffer.clone()
         } else {
-            buffer.truncate(length);
-            std::mem::replace(&mut buffer, vec![0; READ_SIZE])
+            std::mem::replace(&mut buffer, queue.buffer(READ_SIZE))
         };
+        let is_small = bytes.len() < COPY_LIMIT;
         queue.push_log(Chunk {
             step: Arc::clone(step),
             offset,
             bytes,
         });
+        if is_small {
+            lull(&pipe);
+        }
     }
+}
+
+/// Lets small writes gather, so that a step that writes line by line does not wake this thread for each: asked for no
+/// event, poll(2) returns early only when every writer has gone.
+fn lull(pipe: &PipeReader) {
+    // Whatever goes wrong here, the next read tells.
+    let _ = poll(&mut [PollFd::new(pipe, PollFlags::empty())], Some(&LULL));
 }

@@ -74,7 +74,10 @@ fn print<W: Write>(
     loop {
         match queue.pop(sink.interval()) {
             Popped::Item(Item::Event(event)) => sink.event(&event, &mut out)?,
-            Popped::Item(Item::Log(chunk)) => sink.log(&chunk, &mut out)?,
+            Popped::Item(Item::Log(chunk)) => {
+                sink.log(&chunk, &mut out)?;
+                queue.recycle(chunk.bytes);
+            }
             Popped::Item(Item::Progress {
                 image,
                 received,

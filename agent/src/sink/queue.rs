@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use protocol::Event;
 
-use crate::log::Chunk;
+use crate::log::{COPY_LIMIT, Chunk};
 
 /// Output that may wait for the sink, bytes. A piece that meets less is taken whole.
-const LIMIT: usize = 2 << 20;
+const LIMIT: usize = 1 << 20;
+
+/// Largest number of buffers kept for use again. Fresh memory for each piece of a loud step costs more than copying it.
+const SPARE_BUFFERS: usize = 8;
 
 /// One thing for a sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +62,8 @@ struct State {
     items: VecDeque<Item>,
     /// Bytes of output among the items.
     bytes: usize,
+    /// Empty buffers.
+    spare: Vec<Vec<u8>>,
     closed: bool,
     abandoned: bool,
     /// How long a writer waits for a sink that does not move; `None` is for ever.
@@ -111,6 +116,14 @@ impl Queue {
         }
     }
 
+    /// An empty buffer with room for `capacity` bytes, one that the sink is done with if possible.
+    pub(crate) fn buffer(&self, capacity: usize) -> Vec<u8> {
+        let spare = self.lock().spare.pop();
+        let mut buffer = spare.unwrap_or_default();
+        buffer.reserve_exact(capacity);
+        buffer
+    }
+
     /// From now on, a sink that does not take anything for `patience` while output waits for it is given up.
     pub fn hurry(&self, patience: Duration) {
         self.lock().patience = Some(patience);
@@ -158,6 +171,15 @@ impl Queue {
         }
     }
 
+    /// Takes back the bytes of a chunk that has been written, for [`Queue::buffer`].
+    pub(super) fn recycle(&self, mut buffer: Vec<u8>) {
+        let mut state = self.lock();
+        if buffer.capacity() > COPY_LIMIT && state.spare.len() < SPARE_BUFFERS {
+            buffer.clear();
+            state.spare.push(buffer);
+        }
+    }
+
     /// Whether nothing is waiting.
     pub(super) fn is_empty(&self) -> bool {
         self.lock().items.is_empty()
@@ -189,8 +211,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{Item, LIMIT, Popped, Queue};
-    use crate::log::{Chunk, StepId};
+    use super::{Item, LIMIT, Popped, Queue, SPARE_BUFFERS};
+    use crate::log::{COPY_LIMIT, Chunk, StepId};
 
     fn chunk(length: usize) -> Chunk {
         Chunk {
@@ -272,5 +294,18 @@ mod tests {
         queue.hurry(Duration::ZERO);
         writer.join().unwrap();
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn buffers_are_used_again_and_not_hoarded() {
+        let queue = Queue::default();
+        for _ in 0..100 {
+            queue.recycle(vec![b'x'; 2 * COPY_LIMIT]);
+        }
+        queue.recycle(Vec::new());
+        assert_eq!(queue.lock().spare.len(), SPARE_BUFFERS);
+        let buffer = queue.buffer(COPY_LIMIT);
+        assert!(buffer.is_empty() && buffer.capacity() >= 2 * COPY_LIMIT);
+        assert_eq!(queue.lock().spare.len(), SPARE_BUFFERS - 1);
     }
 }

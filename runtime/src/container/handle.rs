@@ -33,11 +33,17 @@ pub enum WaitError {
 pub struct Container {
     init: OwnedFd,
     replies: Replies,
+    /// It ended before we knew that it had started.
+    ended: Option<Exit>,
 }
 
 impl Container {
-    pub(crate) const fn new(init: OwnedFd, replies: Replies) -> Self {
-        Self { init, replies }
+    pub(crate) const fn new(init: OwnedFd, replies: Replies, ended: Option<Exit>) -> Self {
+        Self {
+            init,
+            replies,
+            ended,
+        }
     }
 
     /// Waits for the command to end. When this returns, no process of the container is left, whatever it was: the
@@ -46,6 +52,9 @@ impl Container {
     /// # Errors
     /// See [`WaitError`].
     pub async fn wait(&mut self) -> Result<Exit, WaitError> {
+        if let Some(exit) = self.ended.take() {
+            return Ok(exit);
+        }
         match self.replies.next().await? {
             Some(Reply::Exited(exit)) => Ok(exit),
             Some(Reply::Failed(source)) => Err(WaitError::Container { source }),

@@ -155,13 +155,14 @@ impl<I: Input> Archive<I> {
 
     /// Passes over what is left of the current entry's content.
     fn skip_content(&mut self) -> Result<(), UnpackError> {
-        let rest = self.content + self.padding;
+        let (content, padding) = (self.content, self.padding);
         (self.content, self.padding) = (0, 0);
-        if self.input.skip(rest)? {
-            Ok(())
-        } else {
-            Err(truncated(self.number))
+        if !self.input.skip(content)? {
+            return Err(truncated(self.number));
         }
+        // `umoci insert` leaves out the last file's padding; no byte of an entry is missing then.
+        self.input.skip(padding)?;
+        Ok(())
     }
 
     /// A header; `None` at the end: two zero blocks, or a stream that ends where a header could begin.

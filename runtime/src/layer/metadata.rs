@@ -104,7 +104,11 @@ pub(super) fn keep_stat(file: impl AsFd, entry: &Entry) -> Result<(), Errno> {
         Kind::File | Kind::HardLink => "file".to_owned(),
     };
     let value = format!("{uid}:{gid}:{mode:04o}:{kind}");
-    rustix::fs::fsetxattr(file, OVERRIDE_STAT, value.as_bytes(), XattrFlags::empty())
+    match rustix::fs::fsetxattr(file, OVERRIDE_STAT, value.as_bytes(), XattrFlags::empty()) {
+        // A file system without such attributes (tmpfs before Linux 6.6): the image runs all the same.
+        Err(Errno::OPNOTSUPP) => Ok(()),
+        result => result,
+    }
 }
 
 pub(super) fn timestamps(time: Time) -> Timestamps {

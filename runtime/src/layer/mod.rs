@@ -25,6 +25,9 @@ mod unpack;
 mod whiteout;
 mod worker;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 pub use compression::Compression;
 pub use error::{Exceeded, Fault, Operation, Refusal, UnpackError};
 pub use metadata::OVERRIDE_STAT;

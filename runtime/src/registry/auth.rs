@@ -100,8 +100,10 @@ fn token(
         return Plan::Refuse("the registry names no token server");
     };
     let is_secure = url.scheme() == "https";
-    let may_be_clear = url.scheme() == "http"
-        && (origin.scheme() == "http" || allows_http(settings, &host_and_port(&url)));
+    // In the clear only where the registry itself is, or where the operator allows it.
+    let is_same_host = origin.scheme() == "http" && origin.host() == url.host();
+    let may_be_clear =
+        url.scheme() == "http" && (is_same_host || allows_http(settings, &host_and_port(&url)));
     if !(is_secure || may_be_clear) || url.host().is_none() {
         return Plan::Refuse("the registry names a token server that is not https");
     }

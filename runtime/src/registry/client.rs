@@ -1,14 +1,14 @@
 //! What can be asked of registries: a tag's digest, a manifest, a configuration, a layer.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
-use reqwest::{Method, redirect};
+use reqwest::{Method, Url, redirect};
 
 use super::auth::Authorization;
 use super::blob::Blob;
 use super::credentials::Credentials;
-use super::endpoint::{Endpoint, endpoints};
+use super::endpoint::{Endpoint, endpoints, is_loopback};
 use super::error::{Corruption, Error};
 use super::request::{Ask, place};
 use super::settings::Settings;
@@ -22,9 +22,10 @@ pub(super) const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json
 
 /// A client of all registries, with one pool of connections and one memory of tokens.
 pub struct Client {
-    pub(super) http: reqwest::Client,
-    /// For loopback addresses, which no proxy can reach.
-    pub(super) direct: reqwest::Client,
+    /// Set up when first needed: it takes reading all of the machine's root certificates.
+    secure: OnceLock<reqwest::Client>,
+    /// For http on loopback addresses, which no proxy can reach and no certificate covers.
+    loopback: reqwest::Client,
     pub(super) settings: Settings,
     pub(super) credentials: Credentials,
     /// By origin and repository. Never held across an await.
@@ -48,20 +49,30 @@ impl Client {
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         // The first choice in a process stands; whichever it is will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")))
-                .redirect(redirect::Policy::none())
-                .connect_timeout(settings.timing.connect)
-                .read_timeout(settings.timing.idle)
-        };
+        let loopback = builder(settings)
+            .no_proxy()
+            .tls_certs_only([])
+            .build()
+            .map_err(Error::Setup)?;
         Ok(Self {
-            http: builder().build().map_err(Error::Setup)?,
-            direct: builder().no_proxy().build().map_err(Error::Setup)?,
+            secure: OnceLock::new(),
+            loopback,
             settings: settings.clone(),
             credentials: Credentials::load(settings.docker_config.as_deref())?,
             tokens: Mutex::default(),
         })
+    }
+
+    /// The connections that a URL is asked over.
+    pub(super) fn http(&self, url: &Url) -> Result<&reqwest::Client, Error> {
+        if url.scheme() == "http" && url.host_str().is_some_and(is_loopback) {
+            return Ok(&self.loopback);
+        }
+        if let Some(client) = self.secure.get() {
+            return Ok(client);
+        }
+        let client = builder(&self.settings).build().map_err(Error::Setup)?;
+        Ok(self.secure.get_or_init(|| client))
     }
 
     /// What a tag points to now, without its content; `None` when the registry does not say.
@@ -213,6 +224,14 @@ impl Attempts {
     fn into_error(self) -> Error {
         self.last
     }
+}
+
+fn builder(settings: &Settings) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .connect_timeout(settings.timing.connect)
+        .read_timeout(settings.timing.idle)
 }
 
 /// `Docker-Content-Digest`.

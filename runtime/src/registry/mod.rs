@@ -21,7 +21,7 @@ mod retry;
 mod settings;
 
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 

@@ -20,7 +20,7 @@ use super::auth::{self, Authorization, MAX_TOKEN, Plan, TokenRequest};
 use super::challenge::{self, Challenge};
 use super::client::{Client, header_digest};
 use super::credentials::Credential;
-use super::endpoint::{Endpoint, allows_http, host_and_port, is_loopback};
+use super::endpoint::{Endpoint, allows_http, host_and_port};
 use super::error::{Corruption, Error, Outage, Place, printable};
 use super::retry::{Retry, retry_after};
 use crate::image::{Digest, Reference};
@@ -161,7 +161,7 @@ impl Client {
                 headers.insert(ACCEPT, reqwest::header::HeaderValue::from_static(types));
             }
             let mut request = self
-                .http_for(&url)
+                .http(&url)?
                 .request(ask.method.clone(), url.clone())
                 .headers(headers);
             if ask.from > 0 {
@@ -262,7 +262,7 @@ impl Client {
             url: url.clone(),
             ..Ask::new(ask.reference, ask.endpoint, Method::GET, "", "")
         };
-        let http = self.http_for(&url);
+        let http = self.http(&url)?;
         let send = async || {
             let mut request = match &form {
                 None => http.get(url.clone()),
@@ -308,14 +308,6 @@ impl Client {
 
     fn authorization(&self, ask: &Ask<'_>) -> Option<Authorization> {
         self.tokens.lock().ok()?.get(&token_key(ask)).cloned()
-    }
-
-    fn http_for(&self, url: &Url) -> &reqwest::Client {
-        if url.host_str().is_some_and(is_loopback) {
-            &self.direct
-        } else {
-            &self.http
-        }
     }
 }
 

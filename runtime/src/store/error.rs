@@ -42,12 +42,12 @@ pub enum PullError {
         source: ConfigError,
     },
     /// A layer cannot be unpacked.
-    #[error("failed to unpack layer {layer} of {image}: {source}")]
+    #[error("failed to unpack {} of {image}: {source}", named(layer.as_ref()))]
     Unpack {
         /// The source.
         image: String,
-        /// Its diff ID, or its key in the store.
-        layer: String,
+        /// Its diff ID; `None` for a bare archive.
+        layer: Option<Digest>,
         /// Why.
         source: UnpackError,
     },
@@ -66,6 +66,10 @@ pub enum PullError {
     /// The store itself.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn named(layer: Option<&Digest>) -> String {
+    layer.map_or_else(|| "the files".to_owned(), |layer| format!("layer {layer}"))
 }
 
 /// What the store could not do.

@@ -83,7 +83,7 @@ impl Fetch<'_> {
         .await;
         let failed = |source| PullError::Unpack {
             image: self.image.to_owned(),
-            layer: key.to_owned(),
+            layer: layer.diff_id,
             source,
         };
         // A download that fails makes the worker fail too, and a worker that fails makes it stop: tell the cause.

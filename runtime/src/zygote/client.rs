@@ -115,16 +115,20 @@ impl Zygote {
         ];
         let mut replies = self.request(&request, &fds).await?;
         drop((spec_file, input, output, error));
-        let mut init = None;
+        // The zygote tells that it has cloned, the container that it runs and that it is over: two senders, in any order.
+        let (mut init, mut runs, mut exit) = (None, false, None);
         loop {
             match next(&mut replies).await? {
                 (Reply::Cloned, fds) => init = fds.into_iter().next(),
-                (Reply::Running, _) => {
-                    let init = init.ok_or_else(|| out_of_turn("no process descriptor"))?;
-                    return Ok(Container::new(init, replies));
-                }
+                (Reply::Running, _) => runs = true,
+                (Reply::Exited(early), _) => exit = Some(early),
                 (Reply::Failed(error), _) => return Err(error.into()),
-                (other, _) => return Err(out_of_turn(&format!("{other:?} came out of turn"))),
+                (other @ Reply::Done(_), _) => {
+                    return Err(out_of_turn(&format!("{other:?} came out of turn")));
+                }
+            }
+            if let Some(init) = init.take_if(|_| runs) {
+                return Ok(Container::new(init, replies, exit));
             }
         }
     }

@@ -91,7 +91,8 @@ pub enum Job {
     },
 }
 
-/// What comes back for a request, in this order for a container: `Cloned`, then `Running` or `Failed`, then `Exited`.
+/// What comes back for a request. For a container: `Cloned` from the zygote and, in no order with it, `Running` and
+/// then `Exited`, or `Failed`, from the container's first process.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {

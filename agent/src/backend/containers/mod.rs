@@ -10,6 +10,7 @@ mod step;
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use protocol::WorkspaceMode;
 use runtime::container::Network;
@@ -30,6 +31,7 @@ pub struct Containers {
     zygote: Zygote,
     images: Images,
     options: BackendOptions,
+    kept: Option<PathBuf>,
     swept: OnceCell<()>,
 }
 
@@ -40,14 +42,13 @@ impl Containers {
     /// When this host cannot run containers, or the data directory cannot be used.
     pub fn connect(options: BackendOptions) -> Result<Self, ConnectError> {
         let zygote = Zygote::spawn(&options.data)?;
-        if options.keep {
-            tracing::debug!(path = %zygote.keep().display(), "what steps write is kept");
-        }
+        let kept = options.keep.then(|| zygote.keep());
         let images = Images::new(&zygote, &options)?;
         Ok(Self {
             zygote,
             images,
             options,
+            kept,
             swept: OnceCell::new(),
         })
     }
@@ -94,6 +95,10 @@ impl Backend for Containers {
             .release(&workspace)
             .await
             .map_err(|error| BackendError::new("close the workspace", error))
+    }
+
+    fn kept(&self) -> Option<PathBuf> {
+        self.kept.clone()
     }
 
     async fn start(

@@ -144,7 +144,6 @@ async fn cancelling_terminates_steps_and_still_ends_with_the_summary() {
     ==> build / make (host)
     warning: Cancelled: running steps have 10.0s to end; cancel again to kill them.
     <== pack: cancelled (0ms)
-    working
     <== build / make: cancelled (0ms)
     <== build / check: cancelled (0ms)
 
