@@ -50,6 +50,10 @@ pub(super) fn exec(
 
     drop_bounding_set()?;
     identity.assume(prepared.single_id)?;
+    if prepared.single_id {
+        // Another name comes with a user namespace, and that with a full set.
+        drop_bounding_set()?;
+    }
     let capabilities = if identity.uid == 0 {
         DEFAULT
     } else {
