@@ -67,6 +67,15 @@ impl<B: Backend> Images<B> {
             .unwrap_or_else(|| Err(lost()))
     }
 
+    /// Stops what is still being prepared for nobody, and waits until it has let go of the backend.
+    pub(super) async fn close(&self) {
+        let mut set = {
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut tasks.set)
+        };
+        set.shutdown().await;
+    }
+
     fn result_of(&self, image: &str) -> watch::Receiver<Option<Result<B::Image>>> {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(result) = tasks.results.get(image) {
