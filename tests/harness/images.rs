@@ -51,7 +51,13 @@ pub fn made() -> bool {
     directory.join("version").exists()
 }
 
-/// The small image most tests run: no host, no network, every applet.
+/// The same without a configuration: steps are root's.
+#[must_use]
+pub fn plain() -> String {
+    format!("tar:{}", path("busybox.tar").display())
+}
+
+/// The small image most tests run, with every applet; steps are user `app`'s, number 1000.
 #[must_use]
 pub fn busybox() -> String {
     format!("oci:{}", path("skopeo:latest").display())

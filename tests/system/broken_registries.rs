@@ -108,9 +108,10 @@ fn an_image_that_does_not_exist_fails_the_pipeline(env: &TestEnvironment) {
 fn an_image_that_is_refused_fails_the_pipeline(env: &TestEnvironment) {
     for status in [401, 403] {
         let done = run_with(env, move |_, _| {
-            Some(problem(status, "DENIED", "requested access is denied"))
+            let answer = problem(status, "DENIED", "requested access is denied");
+            Some(answer.header("WWW-Authenticate", "Basic realm=\"tests\""))
         });
-        refused(done, 1, &status.to_string());
+        refused(done, 1, "some/image");
     }
 }
 
@@ -121,7 +122,7 @@ fn a_registry_with_a_quota_or_a_fault_is_unavailable(env: &TestEnvironment) {
                 problem(status, "TOOMANYREQUESTS", "come back later").header("Retry-After", "0")
             })
         });
-        refused(done, 69, &status.to_string());
+        refused(done, 69, "come back later");
     }
 }
 

@@ -48,7 +48,31 @@ fn a_failing_step_is_named_with_its_reason_and_last_lines(env: &TestEnvironment)
     );
     let done = run_local(env, &[]).expect(1);
     insta::allow_duplicates! {
-        insta::assert_snapshot!(done.snapshot(), @"");
+        insta::assert_snapshot!(done.snapshot(), @r"
+        run [RUN]
+        workspace: an overlay of the working tree; what steps write never reaches it
+        network: this machine's; steps reach whatever it reaches
+        ==> main / build (host)
+        built
+        <== main / build: ok ([TIME])
+        ==> main / check (host)
+        1 + 1 = 3
+        no newline
+        <== main / check: failed, exit status 3 ([TIME])
+        <== main / pack: skipped, `check` failed before
+
+        JOB  STEP  RESULT  TIME  CPU  MEMORY
+        main  build  ok  [TIME]  [TIME]  [SIZE]
+        main  check  failed  [TIME]  [TIME]  [SIZE]
+        main  pack  skipped
+
+        main / check: failed: exit status 3
+          | 1 + 1 = 3
+          | no newline
+          full log: [ROOT]/data/runs/[RUN]/main/1-check.log
+
+        run: failed ([TIME])
+        ");
     }
 }
 
@@ -60,7 +84,21 @@ fn every_event_comes_in_its_order(env: &TestEnvironment) {
     let done = run_local(env, &["--json"]).expect(1);
     let told: Vec<String> = done.events().iter().map(short).collect();
     insta::allow_duplicates! {
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        run_started pipeline="events" jobs=["one","two"] workspace="overlay" network="host"
+        job_started job="one"
+        image_started
+        image_ready
+        step_started job="one" step="a" index=0
+        log job="one" step="a" offset=0 text="A\n"
+        step_finished job="one" step="a" conclusion="success"
+        step_started job="one" step="b" index=1
+        step_finished job="one" step="b" conclusion="failure" cause={"code":4,"kind":"exit"}
+        step_finished job="one" step="c" conclusion="skipped" cause={"kind":"skipped","reason":"earlier_failure","step":"b"}
+        job_finished job="one" conclusion="failure"
+        job_finished job="two" conclusion="skipped" cause={"kind":"skipped","reason":"needs","unmet":"one"}
+        run_finished conclusion="failure"
+        "#);
     }
 }
 
