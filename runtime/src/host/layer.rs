@@ -1,8 +1,8 @@
 //! The layer around the machine's directories.
 
-use std::fs::{self, DirEntry, Permissions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, symlink};
 use std::path::Path;
 
 use super::paths::{LAYER, links};
@@ -42,6 +42,8 @@ const MAX_FILE: u64 = 16 << 20;
 
 /// Builds the layer on the stage. Building it again is refused by the kernel (`EEXIST`).
 pub(crate) fn build_layer(_stage: &Stage) -> Result<(), StartError> {
+    // Modes are given as they are meant: no umask, no second call a file.
+    rustix::process::umask(rustix::fs::Mode::empty());
     let layer = Path::new(LAYER);
     make(layer, 0o755)?;
     for (name, mode) in SKELETON {
@@ -51,23 +53,33 @@ pub(crate) fn build_layer(_stage: &Stage) -> Result<(), StartError> {
         let link = layer.join(path.strip_prefix("/").unwrap_or(&path));
         symlink(&target, &link).during_at("link", &link)?;
     }
-    copy_tree(Path::new("/etc"), &layer.join("etc"), &LEFT_OUT).during("copy the machine's /etc")
+    let mut buffer = Vec::new();
+    copy_tree(
+        Path::new("/etc"),
+        &layer.join("etc"),
+        &LEFT_OUT,
+        &mut buffer,
+    )
+    .during("copy the machine's /etc")
 }
 
 fn make(path: &Path, mode: u32) -> Result<(), StartError> {
-    fs::create_dir(path).during_at("make", path)?;
-    fs::set_permissions(path, Permissions::from_mode(mode)).during_at("restrict", path)
+    DirBuilder::new()
+        .mode(mode)
+        .create(path)
+        .during_at("make", path)
 }
 
 /// Copies what everybody may read: a file that is not world-readable is a secret, a directory that is not
 /// world-searchable holds some.
-fn copy_tree(from: &Path, to: &Path, left_out: &[&str]) -> io::Result<()> {
+fn copy_tree(from: &Path, to: &Path, left_out: &[&str], buffer: &mut Vec<u8>) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        if left_out.iter().any(|name| entry.file_name() == *name) {
+        let name = entry.file_name();
+        if left_out.iter().any(|left_out| name == *left_out) {
             continue;
         }
-        match copy_entry(&entry, &to.join(entry.file_name())) {
+        match copy_entry(&entry, &to.join(name), buffer) {
             // Changed or removed under our hands, or readable only to others: then it is not for a job either.
             Err(error)
                 if [io::ErrorKind::NotFound, io::ErrorKind::PermissionDenied]
@@ -78,19 +90,38 @@ fn copy_tree(from: &Path, to: &Path, left_out: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-fn copy_entry(entry: &DirEntry, to: &Path) -> io::Result<()> {
-    let meta = entry.metadata()?;
-    let mode = meta.mode() & 0o7777;
-    if meta.is_symlink() {
+/// The directory tells what an entry is, so that only files and directories cost a further look.
+fn copy_entry(entry: &DirEntry, to: &Path, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let kind = entry.file_type()?;
+    if kind.is_symlink() {
         symlink(fs::read_link(entry.path())?, to)
-    } else if meta.is_dir() && mode & 0o005 == 0o005 {
-        fs::create_dir(to)?;
-        fs::set_permissions(to, Permissions::from_mode(mode & 0o755))?;
-        copy_tree(&entry.path(), to, &[])
-    } else if meta.is_file() && mode & 0o004 == 0o004 && meta.len() <= MAX_FILE {
-        fs::copy(entry.path(), to)?;
-        fs::set_permissions(to, Permissions::from_mode(mode & 0o755))
+    } else if kind.is_dir() {
+        let mode = entry.metadata()?.mode();
+        if mode & 0o005 != 0o005 {
+            return Ok(());
+        }
+        DirBuilder::new().mode(mode & 0o755).create(to)?;
+        copy_tree(&entry.path(), to, &[], buffer)
+    } else if kind.is_file() {
+        copy_file(&entry.path(), to, buffer)
     } else {
         Ok(())
     }
+}
+
+fn copy_file(from: &Path, to: &Path, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let mut file = File::open(from)?;
+    let meta = file.metadata()?;
+    if meta.mode() & 0o004 == 0 || meta.len() > MAX_FILE {
+        return Ok(());
+    }
+    buffer.resize(usize::try_from(meta.len()).unwrap_or(0), 0);
+    // A file that shrinks meanwhile is being written: the next run sees it whole.
+    let length = file.read(buffer)?;
+    let mut copy = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(meta.mode() & 0o755)
+        .open(to)?;
+    copy.write_all(&buffer[..length])
 }
