@@ -136,30 +136,23 @@ fn a_fault_that_passes_is_waited_for(env: &TestEnvironment) {
 }
 
 fn a_manifest_with_a_wrong_digest_is_refused(env: &TestEnvironment) {
+    // Whatever digest is asked for, this registry answers with its one manifest.
     let image = ServedImage::of_layout(&images::path("skopeo"));
-    let server = FaultServer::start(move |request| image.answer(request));
-    let digest = "0".repeat(64);
-    // The server answers any digest it does not know with 404; so it is made to answer with the real manifest.
-    let real = ServedImage::of_layout(&images::path("skopeo"));
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let asked = digest.clone();
     let liar = FaultServer::start(move |request| {
-        let mut asked = request.clone();
-        asked.path = asked
-            .path
-            .replace(&format!("sha256:{}", "0".repeat(64)), "tag");
-        let mut answer = real.answer(&asked);
+        let path = request.path.replace(&asked, "tag");
+        let mut answer = image.answer(&Request {
+            path,
+            ..request.clone()
+        });
         answer
             .headers
             .retain(|(name, _)| name != "Docker-Content-Digest");
         answer
     });
-    let done = run_script(
-        env,
-        &format!("{}/some/image@sha256:{digest}", liar.address()),
-        "echo ran",
-        &[],
-    );
-    refused(done, 69, "digest");
-    drop(server);
+    let reference = format!("{}/some/image@{digest}", liar.address());
+    refused(run_script(env, &reference, "echo ran", &[]), 69, "digest");
 }
 
 fn a_layer_with_a_wrong_digest_is_refused(env: &TestEnvironment) {

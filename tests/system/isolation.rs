@@ -122,19 +122,25 @@ fn a_step_has_podmans_capabilities_and_no_new_privileges(env: &TestEnvironment) 
 }
 
 fn a_step_inherits_no_descriptor(env: &TestEnvironment) {
-    // The shell has the script it reads open; everything else would be a leak. No pipe: the shell itself holds one for a
-    // moment.
-    let log = output_of(
-        env,
-        &images::plain(),
-        "ls -l /proc/$$/fd > /tmp/list; sed -n 's/.* \\([0-9]*\\) -> /\\1 /p' /tmp/list",
-    );
-    for line in log.lines() {
-        let (fd, target) = line.split_once(' ').unwrap_or((line, ""));
-        let standard = matches!(fd, "0" | "1" | "2");
-        let script = !standard && target.starts_with('/') && !target.starts_with("/proc");
-        assert!(standard || script, "{log}");
-    }
+    // No shell, which opens descriptors of its own: `ls` lists its own, and the script it is handed as a file.
+    env.pipeline(&format!(
+        "image: \"{}\"\nsteps:\n  - {{ name: step, shell: [ls, -l, /proc/self/fd], run: none }}\n",
+        images::plain()
+    ));
+    let log = env
+        .agent(["run-local", "--json"])
+        .run()
+        .expect(0)
+        .log("step");
+    let open: Vec<(&str, &str)> = log
+        .lines()
+        .filter_map(|line| line.split_once(" -> "))
+        .filter_map(|(entry, target)| Some((entry.rsplit(' ').next()?, target)))
+        .filter(|(_, target)| !(target.starts_with("/proc/") && target.ends_with("/fd")))
+        .collect();
+    let numbers: Vec<&str> = open.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, ["0", "1", "2"], "{log}");
+    assert_eq!(open[0].1, "/dev/null", "{log}");
 }
 
 fn the_kernels_files_are_masked_or_read_only(env: &TestEnvironment) {

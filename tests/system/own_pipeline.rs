@@ -4,19 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::{Skip, TestEnvironment, for_root, skip};
+use harness::{TestEnvironment, for_root};
 
 use crate::support::must;
 
 for_root!(the_project_formats_and_tests_itself);
 
 fn the_project_formats_and_tests_itself(env: &TestEnvironment) {
-    let Some((cargo_home, rustup_home)) = toolchain() else {
-        return skip(&Skip(
-            "there is no toolchain of rustup's: RUSTUP_HOME, CARGO_HOME and HOME lead nowhere"
-                .to_owned(),
-        ));
-    };
     let repository = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     // What git knows, with uncommitted changes, and nothing that was built.
     let list = env.root().join("files");
@@ -35,16 +29,7 @@ fn the_project_formats_and_tests_itself(env: &TestEnvironment) {
             .arg(&list)
             .arg(env.project()),
     );
-    // Cargo's home is read-only in the container; what it writes goes beside the target directory, offline.
-    env.write(
-        "config.yml",
-        format!(
-            "host:\n  paths: [{cargo}, {rustup}]\n  env:\n    PATH: {cargo}/bin:/usr/local/bin:/usr/bin:/bin\n    \
-             CARGO_HOME: {cargo}\n    RUSTUP_HOME: {rustup}\n    CARGO_NET_OFFLINE: \"true\"\n",
-            cargo = cargo_home.display(),
-            rustup = rustup_home.display()
-        ),
-    );
+    env.write("config.yml", configuration());
     let done = env
         .agent(["run-local", "--job", "format", "--job", "language"])
         .run()
@@ -52,7 +37,8 @@ fn the_project_formats_and_tests_itself(env: &TestEnvironment) {
     let _ = done.says("test result: ok").says("run: ok");
 }
 
-fn toolchain() -> Option<(PathBuf, PathBuf)> {
+/// Shows rustup's toolchain and cargo's downloads to steps, read-only; where there is none, Rust is below `/usr`.
+fn configuration() -> String {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let place = |variable: &str, below: &str| {
         std::env::var_os(variable)
@@ -60,8 +46,21 @@ fn toolchain() -> Option<(PathBuf, PathBuf)> {
             .or_else(|| Some(home.as_ref()?.join(below)))
             .filter(|path| path.is_dir())
     };
-    Some((
-        place("CARGO_HOME", ".cargo")?,
-        place("RUSTUP_HOME", ".rustup")?,
-    ))
+    let mut paths = Vec::new();
+    let mut variables = "    CARGO_NET_OFFLINE: \"true\"\n".to_owned();
+    let mut search = "/usr/local/bin:/usr/bin:/bin".to_owned();
+    for (variable, below) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+        if let Some(path) = place(variable, below) {
+            let path = path.display().to_string();
+            variables.push_str(&format!("    {variable}: {path}\n"));
+            if variable == "CARGO_HOME" {
+                search = format!("{path}/bin:{search}");
+            }
+            paths.push(path);
+        }
+    }
+    format!(
+        "host:\n  paths: [{}]\n  env:\n    PATH: {search}\n{variables}",
+        paths.join(", ")
+    )
 }
