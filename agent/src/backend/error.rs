@@ -2,6 +2,8 @@
 
 use std::error::Error as StdError;
 
+use crate::chain::chain;
+
 /// Why an image could not be had.
 ///
 /// Cloned to every job that waits for the image, hence text and kind only.
@@ -54,7 +56,7 @@ pub enum StartErrorKind {
 
 /// The runtime or the machine failed at something that has nothing to do with the pipeline.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to {operation}: {source}")]
+#[error("failed to {operation}: {}", chain(&**source))]
 pub struct BackendError {
     /// What was tried, as it reads behind "failed to".
     pub operation: String,

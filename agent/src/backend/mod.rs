@@ -63,6 +63,9 @@ pub trait Backend: Debug + Send + Sync + 'static {
         None
     }
 
+    /// Ends the backend when all workspaces are closed. Nothing is started afterwards.
+    fn end(&self) {}
+
     /// Starts a step whose standard output and standard error are both `output`, the write end of a pipe.
     ///
     /// The backend must not keep a copy of `output`: the end of the log is the end of the pipe.

@@ -147,9 +147,9 @@ impl<B: Backend> Dispatcher<B> {
             }
             self.start_jobs();
         }
-        // Tasks let go of the backend with their last instruction, and the backend's end tidies the disk.
         while self.tasks.join_next().await.is_some() {}
         self.context.images.close().await;
+        self.context.backend.end();
         let report = self.report();
         self.emit(Event::RunFinished {
             conclusion: report.conclusion,

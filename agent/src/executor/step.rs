@@ -112,7 +112,10 @@ impl<B: Backend> StepRunner<'_, B> {
         // After an error nothing is known about the step: dropping it kills it, and only then does its log end.
         drop(running);
         let drained = match log {
-            Log::Flowing(stream) => stream.finished().await,
+            Log::Flowing(stream) => {
+                stream.close();
+                stream.finished().await
+            }
             Log::Ended => Ok(()),
         };
         match (exit, stop.into_reason(), drained) {

@@ -1,6 +1,6 @@
 //! The thread that carries one step's output from its pipe to the spool and the sink.
 
-use std::io::{self, PipeReader};
+use std::io::{self, PipeReader, PipeWriter};
 use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
@@ -31,6 +31,8 @@ const LULL: Timespec = Timespec {
 #[derive(Debug)]
 pub struct Stream {
     done: oneshot::Receiver<Result<(), StreamError>>,
+    /// Closed when the step is over.
+    open: Option<PipeWriter>,
 }
 
 /// Why a step's output does not arrive.
@@ -65,16 +67,26 @@ impl Stream {
         if let Err(error) = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE_SIZE) {
             tracing::debug!(%error, "the log pipe keeps its size");
         }
+        let (over, open) = io::pipe().map_err(StreamError::Pipe)?;
         let (sender, done) = oneshot::channel();
         std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || {
-                let result = carry(pipe, spool, &queue, &step);
+                let result = carry(&pipe, &over, spool, &queue, &step);
                 // Nobody waits for it when the run was abandoned.
                 let _ = sender.send(result);
             })
             .map_err(StreamError::Thread)?;
-        Ok(Self { done })
+        Ok(Self {
+            done,
+            open: Some(open),
+        })
+    }
+
+    /// Says that no process of the step is left: what is in the pipe now is the rest of its output. Whoever else was
+    /// given the other end of it (`SCM_RIGHTS`) is not waited for, and not heard.
+    pub fn close(&mut self) {
+        self.open = None;
     }
 
     /// Waits for the end of the output: all of it is in the spool and in the queue then. An error may come earlier.
@@ -85,17 +97,25 @@ impl Stream {
 }
 
 fn carry(
-    pipe: PipeReader,
+    pipe: &PipeReader,
+    over: &PipeReader,
     mut spool: Spool,
     queue: &Queue,
     step: &Arc<StepId>,
 ) -> Result<(), StreamError> {
+    rustix::io::ioctl_fionbio(pipe, true).map_err(|errno| StreamError::Read(errno.into()))?;
     let mut buffer = queue.buffer(READ_SIZE);
+    let mut is_over = false;
     loop {
         buffer.clear();
-        match rustix::io::read(&pipe, spare_capacity(&mut buffer)) {
+        match rustix::io::read(pipe, spare_capacity(&mut buffer)) {
             Ok(0) => return Ok(()),
             Ok(_) => {}
+            Err(Errno::AGAIN) if is_over => return Ok(()),
+            Err(Errno::AGAIN) => {
+                is_over = wait(pipe, over).map_err(StreamError::Read)?;
+                continue;
+            }
             Err(Errno::INTR) => continue,
             Err(error) => return Err(StreamError::Read(error.into())),
         }
@@ -112,7 +132,22 @@ fn carry(
             bytes,
         });
         if is_small {
-            lull(&pipe);
+            lull(pipe);
+        }
+    }
+}
+
+/// Waits until there is output, or an end of it, or the step is over; tells whether it is.
+fn wait(pipe: &PipeReader, over: &PipeReader) -> io::Result<bool> {
+    let mut fds = [
+        PollFd::new(pipe, PollFlags::IN),
+        PollFd::new(over, PollFlags::IN),
+    ];
+    loop {
+        match poll(&mut fds, None) {
+            Ok(_) => return Ok(!fds[1].revents().is_empty()),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
 }
@@ -122,4 +157,31 @@ fn carry(
 fn lull(pipe: &PipeReader) {
     // Whatever goes wrong here, the next read tells.
     let _ = poll(&mut [PollFd::new(pipe, PollFlags::empty())], Some(&LULL));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_writer_that_outlives_the_step_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log");
+        let spool = Spool::create(&log).unwrap();
+        let step = Arc::new(StepId {
+            job: "job".to_owned(),
+            step: "step".to_owned(),
+            index: 0,
+        });
+        // Whoever the step has given its output to holds this end.
+        let (pipe, mut elsewhere) = io::pipe().unwrap();
+        let mut stream = Stream::start(pipe, spool, Queue::default(), step).unwrap();
+        elsewhere.write_all(b"last words\n").unwrap();
+        stream.close();
+        stream.finished().await.unwrap();
+        assert_eq!(std::fs::read(log).unwrap(), b"last words\n");
+        drop(elsewhere);
+    }
 }

@@ -21,6 +21,9 @@ use crate::sys::{
     SingleThreaded, close_range, install_filter, join_new_session_keyring, reset_signals,
 };
 
+/// Of a program, in characters, where it is told in an error.
+const LONGEST_NAME: usize = 1000;
+
 /// Becomes the command. Returns only when that failed; `keep` is the one descriptor that stays open until then.
 pub(super) fn exec(
     prepared: &Prepared,
@@ -180,7 +183,12 @@ fn execvpe(program: &CStr, argv: &[CString], environment: &[CString], path: &str
     failure(name, worst)
 }
 
-fn failure(program: String, errno: NixErrno) -> StartError {
+fn failure(mut program: String, errno: NixErrno) -> StartError {
+    // The answer has to fit a message.
+    if let Some((end, _)) = program.char_indices().nth(LONGEST_NAME) {
+        program.truncate(end);
+        program.push_str("..");
+    }
     match errno {
         NixErrno::ENOENT | NixErrno::ENOTDIR => StartError::CommandNotFound { program },
         errno => StartError::NotExecutable {

@@ -32,6 +32,7 @@ pub use compression::Compression;
 pub use error::{Exceeded, Fault, Operation, Refusal, UnpackError};
 pub use metadata::OVERRIDE_STAT;
 pub use remove::remove;
+pub(crate) use remove::remove_entry;
 pub use unpack::{Limits, Unpacked, unpack};
 pub(crate) use worker::make;
 pub use worker::{BoxFuture, InProcess, LayerWorker};

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::error::{Operation, UnpackError};
@@ -16,6 +16,9 @@ pub fn remove(parent: BorrowedFd<'_>, name: &str) -> Result<(), UnpackError> {
         .map_err(|errno| UnpackError::system(Operation::Remove, name.as_bytes(), errno))
 }
 
+/// Directories held open on the way down.
+const MAX_OPEN: usize = 64;
+
 /// A directory on the way down: itself, its name in the one before, and what is left in it.
 struct Level {
     directory: OwnedFd,
@@ -24,15 +27,19 @@ struct Level {
 }
 
 /// As [`remove`], for any name. Iterative, since an archive may nest deeper than a stack.
-pub(super) fn remove_entry(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+pub(crate) fn remove_entry(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
     let Some(first) = remove_or_enter(parent, name)? else {
         return Ok(());
     };
     let mut levels = vec![first];
+    let mut hoisted = 0_u64;
     while let Some(level) = levels.last_mut() {
         if let Some(child) = level.rest.pop() {
             if let Some(next) = remove_or_enter(level.directory.as_fd(), &child)? {
                 levels.push(next);
+            }
+            if levels.len() > MAX_OPEN {
+                hoist(&mut levels, &mut hoisted)?;
             }
             continue;
         }
@@ -47,6 +54,35 @@ pub(super) fn remove_entry(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Er
         ))?;
     }
     Ok(())
+}
+
+/// Moves the deepest directory up to the first, to be removed from there: a tree of any depth takes a bounded number of
+/// descriptors.
+fn hoist(levels: &mut Vec<Level>, serial: &mut u64) -> Result<(), Errno> {
+    let Some(deepest) = levels.pop() else {
+        return Ok(());
+    };
+    let [first, .., above] = &mut levels[..] else {
+        return Err(Errno::INVAL);
+    };
+    loop {
+        *serial += 1;
+        let name = format!(".hoisted.{serial}").into_bytes();
+        match renameat_with(
+            &above.directory,
+            &deepest.name[..],
+            &first.directory,
+            &name[..],
+            RenameFlags::NOREPLACE,
+        ) {
+            Err(Errno::EXIST) => {}
+            result => {
+                result?;
+                first.rest.push(name);
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// Unlinks `name`, or lists it if it is a directory with something in it.
@@ -98,5 +134,26 @@ fn gone(result: Result<(), Errno>) -> Result<(), Errno> {
     match result {
         Err(Errno::NOENT) => Ok(()),
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_deeper_than_we_hold_descriptors_is_removed() {
+        let parent = tempfile::tempdir().unwrap();
+        let parent_fd = std::fs::File::open(parent.path()).unwrap();
+        let mut here: OwnedFd = parent_fd.try_clone().unwrap().into();
+        for _ in 0..MAX_OPEN * 20 {
+            rustix::fs::mkdirat(&here, "d", Mode::RWXU).unwrap();
+            rustix::fs::mkdirat(&here, ".hoisted.1", Mode::RWXU).unwrap();
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+            here = rustix::fs::openat(&here, "d", flags, Mode::empty()).unwrap();
+        }
+        remove(parent_fd.as_fd(), "d").unwrap();
+        remove(parent_fd.as_fd(), ".hoisted.1").unwrap();
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
     }
 }

@@ -13,6 +13,48 @@ use crate::container::{ExitStatus, Usage};
 /// # Errors
 /// `ECHILD` when there is none.
 pub(crate) fn wait_any(block: bool) -> Result<Option<(Pid, ExitStatus, Usage)>, Errno> {
+    loop {
+        let found = wait_for_change(block)?;
+        let Some((pid, status, usage)) = found else {
+            return Ok(None);
+        };
+        if libc::WIFSTOPPED(status) {
+            let_go(pid, libc::WSTOPSIG(status));
+            continue;
+        }
+        let status = if libc::WIFSIGNALED(status) {
+            ExitStatus::Signal(libc::WTERMSIG(status))
+        } else {
+            ExitStatus::Code(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX))
+        };
+        let usage = Usage {
+            user: duration(usage.ru_utime),
+            system: duration(usage.ru_stime),
+            // getrusage(2): kibibytes.
+            max_rss: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
+        };
+        return Ok(Some((pid, status, usage)));
+    }
+}
+
+/// Lets a child go on that has made us its tracer (`PTRACE_TRACEME`) and stopped, with the signal it stopped for: the
+/// check for a debugger that some programs make finds none.
+fn let_go(pid: Pid, signal: i32) {
+    // A stop for its exec is no signal to pass on.
+    let signal = if signal == libc::SIGTRAP { 0 } else { signal };
+    // SAFETY: PTRACE_DETACH takes a process id and a signal, no pointer to memory of ours.
+    unsafe {
+        libc::ptrace(
+            libc::PTRACE_DETACH,
+            pid.as_raw_nonzero().get(),
+            std::ptr::null_mut::<libc::c_void>(),
+            i64::from(signal) as *mut libc::c_void,
+        )
+    };
+}
+
+/// The raw answer of `wait4(2)`.
+fn wait_for_change(block: bool) -> Result<Option<(Pid, i32, libc::rusage)>, Errno> {
     let mut status = 0;
     // SAFETY: rusage is plain data; all zeroes is a valid value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -28,21 +70,7 @@ pub(crate) fn wait_any(block: bool) -> Result<Option<(Pid, ExitStatus, Usage)>, 
             errno => return Err(errno),
         }
     };
-    let Some(pid) = Pid::from_raw(pid) else {
-        return Ok(None);
-    };
-    let status = if libc::WIFSIGNALED(status) {
-        ExitStatus::Signal(libc::WTERMSIG(status))
-    } else {
-        ExitStatus::Code(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX))
-    };
-    let usage = Usage {
-        user: duration(usage.ru_utime),
-        system: duration(usage.ru_stime),
-        // getrusage(2): kibibytes.
-        max_rss: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
-    };
-    Ok(Some((pid, status, usage)))
+    Ok(Pid::from_raw(pid).map(|pid| (pid, status, usage)))
 }
 
 fn duration(time: libc::timeval) -> Duration {

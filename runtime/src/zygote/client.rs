@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{CWD, MemfdFlags, memfd_create};
+use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -38,7 +39,9 @@ pub enum RequestError {
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
     /// The directory itself.
-    #[error("mount {path}")]
+    #[error(
+        "mount {path} with the containers' ids (its file system may not support id-mapped mounts)"
+    )]
     Source {
         /// Which.
         path: PathBuf,
@@ -67,8 +70,10 @@ pub struct Zygote {
 /// What becomes of a directory of the machine that is held for containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
-    /// Mounted as it is.
+    /// Mounted as it is; the caller's files belong to container root.
     Bind,
+    /// Mounted as any other user of the machine sees it: what only the caller may read is not readable.
+    Shared,
     /// Under an overlay: what is written to it is kept aside until it is released.
     Overlay,
 }
@@ -140,7 +145,7 @@ impl Zygote {
     /// See [`HoldError`].
     pub async fn hold(&self, name: &str, path: &Path, hold: Hold) -> Result<(), HoldError> {
         let tree = self
-            .as_container_root(path)
+            .as_container_root(path, hold)
             .map_err(|source| HoldError::Source {
                 path: path.to_owned(),
                 source,
@@ -152,7 +157,7 @@ impl Zygote {
                 None => HeldSource::Path(path.to_owned()),
             },
             upper: match hold {
-                Hold::Bind => None,
+                Hold::Bind | Hold::Shared => None,
                 Hold::Overlay => Some(self.upper(name)),
             },
         };
@@ -183,11 +188,21 @@ impl Zygote {
             Ok(mut stale) => std::mem::take(&mut *stale),
             Err(_) => return Ok(()),
         };
+        let mut first_failure = Ok(());
         for one in stale {
             let path = one.path.clone();
-            self.work(Job::Remove { path }, &[]).await?;
+            let removed = self.work(Job::Remove { path }, &[]).await;
+            first_failure = first_failure.and(removed.map(drop));
         }
-        Ok(())
+        first_failure
+    }
+
+    /// Ends the zygote and everything it started, and tidies the disk. Dropping it does the same; this does not wait
+    /// for the last one who shares it.
+    pub fn end(&self) {
+        // The end of its socket would do as well, a little later.
+        let _ = pidfd_send_signal(&self.process, Signal::KILL);
+        self.instance.finish();
     }
 
     /// Keeps what is in `scratch/` when the zygote ends, for inspection; returns where.
@@ -214,8 +229,8 @@ impl Zygote {
 
     /// For an agent that is root: the directory through the containers' id map, so that what belongs to the caller
     /// belongs to container root and the other way round. A plain user's map says the same without a mount.
-    fn as_container_root(&self, path: &Path) -> io::Result<Option<OwnedFd>> {
-        if self.map.rung != Rung::Root {
+    fn as_container_root(&self, path: &Path, hold: Hold) -> io::Result<Option<OwnedFd>> {
+        if self.map.rung != Rung::Root || hold == Hold::Shared {
             return Ok(None);
         }
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
@@ -224,7 +239,12 @@ impl Zygote {
             id_map: Some(self.user_namespace.as_fd()),
             ..MountAttr::default()
         };
-        mount_setattr(&tree, attr)?;
+        match mount_setattr(&tree, attr) {
+            // A file system that cannot be id-mapped (NFS, FUSE, an overlay) is seen as others see it; an overlay of ours
+            // on it is writable all the same where modes allow.
+            Err(Errno::INVAL) if hold == Hold::Overlay => {}
+            result => result?,
+        }
         Ok(Some(tree))
     }
 
@@ -280,8 +300,7 @@ impl Zygote {
 
 impl Drop for Zygote {
     fn drop(&mut self) {
-        // The end of its socket would do as well, a little later.
-        let _ = pidfd_send_signal(&self.process, Signal::KILL);
+        self.end();
     }
 }
 

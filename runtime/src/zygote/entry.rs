@@ -33,6 +33,8 @@ pub(super) fn before_exec(
     rung: Rung,
 ) -> Result<Infallible, StartError> {
     die_with_parent()?;
+    // Out of the terminal's foreground group: Ctrl-C is for the agent, which decides what containers hear of it.
+    rustix::process::setsid().during("start a session")?;
     let go = receive::<Mapped>(socket.as_fd()).during("wait for the ids")?;
     if go.is_none() {
         return Err(StartError::ZygoteGone {

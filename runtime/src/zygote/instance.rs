@@ -23,6 +23,7 @@ pub(super) struct Instance {
     pub(super) name: String,
     path: PathBuf,
     kept: AtomicBool,
+    finished: AtomicBool,
     /// Holds the lock.
     _lock: OwnedFd,
 }
@@ -71,6 +72,7 @@ impl Instance {
             name,
             path,
             kept: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
             _lock: lock,
         };
         Ok((instance, stale))
@@ -87,9 +89,13 @@ impl Instance {
     }
 }
 
-impl Drop for Instance {
-    /// By now everything in it has been removed. What is not, because we are in a hurry, the next agent finds.
-    fn drop(&mut self) {
+impl Instance {
+    /// Removes or renames the directory, once. By now everything in it has been removed; what is not, because we are in
+    /// a hurry, the next agent finds.
+    pub(super) fn finish(&self) {
+        if self.finished.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let result = if self.kept.load(Ordering::Relaxed) {
             fs::rename(&self.path, self.kept_path())
         } else {
@@ -98,6 +104,12 @@ impl Drop for Instance {
         if let Err(error) = result {
             tracing::debug!(%error, path = %self.path.display(), "left for the next agent");
         }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.finish();
     }
 }
 

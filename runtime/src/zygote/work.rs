@@ -1,8 +1,9 @@
 //! Work on the namespace's files, each job in a process forked for it: a crash, a full disk or a hostile archive ends
 //! that process and nothing else.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
 use rustix::fs::{Mode, OFlags};
@@ -79,21 +80,23 @@ fn unpack(stream: File, target: &str, compression: Compression) -> Result<Unpack
     layer::unpack(stream, compression, directory.as_fd(), &Limits::default())
 }
 
-/// Removes a tree of ours. A directory that a container left without permissions is made removable first: container
-/// root has no capability over files whose ids the namespace lacks, and there are none below these directories.
+/// Removes a tree of ours, of whatever depth and modes a container has left it with.
 fn remove(path: &Path) -> Result<(), StartError> {
     let mut components = path.components();
     let ours = matches!(
         components.next(),
         Some(Component::Normal(first)) if first == "layers" || first == "scratch"
     );
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Errno::INVAL).during_at("remove", path);
+    };
     if !ours || !components.all(|component| matches!(component, Component::Normal(_))) {
         return Err(Errno::INVAL).during_at("remove", path);
     }
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).during_at("remove", path)
-        }
-        _ => Ok(()),
-    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let parent = match rustix::fs::open(parent, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        result => result.during_at("open", parent)?,
+    };
+    layer::remove_entry(parent.as_fd(), name.as_bytes()).during_at("remove", path)
 }

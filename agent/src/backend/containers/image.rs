@@ -106,9 +106,9 @@ impl Images {
     }
 
     async fn prepare_host(&self, zygote: &Zygote) -> Result<Image, ImageError> {
-        let failed = |what: String, error: &dyn std::fmt::Display| ImageError {
+        let failed = |what: String, error: &dyn std::error::Error| ImageError {
             kind: ImageErrorKind::Internal,
-            message: format!("{what}: {error}"),
+            message: format!("{what}: {}", chain(error)),
         };
         zygote
             .work(Job::HostLayer, &[])
@@ -124,13 +124,19 @@ impl Images {
                 .collect(),
             ..Image::default()
         };
-        let directories = host::directories()
+        let usual = host::directories()
             .into_iter()
-            .chain(self.host.paths.iter().cloned());
-        for (number, directory) in directories.enumerate() {
+            .map(|path| (path, Hold::Shared));
+        // What the machine's configuration names is meant to be seen, whoever may read it.
+        let named = self
+            .host
+            .paths
+            .iter()
+            .map(|path| (path.clone(), Hold::Bind));
+        for (number, (directory, hold)) in usual.chain(named).enumerate() {
             let name = format!("host.{number}");
             zygote
-                .hold(&name, &directory, Hold::Bind)
+                .hold(&name, &directory, hold)
                 .await
                 .map_err(|error| failed(format!("show {}", directory.display()), &error))?;
             image.mounts.push(Mount {

@@ -97,6 +97,10 @@ impl Backend for Containers {
             .map_err(|error| BackendError::new("close the workspace", error))
     }
 
+    fn end(&self) {
+        self.zygote.end();
+    }
+
     fn kept(&self) -> Option<PathBuf> {
         self.kept.clone()
     }
