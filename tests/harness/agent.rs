@@ -16,7 +16,7 @@ use crate::normalise::normalise;
 use crate::{TestEnvironment, wait};
 
 /// No run of a test takes longer; it is killed, and its output shown.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(1500);
 
 /// A call of the agent that a test puts together.
 #[derive(Debug)]

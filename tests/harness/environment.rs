@@ -50,7 +50,16 @@ impl TestEnvironment {
         }
         // The built binary may be below a directory that others cannot enter; a copy of its own also tells this test's
         // processes from those of others.
-        fs::copy(binary, environment.root().join("agent")).expect("copy the agent");
+        // It is made by another process: a descriptor of ours that is open for writing could be inherited by what a test beside this
+        // one forks, and the kernel then refuses to execute the copy (ETXTBSY).
+        let copied = Command::new("cp")
+            .arg(binary)
+            .arg(environment.root().join("agent"))
+            .status();
+        assert!(
+            copied.is_ok_and(|status| status.success()),
+            "copy the agent"
+        );
         Ok(environment)
     }
 
