@@ -5,6 +5,9 @@
 //! registries:
 //!   mirrors: { docker.io: ["https://mirror.example.org"] }
 //!   insecure: ["registry.example.org:5000"]
+//! limits:                          # of every step
+//!   default: { memory: 4GiB }
+//!   max: { cpus: 4, memory: 16GiB }
 //! host:
 //!   paths: [/opt/toolchain]        # shown read-only in `image: host`, beside the usual ones
 //!   env: { PATH: /opt/toolchain/bin:/usr/bin:/bin }
@@ -19,6 +22,7 @@ use indexmap::IndexMap;
 use runtime::registry;
 use serde::{Deserialize, Deserializer, de};
 
+use crate::limits::Limits;
 use crate::machine::ConfigPath;
 
 /// Largest configuration that is read, bytes.
@@ -31,6 +35,8 @@ pub struct Config {
     /// How long a step has between `SIGTERM` and `SIGKILL`.
     #[serde(deserialize_with = "grace")]
     pub grace: Duration,
+    /// What steps may use.
+    pub limits: Limits,
     /// How registries are reached.
     pub registries: registry::Settings,
     /// What `image: host` shows of the machine.
@@ -51,6 +57,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             grace: Duration::from_secs(10),
+            limits: Limits::default(),
             registries: registry::Settings::default(),
             host: Host::default(),
         }
@@ -134,6 +141,8 @@ fn grace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Erro
 mod tests {
     use std::time::Duration;
 
+    use pipelines::plan::Resources;
+
     use super::Config;
     use crate::machine::ConfigPath;
 
@@ -156,11 +165,18 @@ mod tests {
     fn every_setting_is_understood() {
         let config = load(
             "grace: 1m 30s\n\
+             limits: { default: { memory: 1GiB }, max: { cpus: 1.5, pids: 100 }, log: 1MiB }\n\
              registries: { mirrors: { docker.io: [\"http://localhost:5000\"] }, insecure: [a:5000] }\n\
              host: { paths: [/opt/rust], env: { PATH: /opt/rust/bin } }\n",
         )
         .unwrap();
         assert_eq!(config.grace, Duration::from_secs(90));
+        let all = config.limits.of(&Resources::default());
+        assert_eq!(
+            (all.memory_bytes, all.cpu_millis, all.pids),
+            (Some(1 << 30), Some(1500), Some(100))
+        );
+        assert_eq!(config.limits.log(), 1 << 20);
         assert_eq!(
             config.registries.mirrors["docker.io"],
             ["http://localhost:5000"]

@@ -3,19 +3,27 @@
 //! ```text
 //! cli (what was typed) --> command (does it) --> executor --> backend (containers)
 //!                                                   '--> log (spool) --> sink (terminal, pipe, JSON lines)
+//!                           '--> door (single containers by hand)
 //! ```
 
+pub mod assignments;
 pub mod backend;
 mod chain;
 pub mod cli;
 mod clock;
 pub mod command;
 pub mod config;
+pub mod door;
+mod enforcement;
 pub mod executor;
 pub mod exit_code;
+mod images;
+pub mod limits;
 pub mod log;
 pub mod machine;
+pub mod mask;
 pub mod output;
+pub mod secrets;
 pub mod sink;
 pub mod tracing_output;
 pub mod workspace;

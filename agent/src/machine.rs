@@ -83,6 +83,12 @@ impl Machine {
         })
     }
 
+    /// Where files of other repositories are kept that pipelines include.
+    #[must_use]
+    pub fn includes(&self) -> PathBuf {
+        self.data.join("includes")
+    }
+
     /// Makes the data directory, for its owner only.
     pub fn create_data(&self) -> Result<(), DataDirectoryError> {
         DirBuilder::new()

@@ -2,12 +2,16 @@
 
 use agent::backend::Containers;
 use agent::cli::{Cli, Command};
-use agent::command::{CommandError, doctor, lint, run_local};
+use agent::command::{
+    CommandError, containers, doctor, exec, explain, lint, plan, ps, pull, run, run_local, schema,
+};
+use agent::door::Ending;
 use agent::exit_code::ExitCode;
 use agent::machine::Machine;
 use agent::output::complain;
 use agent::tracing_output;
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
+use std::ffi::OsStr;
 use std::process::Termination as _;
 
 fn main() -> std::process::ExitCode {
@@ -19,11 +23,13 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> ExitCode {
+    // Does nothing unless a shell asks (`COMPLETE=bash agent`), and then ends the process.
+    clap_complete::CompleteEnv::with_factory(Cli::command).complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let code = match error.use_stderr() {
-                true => ExitCode::Usage,
+                true => usage(std::env::args_os().nth(1).as_deref()),
                 false => ExitCode::Success,
             };
             // There is nobody to tell when that fails.
@@ -42,8 +48,20 @@ fn run() -> ExitCode {
         for help in error.hints() {
             complain(format_args!("help: {help}"));
         }
-        error.exit_code()
+        match error.exit_code() {
+            code @ ExitCode::Command(_) => code,
+            _ if cli.command.ends_as_a_container() => Ending::Failed.into(),
+            code => code,
+        }
     })
+}
+
+/// The exit code for a command line that makes no sense. What `run` and `exec` exit with otherwise is their command's.
+fn usage(command: Option<&OsStr>) -> ExitCode {
+    match command.and_then(OsStr::to_str) {
+        Some("run" | "exec") => Ending::Failed.into(),
+        _ => ExitCode::Usage,
+    }
 }
 
 fn execute(command: &Command) -> Result<ExitCode, CommandError> {
@@ -53,6 +71,18 @@ fn execute(command: &Command) -> Result<ExitCode, CommandError> {
             run_local::execute(arguments, &machine, Containers::connect)
         }
         Command::Lint(arguments) => lint::execute(arguments, &machine),
+        Command::Explain(arguments) => explain::execute(arguments, &machine),
+        Command::Plan(arguments) => plan::execute(arguments, &machine),
+        Command::Schema(_) => schema::execute(),
+        Command::Run(arguments) => run::execute(arguments, &machine),
+        Command::Pull(arguments) => pull::execute(arguments, &machine),
+        Command::Exec(arguments) => exec::execute(arguments, &machine),
+        Command::Ps(arguments) => ps::execute(arguments, &machine),
+        Command::Logs(arguments) => containers::logs(arguments, &machine),
+        Command::Kill(arguments) => containers::kill(arguments, &machine),
+        Command::Stop(arguments) => containers::stop(arguments, &machine),
+        Command::Wait(arguments) => containers::wait(arguments, &machine),
+        Command::Remove(arguments) => containers::remove(arguments, &machine),
         Command::Doctor(_) => doctor::execute(&machine),
     }
 }

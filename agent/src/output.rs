@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::FileType;
 
 /// Columns of a terminal that does not tell.
 const DEFAULT_WIDTH: usize = 80;
@@ -22,9 +23,22 @@ impl Stdout {
         Ok(Self { file })
     }
 
+    /// The same for standard error.
+    pub(crate) fn errors() -> io::Result<Self> {
+        let file = io::stderr().as_fd().try_clone_to_owned()?.into();
+        Ok(Self { file })
+    }
+
     /// Whether someone watches.
     pub(crate) fn is_terminal() -> bool {
         io::stdout().is_terminal()
+    }
+
+    /// Whether it goes to a terminal, a pipe or a socket, which somebody reads, and not to a file or a device.
+    pub(crate) fn is_read() -> bool {
+        let kind =
+            rustix::fs::fstat(io::stdout()).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        Self::is_terminal() || matches!(kind, Ok(FileType::Fifo | FileType::Socket))
     }
 
     /// Columns of the terminal at this moment.

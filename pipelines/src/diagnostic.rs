@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::{limits, source::Span};
+use crate::{expression::Mistake, limits, locate::Scalar, source::Span};
 
 /// Declares [`Code`] and what belongs to each code, so that neither can be forgotten.
 macro_rules! codes {
@@ -41,38 +41,54 @@ macro_rules! codes {
 }
 
 codes! {
+    BadCron = "bad-cron", Error, "A schedule is not five fields of cron.";
     BadDuration = "bad-duration", Error, "A duration is not a sequence of numbers with units, or out of range.";
     BadEnvName = "bad-env-name", Error, "A name under `env` is not made of letters, digits and `_`, or starts with a digit.";
+    BadExpression = "bad-expression", Error, "An expression cannot be read, names something unknown, or has the wrong type.";
+    BadGlob = "bad-glob", Error, "A pattern of file or branch names cannot be read.";
     BadImage = "bad-image", Error, "An image reference is empty or contains white space or control characters.";
+    BadInclude = "bad-include", Error, "A file to include is named wrongly, not pinned, or cannot be read.";
+    BadInput = "bad-input", Error, "An input was given that the pipeline does not declare or allow, or one is missing.";
     BadJobId = "bad-job-id", Error, "A key under `jobs` is not made of `a-z`, `0-9`, `_` and `-`, or is too long.";
+    BadMatrix = "bad-matrix", Error, "A matrix has no cells, too many, or values that are no scalars.";
     BadName = "bad-name", Error, "A name is empty, too long or contains control characters.";
+    BadNetwork = "bad-network", Error, "A network is none of `default`, `none`, `host` and `{ allow: [..] }`.";
+    BadNumber = "bad-number", Error, "A number is not one, or out of range.";
+    BadRegex = "bad-regex", Error, "A regular expression cannot be read.";
+    BadRetry = "bad-retry", Error, "A cause in `retry` is none that exists.";
+    BadSecret = "bad-secret", Error, "The name of a secret cannot be that of an environment variable.";
     BadShell = "bad-shell", Error, "A shell is empty, or a command line where a program or a list is expected.";
+    BadSize = "bad-size", Error, "A size is not a number with a unit, or out of range.";
     BadText = "bad-text", Error, "A text contains a NUL character.";
     BadUser = "bad-user", Error, "A user is not of the form `user` or `user:group`.";
     BadWorkdir = "bad-workdir", Error, "A working directory is empty.";
     ByteOrderMark = "byte-order-mark", Warning, "The file starts with a byte order mark, which is ignored.";
     ControlCharacter = "control-character", Error, "The file contains a character that YAML does not allow.";
-    Cycle = "cycle", Error, "Jobs need each other in a circle.";
+    Cycle = "cycle", Error, "Jobs or steps need each other in a circle.";
     DuplicateKey = "duplicate-key", Error, "A mapping has a key twice.";
-    DuplicateNeed = "duplicate-need", Warning, "A job is listed twice in the same `needs`.";
+    DuplicateNeed = "duplicate-need", Warning, "A job or a step is listed twice in the same `needs`.";
     DuplicateStep = "duplicate-step", Error, "Two steps of a job have the same `name`.";
     EmptyFile = "empty-file", Error, "The file holds nothing but white space and comments.";
     EmptyRun = "empty-run", Error, "A `run` has no command.";
     FileTooLarge = "file-too-large", Error, "The file is larger than 1 MiB.";
+    IncludeCycle = "include-cycle", Error, "Files include each other in a circle.";
     JobsAndSteps = "jobs-and-steps", Error, "A pipeline has both `jobs` and top-level `steps`.";
     MissingImage = "missing-image", Error, "Neither step, job nor pipeline names an image.";
+    MissingKey = "missing-key", Error, "A mapping lacks a key that it needs.";
     MissingRun = "missing-run", Error, "A step has neither `run` nor an `image` of its own.";
     MultipleDocuments = "multiple-documents", Error, "The file holds more than one YAML document.";
+    NoExpression = "no-expression", Error, "An expression stands where none can be evaluated.";
     NoJobs = "no-jobs", Error, "The pipeline has no jobs.";
     NoSteps = "no-steps", Error, "The pipeline or a job has no steps.";
     NotUtf8 = "not-utf8", Error, "The file is not encoded as UTF-8.";
-    NotYet = "not-yet", Error, "A part of the language that this version cannot carry out.";
-    SelfNeed = "self-need", Error, "A job needs itself.";
+    NotYet = "not-yet", Error, "A part of the language that this version cannot carry out; a warning where nothing is to run.";
+    SelfNeed = "self-need", Error, "A job or a step needs itself.";
+    TemplateInjection = "template-injection", Warning, "A script contains a value that somebody else chooses.";
     TooComplex = "too-complex", Error, "Nesting, aliases or the resulting plan exceed a limit.";
     TooManyJobs = "too-many-jobs", Error, "A pipeline has more than 1,024 jobs.";
     TooManySteps = "too-many-steps", Error, "A job has more than 1,024 steps.";
     UnknownKey = "unknown-key", Error, "A key that does not exist at this place.";
-    UnknownNeed = "unknown-need", Error, "A job needs a job that does not exist.";
+    UnknownNeed = "unknown-need", Error, "A job or a step needs one that does not exist.";
     UnknownTag = "unknown-tag", Error, "A YAML tag that is not in the core schema, or does not fit its value.";
     UnusedKey = "unused-key", Warning, "A key that has no effect where it stands.";
     WrongType = "wrong-type", Error, "A value of the wrong type.";
@@ -159,13 +175,52 @@ impl Diagnostic {
 
 /// Collects the diagnostics of one compilation, a bounded number of them.
 #[derive(Debug, Default)]
-pub(crate) struct Diagnostics {
+pub(crate) struct Diagnostics<'s> {
+    /// What every span points into.
+    text: &'s str,
     list: Vec<Diagnostic>,
     error_seen: bool,
+    /// How much a key that cannot be carried out yet weighs.
+    not_yet: Option<Severity>,
 }
 
-impl Diagnostics {
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+impl<'s> Diagnostics<'s> {
+    /// Those of a text. `not_yet` is how much a key weighs that this version cannot carry out.
+    pub(crate) const fn about(text: &'s str, not_yet: Severity) -> Self {
+        Self {
+            text,
+            list: Vec::new(),
+            error_seen: false,
+            not_yet: Some(not_yet),
+        }
+    }
+
+    /// What every span points into.
+    pub(crate) const fn text(&self) -> &'s str {
+        self.text
+    }
+
+    /// Adds the mistakes of an expression or a template, which were found in the value of a scalar.
+    pub(crate) fn push_mistakes(
+        &mut self,
+        code: Code,
+        scalar: Scalar<'_>,
+        mistakes: impl IntoIterator<Item = Mistake>,
+    ) {
+        for mistake in mistakes.into_iter().take(limits::MISTAKES) {
+            let span = scalar.locate(self.text, mistake.range);
+            let diagnostic = Diagnostic::new(code, span, mistake.message);
+            self.push(match mistake.help {
+                Some(help) => diagnostic.help(help),
+                None => diagnostic,
+            });
+        }
+    }
+
+    pub(crate) fn push(&mut self, mut diagnostic: Diagnostic) {
+        if let (Code::NotYet, Some(severity)) = (diagnostic.code, self.not_yet) {
+            diagnostic.severity = severity;
+        }
         self.error_seen |= diagnostic.severity == Severity::Error;
         if self.list.len() < limits::DIAGNOSTICS_KEPT {
             self.list.push(diagnostic);

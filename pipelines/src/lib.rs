@@ -2,7 +2,7 @@
 //! column. Pure: no files, clock, network or async, so that a laptop, a runner and a server compile alike.
 //!
 //! ```text
-//! Source --yaml--> Node tree --parse--> syntax --validate--> syntax --lower--> Plan
+//! Source --yaml, include--> Node tree --parse--> syntax --validate--> syntax --lower--> Plan
 //!    \________________\__________________\____________________\___________\--> Diagnostics, sorted by place
 //! ```
 //! `yaml` knows YAML and no keys, `parse` knows keys and types, `validate` holds the rules that need more than one
@@ -24,19 +24,33 @@
 //! ```
 
 mod compile;
+mod context;
 mod diagnostic;
+pub mod expression;
+mod files;
+pub mod glob;
+mod include;
+mod inputs;
 mod limits;
+mod locate;
 mod lower;
+mod origin;
 mod overrides;
 mod parse;
 pub mod plan;
 pub mod render;
+pub mod schema;
 mod source;
 mod syntax;
+pub mod units;
 mod validate;
 mod yaml;
 
-pub use compile::{Compilation, compile};
+pub use compile::{Compilation, Options, compile, compile_with};
+pub use context::{Context, Event};
 pub use diagnostic::{Code, Diagnostic, Related, Severity};
+pub use files::{Files, Tree};
+pub use include::{Inclusion, gather};
+pub use origin::{Layer, Origin, Origins, StepOrigins};
 pub use overrides::{OverrideError, Overrides};
 pub use source::{Position, Source, Span};

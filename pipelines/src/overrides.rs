@@ -2,7 +2,10 @@
 
 use indexmap::IndexMap;
 
-use crate::syntax::text::{env_name_problem, is_image};
+use crate::{
+    plan::Network,
+    syntax::text::{env_name_problem, is_image},
+};
 
 /// Values from outside the file that win over everything in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,6 +14,8 @@ pub struct Overrides {
     pub image: Option<String>,
     /// The strongest layer of `env`: over step, job and pipeline.
     pub env: IndexMap<String, String>,
+    /// Replaces the network of every step.
+    pub network: Option<Network>,
 }
 
 /// An override that no pipeline could have said.
@@ -73,8 +78,8 @@ mod tests {
 
     fn with_env(name: &str, value: &str) -> Overrides {
         Overrides {
-            image: None,
             env: IndexMap::from([(name.to_owned(), value.to_owned())]),
+            ..Overrides::default()
         }
     }
 
@@ -91,7 +96,7 @@ mod tests {
         ));
         let image = Overrides {
             image: Some("a b".to_owned()),
-            env: IndexMap::new(),
+            ..Overrides::default()
         };
         assert!(matches!(image.check(), Err(OverrideError::Image { .. })));
     }

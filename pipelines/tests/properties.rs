@@ -152,3 +152,21 @@ fn pipelines_that_are_valid_do_occur_among_the_nearly_right_ones() {
         "only {valid} of 500 pipelines were valid, the properties of plans are hardly tested"
     );
 }
+
+/// The corpus: every fixture, and every case of YAML's own suite, as it is and cut at each third byte.
+#[test]
+fn the_corpus_is_answered_whole_and_cut() {
+    let suite = include_str!("yaml-suite/cases.jsonl").lines().map(|line| {
+        let case: serde_json::Value = serde_json::from_str(line).expect("a case");
+        case["yaml"].as_str().expect("its text").as_bytes().to_vec()
+    });
+    let fixtures = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
+        .expect("list the fixtures")
+        .map(|entry| std::fs::read(entry.expect("a fixture").path()).expect("read it"));
+    for bytes in suite.chain(fixtures) {
+        check(&bytes);
+        for end in (0..bytes.len().min(600)).step_by(3) {
+            check(&bytes[..end]);
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! RunStarted
 //!   JobStarted
 //!     ImageStarted, ImageReady          once per image and run
-//!     StepStarted, Log*, StepFinished   per step; every byte of a step's log precedes its StepFinished
+//!     StepStarted, (Log | StepRetrying)*, StepFinished   per step; every byte of a step's log precedes its StepFinished
 //!   JobFinished
 //! RunFinished
 //! ```
@@ -81,6 +81,22 @@ pub enum Event {
         /// The bytes.
         #[serde(flatten)]
         output: Output,
+    },
+    /// An attempt of a step has failed, and its `retry` asks for another one. The log goes on where it is.
+    StepRetrying {
+        /// The job's id.
+        job: String,
+        /// The step's name.
+        step: String,
+        /// Which attempt comes next, from 2.
+        attempt: u32,
+        /// How many there may be.
+        attempts: u32,
+        /// Why the last one failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
+        /// How long it waits first.
+        delay_ms: u64,
     },
     /// A step is over; nothing of it runs any more and all of its log has been sent.
     StepFinished {
@@ -164,6 +180,40 @@ pub enum Cause {
         /// The limit.
         limit_ms: u64,
     },
+    /// The step wrote nothing for as long as its `silence_timeout`.
+    Silence {
+        /// The limit.
+        limit_ms: u64,
+    },
+    /// Memory was over and the kernel killed something of the step, after which it failed.
+    Oom {
+        /// What it might use; `None` where it was the machine's memory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit_bytes: Option<u64>,
+        /// What a shell would say of its command: the exit code, or 128 and the signal.
+        code: u8,
+    },
+    /// The step could not make another process or thread, after which it failed.
+    Pids {
+        /// How many it might have.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u64>,
+        /// As for `Oom`.
+        code: u8,
+    },
+    /// What the step writes to was full, after which it failed; or it left more in its workspace than it might.
+    Disk {
+        /// What it might write; `None` where it was the machine's disk or memory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit_bytes: Option<u64>,
+        /// As for `Oom`.
+        code: u8,
+    },
+    /// The step wrote more output than is kept.
+    LogLimit {
+        /// What is kept.
+        limit_bytes: u64,
+    },
     /// The command could not be started: no such shell, user or directory in the image.
     Start {
         /// What failed and why, without a trailing full stop.
@@ -172,6 +222,11 @@ pub enum Cause {
     /// The image could not be had.
     Image {
         /// What failed and why.
+        message: String,
+    },
+    /// What it left for others cannot be understood: `$SLIPWAY_OUTPUT`, `$SLIPWAY_ENV`, `outputs`.
+    Output {
+        /// What is wrong and where.
         message: String,
     },
     /// The runtime, the disk or the machine failed.
@@ -183,6 +238,11 @@ pub enum Cause {
     Skipped(Skip),
     /// It was stopped.
     Cancelled,
+    /// It was stopped, or not started, because another job of its matrix failed.
+    FailFast {
+        /// The id of that job.
+        job: String,
+    },
 }
 
 /// Why something was not run.
@@ -199,6 +259,11 @@ pub enum Skip {
         /// That step's name.
         step: String,
     },
+    /// Its `if` does not hold.
+    Condition {
+        /// The condition and what its variables were, without a full stop.
+        condition: String,
+    },
     /// The command line selected something else.
     Deselected,
 }
@@ -214,7 +279,7 @@ pub enum Output {
 }
 
 /// What a step consumed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// CPU time in user mode, microseconds, of every process of the step that was reaped.
     pub user_us: u64,
@@ -222,6 +287,18 @@ pub struct Usage {
     pub system_us: u64,
     /// Peak resident set of the largest process, bytes.
     pub max_rss_bytes: u64,
+    /// The most memory at any time, bytes: of all processes together, with the files they have in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
+    /// The most processes and threads at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_pids: Option<u64>,
+    /// Read from block devices, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<u64>,
+    /// Written to block devices, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
 }
 
 /// How steps see the working tree.

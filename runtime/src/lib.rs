@@ -2,18 +2,24 @@
 //!
 //! [`store`] gets [`image`]s through [`registry`] and [`transport`] and has their [`layer`]s unpacked; [`zygote`] starts
 //! a [`container`] on them in the namespaces of [`userns`]; [`host`] is the image that needs no registry; [`doctor`]
-//! tells what a machine lacks. `sys` holds the only unsafe code.
+//! tells what a machine lacks. Processes of ours talk in [`message`]s, and [`detach`] from their callers.
+//! `sys` holds the only unsafe code.
 
+mod cgroup;
 pub mod container;
+pub mod detach;
 pub mod doctor;
 pub mod host;
 pub mod image;
 pub mod layer;
+pub mod message;
 pub mod registry;
 mod rootfs;
 pub mod security;
 pub mod store;
 mod sys;
+#[cfg(test)]
+mod testing;
 pub mod transport;
 pub mod userns;
 pub mod zygote;

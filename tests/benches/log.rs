@@ -1,12 +1,15 @@
 //! What a step's log costs: 1,000,000 lines of 100 bytes through `agent run-local`, against the same command piped to
-//! `cat >/dev/null`, in one run, so that a ratio holds whatever the machine is doing.
+//! `cat >/dev/null`, in one run, so that a ratio holds whatever the machine is doing. Beside it `tee FILE | cat`: what keeping
+//! the log on disk costs by itself, on the same file system as ours.
 //!
 //! `cargo bench -p system-tests --bench log`; as root or as a plain user. Runs on `image: host`; needs perl.
 #![expect(clippy::print_stdout, reason = "a benchmark's table")]
 
+mod release;
+
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -34,10 +37,10 @@ struct Sample {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-log");
-    let agent = agent()?;
+    let agent = release::agent()?;
     println!(
-        "{:18} {:>12} {:>12} {:>8} {:>14}",
-        "1,000,000 lines", "cat, s", "slipway, s", "ratio", "peak RSS, MiB"
+        "{:18} {:>10} {:>10} {:>12} {:>8} {:>8} {:>14}",
+        "1,000,000 lines", "cat, s", "tee, s", "slipway, s", "x cat", "x tee", "peak RSS, MiB"
     );
     for (number, (name, script)) in WRITERS.into_iter().enumerate() {
         let repo = work.join(format!("repo-{number}"));
@@ -45,22 +48,28 @@ fn main() -> Result<(), Box<dyn Error>> {
         let indented = script.replace('\n', "\n      ");
         let text = format!("image: host\nsteps:\n  - name: write\n    run: |\n      {indented}\n");
         fs::write(repo.join(".pipeline.yml"), text)?;
-        let (mut bare, mut ours) = (Vec::new(), Vec::new());
+        let (mut bare, mut kept, mut ours) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..=ROUNDS {
-            let (to_cat, through_us) = (to_cat(script)?, through_us(&agent, &repo, &work)?);
+            let to_cat = to_cat(script)?;
+            let through_tee = through_tee(script, &work.join("tee.log"))?;
+            let through_us = through_us(&agent, &repo, &work)?;
             // The first round warms the caches.
             if round > 0 {
                 bare.push(to_cat);
+                kept.push(through_tee);
                 ours.push(through_us);
             }
         }
-        let (bare, ours) = (median(&mut bare), median(&mut ours));
+        let (bare, kept) = (median(&mut bare), median(&mut kept));
+        let ours = median(&mut ours);
         let seconds = |sample: Sample| sample.wall.as_secs_f64();
         println!(
-            "{name:18} {:>12.3} {:>12.3} {:>8.2} {:>14.1}",
+            "{name:18} {:>10.3} {:>10.3} {:>12.3} {:>8.2} {:>8.2} {:>14.1}",
             seconds(bare),
+            seconds(kept),
             seconds(ours),
             seconds(ours) / seconds(bare),
+            seconds(ours) / seconds(kept),
             f64::from(u32::try_from(ours.peak)?) / 1024.0
         );
     }
@@ -70,6 +79,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn to_cat(script: &str) -> Result<Sample, Box<dyn Error>> {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{script} | cat >/dev/null")]);
+    time(command)
+}
+
+fn through_tee(script: &str, log: &Path) -> Result<Sample, Box<dyn Error>> {
+    let _ = fs::remove_file(log);
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{script} | tee \"$0\" | cat >/dev/null")]);
+    command.arg(log);
     time(command)
 }
 
@@ -121,18 +138,4 @@ fn peak_of(child: &Child) -> u64 {
 fn median(samples: &mut [Sample]) -> Sample {
     samples.sort_by_key(|sample| sample.wall);
     samples[samples.len() / 2]
-}
-
-/// The release binary, built if need be.
-fn agent() -> Result<PathBuf, Box<dyn Error>> {
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--quiet", "--package", "agent"])
-        .status()?;
-    if !status.success() {
-        return Err("the agent does not build".into());
-    }
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .ok_or("no target directory")?;
-    Ok(target.join("release/agent"))
 }

@@ -5,6 +5,8 @@
 //! installed, or do not work for this user, are left out and named.
 #![expect(clippy::print_stdout, reason = "a benchmark's table")]
 
+mod release;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
@@ -35,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-steps");
     fs::create_dir_all(&work)?;
     let root = debian(&work)?;
-    let agent = agent()?;
+    let agent = release::agent()?;
     let repo = repository(&work, &work.join("debian.tar"))?;
     let mut contenders = contenders(&root, &work, &agent, &repo)?;
 
@@ -241,20 +243,6 @@ fn bundle(work: &Path, root: &Path) -> Result<PathBuf, Box<dyn Error>> {
         }
     }
     Ok(bundle)
-}
-
-/// The release binary, built if need be.
-fn agent() -> Result<PathBuf, Box<dyn Error>> {
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--quiet", "--package", "agent"])
-        .status()?;
-    if !status.success() {
-        return Err("the agent does not build".into());
-    }
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .ok_or("no target directory")?;
-    Ok(target.join("release/agent"))
 }
 
 fn table(contenders: &[Contender]) -> String {

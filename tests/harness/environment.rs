@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::leaks;
 use crate::who::Account;
-use crate::{Agent, Skip, Who, images};
+use crate::{Agent, Skip, Who, images, skip};
 
 /// A tmpfs smaller than this is no place for unpacked images.
 const MIN_TMPFS: u64 = 4 << 30;
@@ -48,19 +48,39 @@ impl TestEnvironment {
             fs::create_dir(&directory).expect("make a directory of the test");
             environment.own(&directory);
         }
+        environment.write(environment.project().join(environment.mark()), "");
         // The built binary may be below a directory that others cannot enter; a copy of its own also tells this test's
         // processes from those of others.
-        // It is made by another process: a descriptor of ours that is open for writing could be inherited by what a test beside this
-        // one forks, and the kernel then refuses to execute the copy (ETXTBSY).
-        let copied = Command::new("cp")
-            .arg(binary)
-            .arg(environment.root().join("agent"))
-            .status();
+        environment.copy_program(&binary, "agent");
+        Ok(environment)
+    }
+
+    /// Copies a program to where the user can execute it; the name is relative to [`Self::root`].
+    ///
+    /// It is made by another process: a descriptor of ours that is open for writing could be inherited by what a test
+    /// beside this one forks, and the kernel then refuses to execute the copy (ETXTBSY).
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    pub fn copy_program(&self, from: &Path, name: &str) {
+        let to = self.root().join(name);
+        let copied = Command::new("cp").arg(from).arg(&to).status();
         assert!(
             copied.is_ok_and(|status| status.success()),
-            "copy the agent"
+            "copy {}",
+            from.display()
         );
-        Ok(environment)
+        self.own(&to);
+    }
+
+    /// The agent with defences that can be switched off, copied when it is first asked for.
+    pub(crate) fn weakened_agent(&self) -> PathBuf {
+        let name = "agent-weakened";
+        let copy = self.root().join(name);
+        if !copy.exists() {
+            self.copy_program(&weakened_binary(), name);
+        }
+        copy
     }
 
     /// Who the agent runs as.
@@ -73,6 +93,17 @@ impl TestEnvironment {
         &self.account
     }
 
+    /// Whether the tests run as root, whoever the agent runs as: only then can [`Agent::after`] mount, and can a test give
+    /// files and groups away. Says loudly when they do not.
+    #[must_use]
+    pub fn is_set_up_by_root(&self) -> bool {
+        let is = rustix::process::geteuid().is_root();
+        if !is {
+            skip(&Skip("only root can set this test up".to_owned()));
+        }
+        is
+    }
+
     /// The user id the agent runs as.
     #[must_use]
     pub const fn uid(&self) -> u32 {
@@ -83,6 +114,11 @@ impl TestEnvironment {
     #[must_use]
     pub fn root(&self) -> &Path {
         self.root.path()
+    }
+
+    /// The last part of [`Self::root`]; a file of that name in the project tells this test's steps from those of others.
+    pub(crate) fn mark(&self) -> &OsStr {
+        self.root().file_name().unwrap_or_default()
     }
 
     /// `$HOME`.
@@ -203,6 +239,14 @@ impl TestEnvironment {
         leaks::assert_none(self, crate::wait::PATIENCE);
     }
 
+    /// Fails when a process or a mount of this test does not end soon.
+    ///
+    /// # Panics
+    /// With a list of what is left.
+    pub fn assert_nothing_survives(&self) {
+        leaks::assert_dead(self, crate::wait::PATIENCE);
+    }
+
     /// Fails when a process or a mount of this test outlives the agent by a second: the promise for `kill -9`.
     ///
     /// # Panics
@@ -229,17 +273,36 @@ fn place() -> PathBuf {
     }
 }
 
+/// The agent that `tests/run` built with the feature `weaken`.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn weakened_binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("SLIPWAY_TEST_WEAKENED") {
+        return path.into();
+    }
+    let beside = beside_the_tests("agent-weakened");
+    beside.expect(
+        "the weakened agent is built: cargo build -p agent --features weaken --bin agent-weakened",
+    )
+}
+
 /// The agent as `tests/run` built it, or as `cargo build` left it beside the tests.
-fn binary() -> Result<PathBuf, Skip> {
+///
+/// # Errors
+/// When there is none.
+pub fn binary() -> Result<PathBuf, Skip> {
     if let Some(path) = std::env::var_os("SLIPWAY_TEST_AGENT") {
         return Ok(path.into());
     }
-    let own = std::env::current_exe().expect("find the test's own binary");
-    let beside = own
-        .ancestors()
-        .nth(2)
-        .map(|directory| directory.join("agent"));
-    beside.filter(|path| path.is_file()).ok_or_else(|| {
+    beside_the_tests("agent").ok_or_else(|| {
         Skip("the agent is not built: cargo build -p agent, or set SLIPWAY_TEST_AGENT".to_owned())
     })
+}
+
+fn beside_the_tests(name: &str) -> Option<PathBuf> {
+    let own = std::env::current_exe().expect("find the test's own binary");
+    let beside = own.ancestors().nth(2).map(|directory| directory.join(name));
+    beside.filter(|path| path.is_file())
 }

@@ -1,12 +1,14 @@
-//! What a run must not leave behind: processes, mounts, scratch directories.
+//! What a run must not leave behind: processes, mounts, scratch directories, control groups.
 //!
 //! A test's directory has a name like no other on the machine. A process of the test has it in its command line, its
-//! environment, the path of its executable or the mounts it sees: every container sees its working tree. So tests that
-//! run at the same time do not see each other's.
+//! environment, the path of its executable or the mounts it sees. A step knows nothing of that directory, but sees the
+//! project, which holds a file of that name. So tests that run at the same time do not see each other's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::{TestEnvironment, wait};
 
@@ -15,7 +17,7 @@ pub(crate) fn assert_none(environment: &TestEnvironment, patience: Duration) {
     check(patience, || {
         let mut found = processes(environment.root());
         found.extend(scratch(&environment.data()));
-        found.extend(cgroups(environment.root()));
+        found.extend(cgroups());
         found
     });
 }
@@ -69,6 +71,8 @@ fn trace(process: &Path, mark: &str) -> Option<String> {
         format!("path {}", link.display())
     } else if contains(&process.join("environ"), mark) {
         "environment".to_owned()
+    } else if process.join("root/workspace").join(mark).exists() {
+        "workspace".to_owned()
     } else {
         let mounts = fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
         let line = mounts.lines().find(|line| line.contains(mark))?;
@@ -102,26 +106,30 @@ fn scratch(data: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Control groups that name the test.
-fn cgroups(root: &Path) -> Vec<String> {
-    let mark = root
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+/// Control groups of agents that are gone: nobody holds their lock. Only of tests that have ended, whoever's they were.
+fn cgroups() -> Vec<String> {
     let mut found = Vec::new();
     let mut open = vec![PathBuf::from("/sys/fs/cgroup")];
     while let Some(directory) = open.pop() {
         for child in children(&directory) {
-            if child.is_dir() && !child.is_symlink() {
-                if child.to_string_lossy().contains(&mark) {
-                    found.push(format!("cgroup {}", child.display()));
-                }
-                open.push(child);
+            if !child.is_dir() || child.is_symlink() {
+                continue;
             }
+            let name = child.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("slipway-") && is_abandoned(&child) {
+                found.push(format!("cgroup {}", child.display()));
+            }
+            open.push(child);
         }
     }
     found
+}
+
+fn is_abandoned(group: &Path) -> bool {
+    let Ok(group) = fs::File::open(group) else {
+        return false;
+    };
+    flock(&group, FlockOperation::NonBlockingLockShared).is_ok()
 }
 
 fn children(directory: &Path) -> Vec<PathBuf> {

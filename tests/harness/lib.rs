@@ -4,6 +4,7 @@
 //! for_everyone!(a_test)                one #[test] for each way to run containers
 //!   TestEnvironment                    a HOME, a data directory, a project; owned by that user
 //!     .agent(["run-local"]).run()      the binary, as that user, with an environment of its own -> Finished
+//!     .on_terminal().spawn()           the same at a terminal, with keys to press and a screen to look at -> Running
 //!   nothing of it may be left          processes, mounts, scratch directories
 //! ```
 //!
@@ -12,23 +13,30 @@
 //! error, or fails where `SLIPWAY_TEST_SKIP_NOTHING` is set, as `tests/run` does.
 
 mod agent;
+mod authority;
+mod capture;
 mod environment;
 mod fault_server;
+mod finished;
 pub mod images;
 mod leaks;
 mod normalise;
 mod registry;
 mod run;
+mod running;
 mod served_image;
 mod skip;
+mod terminal;
 pub mod wait;
 mod who;
 
-pub use agent::{Agent, Finished, Running};
-pub use environment::TestEnvironment;
+pub use agent::Agent;
+pub use environment::{TestEnvironment, binary, weakened_binary};
 pub use fault_server::{Answer, Cut, FaultServer, Request};
+pub use finished::Finished;
 pub use registry::{PASSWORD, Registry, USER};
 pub use run::run;
+pub use running::Running;
 pub use served_image::ServedImage;
 pub use skip::{Skip, skip};
 pub use who::Who;

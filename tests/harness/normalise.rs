@@ -16,6 +16,10 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             "[TIME]",
         ),
         (r"(?-u:\b)[0-9]+(?:\.[0-9]+)? ?(?:[KMG]i?B|bytes)", "[SIZE]"),
+        (
+            r"(?m)\[SIZE\]  (?:\[SIZE\]|[0-9]+ B|-)  (?:[0-9]+|-)$",
+            "[SIZE]  [IO]  [PIDS]",
+        ),
         (r"sha256:[0-9a-f]{64}", "sha256:[DIGEST]"),
         (r"127\.0\.0\.1:[0-9]+", "[REGISTRY]"),
     ]

@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::authority::Authority;
 use crate::wait;
 
 /// The account of a registry that asks for one.
@@ -21,6 +22,7 @@ pub struct Registry {
     process: Child,
     port: u16,
     authenticates: bool,
+    authority: Option<Authority>,
     directory: TempDir,
 }
 
@@ -28,22 +30,28 @@ impl Registry {
     /// Anybody may pull and push.
     #[must_use]
     pub fn start() -> Self {
-        Self::with_accounts(false)
+        Self::with(false, None)
     }
 
     /// Only [`USER`] with [`PASSWORD`] may, by basic authentication.
     #[must_use]
     pub fn start_with_authentication() -> Self {
-        Self::with_accounts(true)
+        Self::with(true, None)
     }
 
-    fn with_accounts(authenticates: bool) -> Self {
+    /// It speaks TLS, and shows a certificate for `host` of an authority that only [`Registry::authority`] knows.
+    #[must_use]
+    pub fn start_with_tls(host: &str) -> Self {
+        Self::with(false, Some(host))
+    }
+
+    fn with(authenticates: bool, host: Option<&str>) -> Self {
         (0..ATTEMPTS)
-            .find_map(|_| Self::attempt(authenticates))
+            .find_map(|_| Self::attempt(authenticates, host))
             .unwrap_or_else(|| panic!("docker-registry did not start; is it installed?"))
     }
 
-    fn attempt(authenticates: bool) -> Option<Self> {
+    fn attempt(authenticates: bool, host: Option<&str>) -> Option<Self> {
         let directory = tempfile::tempdir().expect("make the registry's directory");
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
@@ -59,9 +67,14 @@ impl Registry {
         } else {
             String::new()
         };
+        let authority = host.map(|host| Authority::make(directory.path(), host));
+        let tls = authority
+            .as_ref()
+            .map(|authority| format!(", {}", authority.configuration()))
+            .unwrap_or_default();
         let config = format!(
             "version: 0.1\nlog: {{ level: error }}\nstorage: {{ filesystem: {{ rootdirectory: {} }} }}\n\
-             http: {{ addr: \"127.0.0.1:{port}\" }}\n{auth}",
+             http: {{ addr: \"127.0.0.1:{port}\"{tls} }}\n{auth}",
             path("storage")
         );
         fs::write(path("config.yml"), config).expect("write the registry's configuration");
@@ -88,6 +101,7 @@ impl Registry {
             process,
             port,
             authenticates,
+            authority,
             directory,
         };
         (up == Some(true)).then_some(registry)
@@ -97,6 +111,22 @@ impl Registry {
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its port alone, for a name of the tester's own.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The certificate of the authority that vouches for it, PEM.
+    ///
+    /// # Panics
+    /// When it does not speak TLS.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let authority = self.authority.as_ref();
+        authority.expect("a registry with TLS").certificate()
     }
 
     /// Pushes an image with skopeo and says how the agent would be asked for it: `127.0.0.1:PORT/NAME:latest`.

@@ -30,6 +30,15 @@ macro_rules! for_users_with_ranges {
     };
 }
 
+/// Makes a test of each function for the users that are not root: what is tested is what root may do and they may not.
+#[macro_export]
+macro_rules! for_plain_users {
+    ($($name:ident),+ $(,)?) => {
+        $crate::for_users!(plain_as_subordinate, Subordinate, $($name),+);
+        $crate::for_users!(plain_as_solo, Solo, $($name),+);
+    };
+}
+
 /// Makes a test of each function for one plain user: what is tested has nothing to do with ids.
 #[macro_export]
 macro_rules! for_one_user {

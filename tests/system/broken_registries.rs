@@ -18,6 +18,7 @@ for_one_user!(
     an_image_that_does_not_exist_fails_the_pipeline,
     an_image_that_is_refused_fails_the_pipeline,
     a_registry_with_a_quota_or_a_fault_is_unavailable,
+    a_rate_limit_is_told_with_its_status_and_how_long_it_lasts,
     a_fault_that_passes_is_waited_for,
     a_manifest_with_a_wrong_digest_is_refused,
     a_layer_with_a_wrong_digest_is_refused,
@@ -113,6 +114,20 @@ fn an_image_that_is_refused_fails_the_pipeline(env: &TestEnvironment) {
         });
         refused(done, 1, "some/image");
     }
+    // A 401 has to say how to log in, and some do not.
+    let done = run_with(env, |_, _| {
+        Some(problem(401, "DENIED", "requested access is denied"))
+    });
+    refused(done, 1, "access denied (401");
+}
+
+fn a_rate_limit_is_told_with_its_status_and_how_long_it_lasts(env: &TestEnvironment) {
+    let done = run_with(env, |_, request| {
+        ServedImage::is_manifest(request)
+            .then(|| problem(429, "TOOMANYREQUESTS", "slow down").header("Retry-After", "3600"))
+    });
+    let done = done.says("429").says("3600 s");
+    refused(done, 69, "rate limit");
 }
 
 fn a_registry_with_a_quota_or_a_fault_is_unavailable(env: &TestEnvironment) {

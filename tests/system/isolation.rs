@@ -1,10 +1,13 @@
 //! What a step is: its ids, namespaces, privileges and what it sees of the machine.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
-use harness::{TestEnvironment, Who, for_everyone, for_one_user, images};
+use harness::{TestEnvironment, Who, for_everyone, for_one_user, for_root, images};
+use tempfile::TempDir;
 
-use crate::support::{output_of, run_script};
+use crate::support::{must, output_of, run_script, zygote_of};
 
 for_everyone!(
     container_root_is_not_this_machines_root,
@@ -15,6 +18,7 @@ for_everyone!(
     devices_are_the_six_that_every_program_needs,
     mounts_and_namespaces_are_refused,
     a_step_may_be_another_user,
+    what_the_machine_unmounts_is_not_held,
 );
 
 for_one_user!(
@@ -22,6 +26,8 @@ for_one_user!(
     this_machines_secrets_are_not_in_the_image,
     every_signal_has_its_default_disposition,
 );
+
+for_root!(the_machines_image_shows_what_everybody_may_read);
 
 fn container_root_is_not_this_machines_root(env: &TestEnvironment) {
     let map = output_of(env, "host", "id -u; cat /proc/self/uid_map");
@@ -230,5 +236,84 @@ fn every_signal_has_its_default_disposition(env: &TestEnvironment) {
     assert_eq!(
         log,
         "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"
+    );
+}
+
+fn what_the_machine_unmounts_is_not_held(env: &TestEnvironment) {
+    if !env.is_set_up_by_root() {
+        return;
+    }
+    env.write("disk/.keep", "");
+    let disk = env.root().join("disk");
+    // As systemd has it; unshare(1) has made everything private.
+    let plug_in = format!(
+        "mount --make-rshared / && mount -t tmpfs tmpfs {}",
+        disk.display()
+    );
+    env.pipeline(
+        "image: host\nsteps: [{ name: step, run: \"cat /proc/self/mountinfo; echo ready; until test -e /workspace/go; do sleep 0.05; done\" }]\n",
+    );
+    let agent = env.agent(["run-local", "--in-place"]).after(&plug_in);
+    let mut running = agent.spawn();
+    running.wait_for("ready\n");
+    let id = running.id();
+    let zygote = zygote_of(id);
+    let sees = || {
+        let table = fs::read_to_string(format!("/proc/{zygote}/mountinfo"));
+        let table = table.expect("read the zygote's mounts");
+        table.contains(&disk.display().to_string())
+    };
+    assert!(sees(), "the zygote never saw the disk");
+    let _ = must(
+        Command::new("nsenter")
+            .args(["--mount", "--target", &id.to_string(), "umount"])
+            .arg(&disk),
+    );
+    assert!(!sees(), "the zygote holds on to the disk");
+    env.write("project/go", "");
+    // Nothing that the machine mounts later comes into a container.
+    let _ = running
+        .finish()
+        .expect(0)
+        .does_not_say(" master:")
+        .does_not_say(" shared:");
+}
+
+/// Removed when the test is over, whatever its end.
+fn directory_for_all_programs() -> TempDir {
+    let directory = tempfile::Builder::new()
+        .prefix("slipway-test-")
+        .permissions(fs::Permissions::from_mode(0o755))
+        .tempdir_in("/usr/local/share")
+        .expect("make a directory below /usr");
+    for (name, mode) in [("secret", 0o600), ("public", 0o644)] {
+        let path = directory.path().join(name);
+        fs::write(&path, format!("{name} of the machine\n")).expect("write a file below /usr");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set a file's mode");
+    }
+    directory
+}
+
+/// Container root is nobody to the machine's own files, although the agent's user could read all of them.
+fn the_machines_image_shows_what_everybody_may_read(env: &TestEnvironment) {
+    let directory = directory_for_all_programs();
+    let path = directory.path().display();
+    let script = format!("cat {path}/public; cat {path}/secret 2>&1 || stat -c %a {path}/secret");
+    for user in ["root", "1000"] {
+        env.pipeline(&format!(
+            "image: host\nsteps: [{{ name: step, user: \"{user}\", run: \"{script}\" }}]\n"
+        ));
+        let done = env.agent(["run-local", "--json"]).run().expect(0);
+        assert_eq!(
+            done.log("step"),
+            format!("public of the machine\ncat: {path}/secret: Permission denied\n600\n"),
+            "as {user}"
+        );
+    }
+    // What the machine's configuration names is meant to be seen whole.
+    env.write("config.yml", format!("host: {{ paths: [{path}] }}\n"));
+    assert_eq!(
+        output_of(env, "host", &format!("cat {path}/secret")),
+        "secret of the machine\n"
     );
 }

@@ -12,7 +12,6 @@ for_everyone!(
 );
 
 for_one_user!(
-    doctor_says_that_containers_run,
     an_allowed_failure_does_not_fail_the_run,
     a_job_waits_for_its_needs_and_is_skipped_when_one_fails,
     lines_of_parallel_jobs_are_prefixed_and_never_mixed,
@@ -37,10 +36,6 @@ fn a_first_pipeline_runs_on_the_machines_own_image(env: &TestEnvironment) {
         .says("network: this machine's");
 }
 
-fn doctor_says_that_containers_run(env: &TestEnvironment) {
-    let _ = env.agent(["doctor"]).run().expect(0);
-}
-
 fn a_failing_step_is_named_with_its_reason_and_last_lines(env: &TestEnvironment) {
     env.pipeline(
         "image: host\nsteps:\n  - name: build\n    run: echo built\n  - name: check\n    run: |\n      \
@@ -61,9 +56,9 @@ fn a_failing_step_is_named_with_its_reason_and_last_lines(env: &TestEnvironment)
         <== main / check: failed, exit status 3 ([TIME])
         <== main / pack: skipped, `check` failed before
 
-        JOB  STEP  RESULT  TIME  CPU  MEMORY
-        main  build  ok  [TIME]  [TIME]  [SIZE]
-        main  check  failed  [TIME]  [TIME]  [SIZE]
+        JOB  STEP  RESULT  TIME  CPU  MEMORY  I/O  PIDS
+        main  build  ok  [TIME]  [TIME]  [SIZE]  [IO]  [PIDS]
+        main  check  failed  [TIME]  [TIME]  [SIZE]  [IO]  [PIDS]
         main  pack  skipped
 
         main / check: failed: exit status 3

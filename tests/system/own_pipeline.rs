@@ -14,14 +14,14 @@ fn the_project_formats_and_tests_itself(env: &TestEnvironment) {
     let repository = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     // What git knows, with uncommitted changes, and nothing that was built.
     let list = env.root().join("files");
-    must(
+    let _ = must(
         Command::new("sh")
             .arg("-c")
             .arg("git -C \"$0\" ls-files -z -co --exclude-standard >\"$1\"")
             .arg(repository)
             .arg(&list),
     );
-    must(
+    let _ = must(
         Command::new("sh")
             .arg("-c")
             .arg("tar -C \"$0\" --null --ignore-failed-read -T \"$1\" -cf - | tar -C \"$2\" -xf -")
@@ -37,30 +37,25 @@ fn the_project_formats_and_tests_itself(env: &TestEnvironment) {
     let _ = done.says("test result: ok").says("run: ok");
 }
 
-/// Shows rustup's toolchain and cargo's downloads to steps, read-only; where there is none, Rust is below `/usr`.
+/// Shows the toolchain that runs this test, and cargo's downloads, to steps, read-only. Cargo tells tests which one it
+/// is (`CARGO`), wherever it was installed; one below `/usr` is there anyway. Cargo looks for `cargo-fmt` in its home first,
+/// where rustup may have left a stand-in that knows no toolchain, unless that directory has a later place in the path.
 fn configuration() -> String {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let place = |variable: &str, below: &str| {
-        std::env::var_os(variable)
-            .map(PathBuf::from)
-            .or_else(|| Some(home.as_ref()?.join(below)))
-            .filter(|path| path.is_dir())
-    };
-    let mut paths = Vec::new();
-    let mut variables = "    CARGO_NET_OFFLINE: \"true\"\n".to_owned();
-    let mut search = "/usr/local/bin:/usr/bin:/bin".to_owned();
-    for (variable, below) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
-        if let Some(path) = place(variable, below) {
-            let path = path.display().to_string();
-            variables.push_str(&format!("    {variable}: {path}\n"));
-            if variable == "CARGO_HOME" {
-                search = format!("{path}/bin:{search}");
-            }
-            paths.push(path);
-        }
-    }
+    let cargo = std::env::var_os("CARGO").expect("cargo runs this test");
+    let toolchain = Path::new(&cargo).ancestors().nth(2);
+    let toolchain = toolchain.expect("cargo is in the bin directory of its toolchain");
+    let downloads = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")))
+        .expect("cargo has a home");
+    let (toolchain, downloads) = (toolchain.display(), downloads.display());
     format!(
-        "host:\n  paths: [{}]\n  env:\n    PATH: {search}\n{variables}",
-        paths.join(", ")
+        "host:
+  paths: [{toolchain}, {downloads}]
+  env:
+    PATH: {toolchain}/bin:/usr/local/bin:/usr/bin:/bin:{downloads}/bin
+    CARGO_HOME: {downloads}
+    CARGO_NET_OFFLINE: \"true\"
+"
     )
 }

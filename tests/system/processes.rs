@@ -1,12 +1,15 @@
 //! The end of a step is the end of everything it started, and no byte of its log is lost.
 
-use harness::{TestEnvironment, for_everyone, for_one_user};
+use std::fs;
 
-use crate::support::{output_of, run_local, run_script};
+use harness::{TestEnvironment, for_everyone, for_one_user, wait};
+
+use crate::support::{output_of, run_local, run_script, zygote_of};
 
 for_everyone!(
     processes_in_the_background_die_with_their_step,
     the_last_byte_comes_before_the_end,
+    the_zygote_is_small,
 );
 
 for_one_user!(
@@ -37,6 +40,32 @@ fn the_last_byte_comes_before_the_end(env: &TestEnvironment) {
         assert_eq!(kinds.last().map(String::as_str), Some("step_finished"));
         assert_eq!(done.log("step"), "firstlast");
     }
+}
+
+/// Every agent has one, and it is there whether a step runs or not.
+fn the_zygote_is_small(env: &TestEnvironment) {
+    const LIMIT_KIB: u64 = 3 << 10;
+    env.pipeline("image: host\nsteps:\n  - run: 'true'\n  - run: \"echo ready; sleep 1000\"\n");
+    let mut running = env.agent(["run-local"]).spawn();
+    running.wait_for("ready\n");
+    let zygote = zygote_of(running.id());
+    // It gives memory back when it has nothing to do.
+    let size = || resident(&zygote);
+    let small = wait::until(wait::PATIENCE, || {
+        Some(size()).filter(|size| *size < LIMIT_KIB)
+    });
+    let size = size();
+    running.interrupt();
+    let _ = running.finish().expect(130);
+    assert!(small.is_some(), "{size} KiB");
+}
+
+/// Memory that a process has mapped, in KiB.
+fn resident(process: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("look at a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let size = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    size.expect("a process has a size")
 }
 
 fn a_step_that_closes_its_output_goes_on(env: &TestEnvironment) {

@@ -1,16 +1,26 @@
 //! Images from a registry: Debian's docker-registry, filled with skopeo.
 
-use harness::{PASSWORD, Registry, TestEnvironment, USER, for_everyone, for_one_user, images};
+use harness::{
+    PASSWORD, Registry, TestEnvironment, USER, for_everyone, for_one_user, for_root, images,
+};
 
-use crate::support::{output_of, run_script};
+use crate::support::{output_of, run_script, single_step};
 
-for_everyone!(an_image_is_pulled_from_a_registry);
+for_everyone!(
+    an_image_is_pulled_from_a_registry,
+    an_image_is_pulled_by_itself,
+);
 
 for_one_user!(
     a_registry_that_asks_for_a_password_gets_the_one_in_config_json,
     a_mirror_stands_in_for_docker_hub,
     an_image_may_be_named_by_digest,
     a_pulled_image_runs_when_the_registry_is_gone,
+);
+
+for_root!(
+    a_registry_of_a_private_authority_is_refused_until_that_is_named,
+    a_registry_without_tls_is_refused_by_any_name_but_loopback,
 );
 
 const SCRIPT: &str = "echo $WRITTEN_BY";
@@ -23,6 +33,42 @@ fn an_image_is_pulled_from_a_registry(env: &TestEnvironment) {
         output_of(env, &format!("docker://{reference}"), SCRIPT),
         "umoci\n"
     );
+}
+
+fn an_image_is_pulled_by_itself(env: &TestEnvironment) {
+    let registry = Registry::start();
+    let reference = registry.push(&images::busybox(), "team/busybox");
+    let pull = |image: &str| env.agent(["pull", image]).run();
+    let first = pull(&reference).expect(0);
+    let told = first.errors();
+    assert!(told.starts_with(&format!("pulling {reference}, ")) && told.ends_with(" MiB\n"));
+    let digest = first.output();
+    assert!(
+        digest.starts_with("sha256:") && digest.len() == 72,
+        "{digest}"
+    );
+    // All of it is here; its source is asked all the same.
+    let second = pull(&reference).expect(0);
+    assert_eq!(
+        (second.output(), second.errors()),
+        (digest.clone(), String::new())
+    );
+    let _ = pull(&format!("{}/none:1", registry.address()))
+        .expect(1)
+        .says("none");
+    let _ = pull("no image")
+        .expect(2)
+        .says("`no image` is not an image");
+    drop(registry);
+    // What is here counts, with a warning.
+    let third = pull(&reference).expect(0).says("warning: ");
+    assert_eq!(third.output(), digest);
+    let _ = env
+        .agent(["run", "--entrypoint", "echo", &reference, "it runs"])
+        .run()
+        .expect(0)
+        .says("it runs");
+    let _ = pull(&reference.replace("busybox", "other")).expect(69);
 }
 
 fn a_registry_that_asks_for_a_password_gets_the_one_in_config_json(env: &TestEnvironment) {
@@ -91,4 +137,64 @@ fn a_pulled_image_runs_when_the_registry_is_gone(env: &TestEnvironment) {
         .expect(0)
         .says("umoci")
         .says("warning");
+}
+
+/// What makes names of this machine, for the agent alone.
+fn hosts(env: &TestEnvironment, names: &str) -> String {
+    env.write("hosts", format!("127.0.0.1 localhost {names}\n"));
+    format!("mount --bind {}/hosts /etc/hosts", env.root().display())
+}
+
+fn a_registry_of_a_private_authority_is_refused_until_that_is_named(env: &TestEnvironment) {
+    let registry = Registry::start_with_tls("registry.test");
+    let _ = registry.push(&images::busybox(), "private");
+    env.write("authority.pem", registry.authority());
+    let hosts = hosts(env, "registry.test other.test");
+    let pull = |host: &str| {
+        let reference = format!("{host}:{}/private", registry.port());
+        env.pipeline(&single_step(&reference, SCRIPT));
+        env.agent(["run-local"]).after(&hosts)
+    };
+    let trusting =
+        |host: &str| pull(host).variable("SSL_CERT_FILE", env.root().join("authority.pem"));
+
+    let _ = pull("registry.test")
+        .run()
+        .expect(69)
+        .says("its certificate is of an authority that this machine does not trust")
+        .says("SSL_CERT_FILE")
+        .says("registry.test:")
+        .does_not_say("error sending request")
+        .does_not_say("umoci");
+    let _ = trusting("registry.test").run().expect(0).says("umoci");
+    let _ = trusting("other.test")
+        .run()
+        .expect(69)
+        .says("certificate not valid for name \"other.test\"")
+        .does_not_say("umoci");
+    let _ = pull("registry.test")
+        .variable("SSL_CERT_FILE", "/nowhere.pem")
+        .run()
+        .expect(70)
+        .says("failed to pull: no HTTP client can be set up")
+        .says("certificates");
+}
+
+fn a_registry_without_tls_is_refused_by_any_name_but_loopback(env: &TestEnvironment) {
+    let registry = Registry::start();
+    let _ = registry.push(&images::busybox(), "open");
+    let hosts = hosts(env, "registry.test");
+    let reference = format!("registry.test:{}/open", registry.port());
+    env.pipeline(&single_step(&reference, SCRIPT));
+    let _ = env
+        .agent(["run-local"])
+        .after(&hosts)
+        .run()
+        .expect(69)
+        .says("it does not speak TLS")
+        .says("registries.insecure")
+        .does_not_say("umoci");
+    env.write("config.yml", "registries: { insecure: [registry.test] }\n");
+    let done = env.agent(["run-local"]).after(&hosts).run();
+    let _ = done.expect(0).says("umoci");
 }

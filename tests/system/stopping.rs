@@ -8,6 +8,7 @@ use crate::support::run_local;
 for_everyone!(
     ctrl_c_ends_the_run_with_a_summary,
     nothing_survives_the_agents_death,
+    ctrl_c_on_a_terminal_reaches_a_step_once_and_as_sigterm,
 );
 
 for_one_user!(
@@ -17,7 +18,8 @@ for_one_user!(
     a_reader_that_goes_away_stops_the_run,
 );
 
-const STUBBORN: &str = "image: host\nsteps:\n  - name: stubborn\n    run: |\n      trap 'echo ignored' TERM INT HUP\n      echo ready\n      while :; do sleep 0.1; done\n  - run: echo never\n";
+/// Its `sleep` hears of the signal, too, and its shell ends at the first failure that nothing stands behind.
+const STUBBORN: &str = "image: host\nsteps:\n  - name: stubborn\n    run: |\n      trap 'echo ignored' TERM INT HUP\n      echo ready\n      while :; do sleep 0.1 || :; done\n  - run: echo never\n";
 
 fn ctrl_c_ends_the_run_with_a_summary(env: &TestEnvironment) {
     env.pipeline("image: host\nsteps:\n  - { name: long, run: \"echo ready; sleep 1000\" }\n  - { name: next, run: echo never }\n");
@@ -29,6 +31,24 @@ fn ctrl_c_ends_the_run_with_a_summary(env: &TestEnvironment) {
         .expect(130)
         .says("run: cancelled")
         .says("RESULT");
+}
+
+/// The terminal tells its whole foreground group; what steps hear of it is for the agent to decide. Perl counts every
+/// signal, a shell one of several that come together.
+fn ctrl_c_on_a_terminal_reaches_a_step_once_and_as_sigterm(env: &TestEnvironment) {
+    env.pipeline(
+        "image: host\nsteps:\n  - name: counting\n    shell: [perl]\n    run: |\n      \
+         $| = 1; my ($terms, $others) = (0, 0);\n      $SIG{TERM} = sub { $terms++ };\n      \
+         $SIG{$_} = sub { $others++ } for qw(INT HUP QUIT);\n      print \"ready\\n\";\n      \
+         select(undef, undef, undef, 0.05) until $terms + $others;\n      \
+         # Time for whatever else may come.\n      select(undef, undef, undef, 0.05) for 1 .. 6;\n      \
+         print \"$terms TERM, $others others\\n\";\n",
+    );
+    let mut running = env.agent(["run-local"]).on_terminal().spawn();
+    running.wait_for("ready");
+    running.press_ctrl_c();
+    let done = running.finish().expect(130).says("cancelled");
+    assert!(done.screen().contains("\n1 TERM, 0 others\n"), "{done}");
 }
 
 fn nothing_survives_the_agents_death(env: &TestEnvironment) {
@@ -61,10 +81,13 @@ fn a_step_that_ignores_sigterm_is_killed_after_the_grace_period(env: &TestEnviro
         .events()
         .into_iter()
         .find(|event| event["type"] == "step_finished");
-    assert_eq!(
-        end.map(|event| event["cause"]["kind"].clone()),
-        Some("timeout".into())
-    );
+    let end = end.expect("the step's end is told");
+    assert_eq!(end["cause"]["kind"], "timeout");
+    // Who would have counted what it used was killed with it: nothing is told rather than nothing used.
+    assert_eq!(end.get("usage"), None, "{end}");
+    let line = run_local(env, &[]).expect(1).snapshot();
+    let line = line.lines().find(|line| line.starts_with("main  stubborn"));
+    assert_eq!(line, Some("main  stubborn  failed  [TIME]"));
 }
 
 fn a_second_ctrl_c_does_not_wait(env: &TestEnvironment) {

@@ -1,5 +1,6 @@
 //! What several subjects need.
 
+use std::path::Path;
 use std::process::Command;
 
 use harness::{Finished, TestEnvironment};
@@ -28,15 +29,52 @@ pub(crate) fn output_of(environment: &TestEnvironment, image: &str, script: &str
         .log("step")
 }
 
+/// Whatever went wrong, the agent did not panic.
+#[track_caller]
+pub(crate) fn clean(done: Finished) -> Finished {
+    done.does_not_say("panicked").does_not_say("RUST_BACKTRACE")
+}
+
 /// A pipeline of one step, named `step`, that runs a script.
 pub(crate) fn single_step(image: &str, script: &str) -> String {
     let script = serde_json::to_string(script).unwrap_or_default();
     format!("image: \"{image}\"\nsteps:\n  - name: step\n    run: {script}\n")
 }
 
-/// Runs a program of the machine that a test is set up with.
+/// The process id of an agent's zygote. The agent's other child is the keeper of its control groups, where it has any.
+pub(crate) fn zygote_of(agent: u32) -> String {
+    let children = format!("/proc/{agent}/task/{agent}/children");
+    let children = std::fs::read_to_string(children).expect("list the agent's children");
+    let is_zygote = |child: &&str| {
+        let command = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        command.starts_with(b"slipway-zygote")
+    };
+    let found = children.split_whitespace().find(is_zygote);
+    found.expect("the agent has a zygote").to_owned()
+}
+
+/// Runs git in a directory, as the user of the test. The answer is what it prints.
 #[track_caller]
-pub(crate) fn must(command: &mut Command) {
+pub(crate) fn git(env: &TestEnvironment, directory: &Path, arguments: &[&str]) -> String {
+    let id = env.uid().to_string();
+    let identity = [
+        "user.name=t",
+        "user.email=t@example.org",
+        "init.defaultBranch=trunk",
+    ];
+    must(
+        Command::new("setpriv")
+            .args(["--reuid", &id, "--regid", &id, "--clear-groups", "git"])
+            .args(identity.iter().flat_map(|setting| ["-c", setting]))
+            .args(arguments)
+            .env("HOME", env.home())
+            .current_dir(directory),
+    )
+}
+
+/// Runs a program of the machine that a test is set up with. The answer is what it prints.
+#[track_caller]
+pub(crate) fn must(command: &mut Command) -> String {
     let done = command
         .output()
         .unwrap_or_else(|error| panic!("start {command:?}: {error}"));
@@ -45,4 +83,5 @@ pub(crate) fn must(command: &mut Command) {
         "{command:?}: {}",
         String::from_utf8_lossy(&done.stderr)
     );
+    String::from_utf8_lossy(&done.stdout).into_owned()
 }

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Backend, BackendError, Exit, ExitStatus, ImageError, ImageErrorKind, ImageProgress, Prepared,
-    ProgressFn, RunningStep, StartError, StartErrorKind, StepRequest,
+    Backend, BackendError, Exceeded, Exit, ExitStatus, ImageError, ImageErrorKind, ImageProgress,
+    Prepared, ProgressFn, RunningStep, StartError, StartErrorKind, StepRequest,
 };
 
 /// What a step does: meet others, write, end.
@@ -27,6 +27,8 @@ pub(crate) struct Script {
     /// Close the output right after.
     pub(crate) closes_output: bool,
     pub(crate) end: End,
+    /// The limit it runs into.
+    pub(crate) exceeded: Option<Exceeded>,
 }
 
 /// How a scripted step ends.
@@ -54,6 +56,7 @@ impl Script {
             repeat: 1,
             closes_output: false,
             end,
+            exceeded: None,
         }
     }
 
@@ -299,6 +302,7 @@ impl RunningStep for FakeStep {
         Ok(Exit {
             status,
             usage: None,
+            exceeded: self.script.exceeded,
         })
     }
 

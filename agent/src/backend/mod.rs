@@ -12,6 +12,7 @@
 
 mod containers;
 mod error;
+mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;
 mod options;
@@ -22,10 +23,13 @@ use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use pipelines::plan::Resources;
+
 pub use containers::Containers;
 pub use error::{BackendError, ImageError, ImageErrorKind, StartError, StartErrorKind};
+pub use exchange::Exchange;
 pub use options::{BackendOptions, ConnectError};
-pub use request::{Exit, ExitStatus, ImageProgress, Prepared, ProgressFn, StepRequest};
+pub use request::{Exceeded, Exit, ExitStatus, ImageProgress, Prepared, ProgressFn, StepRequest};
 
 /// Runs steps in containers, or pretends to.
 pub trait Backend: Debug + Send + Sync + 'static {
@@ -63,6 +67,11 @@ pub trait Backend: Debug + Send + Sync + 'static {
         None
     }
 
+    /// What of these limits is not held here, or not as exactly as it might be: full sentences for the user.
+    fn shortcomings(&self, _wanted: &Resources) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Ends the backend when all workspaces are closed. Nothing is started afterwards.
     fn end(&self) {}
 
@@ -80,6 +89,11 @@ pub trait Backend: Debug + Send + Sync + 'static {
 ///
 /// Dropping it without waiting is the backstop for a panic: it must kill the step.
 pub trait RunningStep: Debug + Send + 'static {
+    /// The step's files, once; `None` from a backend that has none.
+    fn take_exchange(&mut self) -> Option<Exchange> {
+        None
+    }
+
     /// Waits for the step's end. When this returns, no process of the step is left. Cancel safe: may be dropped and
     /// called again, but not after it has returned.
     fn wait(&mut self) -> impl Future<Output = Result<Exit, BackendError>> + Send;

@@ -7,7 +7,6 @@ use runtime::store::StoreError;
 use runtime::zygote::SpawnError;
 
 use crate::chain::chain;
-use crate::cli::NetworkMode;
 use crate::config::Config;
 
 /// How the containers of a run are to be.
@@ -19,8 +18,6 @@ pub struct BackendOptions {
     pub tree: PathBuf,
     /// How steps see the working tree.
     pub workspace: WorkspaceMode,
-    /// Which network steps see.
-    pub network: NetworkMode,
     /// Keep what steps wrote.
     pub keep: bool,
     /// The machine's configuration.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use indexmap::IndexMap;
-use pipelines::plan::Action;
+use pipelines::plan::{Action, Network, Resources};
 use protocol::Usage;
 
 /// One step to start.
@@ -14,15 +14,21 @@ pub struct StepRequest<'a, I, W> {
     /// The job's workspace, to be seen at `/workspace`.
     pub workspace: &'a W,
     /// What the container executes.
-    pub action: &'a Action,
+    pub action: &'a Action<String>,
     /// Predefined variables and the step's own, over which the image's environment is the weaker layer.
     pub env: IndexMap<String, String>,
     /// As written: relative to the workspace, or absolute in the container; `None` is the workspace.
     pub workdir: Option<&'a str>,
     /// `user[:group]` as written; `None` leaves it to the image.
     pub user: Option<&'a str>,
+    /// Which network it sees.
+    pub network: &'a Network,
+    /// It may run containers inside its own.
+    pub nesting: bool,
     /// Lower-case letters, digits and hyphens, 1 to 63 bytes.
     pub hostname: String,
+    /// What it may use.
+    pub resources: Resources,
 }
 
 /// A prepared image and what is worth telling about it.
@@ -58,8 +64,21 @@ pub type ProgressFn<'a> = &'a (dyn Fn(ImageProgress) + Send + Sync);
 pub struct Exit {
     /// Its status.
     pub status: ExitStatus,
-    /// What it and its descendants consumed.
+    /// What it and its descendants consumed; `None` where nobody could count, as after [`super::RunningStep::kill`].
     pub usage: Option<Usage>,
+    /// The limit that explains a failure, where one was reached.
+    pub exceeded: Option<Exceeded>,
+}
+
+/// A limit that a step ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exceeded {
+    /// Memory was over, the step's or the machine's.
+    Memory,
+    /// It could not make another process.
+    Pids,
+    /// What it writes to was full.
+    Disk,
 }
 
 /// A command's status, as `wait(2)` tells it.

@@ -1,14 +1,31 @@
 //! What can be typed. Structs only: [`crate::command`] acts on them.
 
+mod candidates;
+mod choice;
+mod containers;
 mod doctor;
+mod exec;
+mod explain;
 mod lint;
+mod plan;
+mod pull;
+mod run;
 mod run_local;
+mod schema;
 
 use clap::{Parser, Subcommand};
 
+pub use choice::{Choice, Event, NetworkMode};
+pub use containers::{Kill, Logs, Ps, PsFormat, Remove, Stop, Wait};
 pub use doctor::Doctor;
-pub use lint::Lint;
-pub use run_local::{NetworkMode, RunLocal};
+pub use exec::Exec;
+pub use explain::Explain;
+pub use lint::{Lint, LintFormat};
+pub use plan::{Plan, PlanFormat};
+pub use pull::ImagePull;
+pub use run::{Pull, Run};
+pub use run_local::RunLocal;
+pub use schema::Schema;
 
 /// Run continuous integration pipelines in containers of their own making.
 #[derive(Debug, Parser)]
@@ -23,11 +40,44 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the pipeline of a working tree on this machine
-    RunLocal(RunLocal),
+    RunLocal(Box<RunLocal>),
     /// Check a pipeline without running it
     Lint(Lint),
+    /// Say why each job and step runs, and where each of its values was said
+    Explain(Box<Explain>),
+    /// Print what a pipeline becomes: its plan
+    Plan(Box<Plan>),
+    /// Print the JSON Schema of `.pipeline.yml`, for editors
+    Schema(Schema),
+    /// Run one command in a container of its own
+    Run(Box<Run>),
+    /// Fetch an image, or what has changed of it
+    Pull(ImagePull),
+    /// Run a further command in a running container
+    Exec(Box<Exec>),
+    /// List containers
+    Ps(Ps),
+    /// Print what a container's command has written
+    Logs(Logs),
+    /// Send a signal to the commands of running containers
+    Kill(Kill),
+    /// Ask running containers to end, and kill those that do not
+    Stop(Stop),
+    /// Wait until containers are over, and print their exit codes
+    Wait(Wait),
+    /// Forget containers that are over
+    #[command(name = "rm")]
+    Remove(Remove),
     /// Say what this machine offers to containers and what it lacks
     Doctor(Doctor),
+}
+
+impl Command {
+    /// Whether it ends with the exit code of a container's command, so that its own failures have one of their own.
+    #[must_use]
+    pub const fn ends_as_a_container(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Exec(_))
+    }
 }
 
 /// The meanings of [`crate::exit_code::ExitCode`].
@@ -40,7 +90,9 @@ Exit status:
    69  registry or server unavailable
    70  internal error
    77  this host cannot run containers
-  130  cancelled";
+  130  cancelled
+`run` and `exec` end as their command does (128 and the signal's number when one ends it), with 127
+when there is no such command, 126 when it cannot be executed, and 125 when anything else fails.";
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+
+use super::Choice;
 
 /// Run the pipeline of a working tree on this machine.
 #[derive(Debug, Clone, Args)]
@@ -12,29 +14,25 @@ pub struct RunLocal {
     #[arg(value_name = "DIR", default_value = ".")]
     pub directory: PathBuf,
 
-    /// Run this job and the jobs it needs; may be given more than once
-    #[arg(long = "job", value_name = "JOB")]
-    pub jobs: Vec<String>,
+    /// What to run, and as what.
+    #[command(flatten)]
+    pub choice: Choice,
 
-    /// Run the jobs of `--job` without the jobs they need
-    #[arg(long, requires = "jobs")]
-    pub no_needs: bool,
+    /// Give steps that ask for it a secret, from the variable of this name; may be given more than once
+    #[arg(long = "secret", value_name = "NAME", value_parser = secret_name)]
+    pub secrets: Vec<String>,
 
-    /// Run this step alone; with `--job` where several jobs have it
-    #[arg(long, value_name = "STEP")]
-    pub step: Option<String>,
+    /// Give steps that ask for them the secrets in this file, `NAME=value` a line; may be given more than once
+    #[arg(long = "secret-file", value_name = "FILE")]
+    pub secret_files: Vec<PathBuf>,
 
-    /// Run every step in this image
-    #[arg(long, value_name = "REF")]
-    pub image: Option<String>,
+    /// List the jobs and steps, and run nothing
+    #[arg(long, conflicts_with = "dry_run")]
+    pub list: bool,
 
-    /// Set a variable for every step, over whatever the pipeline says; may be given more than once
-    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
-    pub env: Vec<(String, String)>,
-
-    /// Which network steps see
-    #[arg(long, value_enum, default_value_t = NetworkMode::Host)]
-    pub network: NetworkMode,
+    /// Say what would be executed, and run nothing
+    #[arg(long)]
+    pub dry_run: bool,
 
     /// Let steps write to the working tree itself instead of an overlay
     #[arg(long)]
@@ -57,32 +55,15 @@ pub struct RunLocal {
     pub keep: bool,
 }
 
-/// Which network steps see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum NetworkMode {
-    /// The machine's
-    Host,
-    /// Nothing but a loopback interface of their own
-    None,
-}
-
-impl NetworkMode {
-    /// The word for it in events and on the command line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::None => "none",
-        }
+/// Takes a name alone.
+fn secret_name(text: &str) -> Result<String, String> {
+    if text.contains('=') {
+        return Err(
+            "give the name alone: a value here would be seen by everybody who lists processes"
+                .to_owned(),
+        );
     }
-}
-
-/// Splits `NAME=VALUE`. The value may contain anything, `=` and newlines included.
-fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("it must have the form NAME=VALUE".to_owned()),
-    }
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -96,7 +77,7 @@ mod tests {
         match Cli::try_parse_from(arguments) {
             Ok(Cli {
                 command: Command::RunLocal(arguments),
-            }) => Ok(arguments),
+            }) => Ok(*arguments),
             Ok(other) => Err(format!("{other:?}")),
             Err(error) => Err(error.to_string()),
         }
@@ -107,7 +88,7 @@ mod tests {
         let arguments = parse(&["--env", "A=b=c\nd", "--env", "E="]).unwrap();
         let expected = [("A", "b=c\nd"), ("E", "")];
         assert_eq!(
-            arguments.env,
+            arguments.choice.env,
             expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
         );
     }
@@ -119,6 +100,8 @@ mod tests {
 
     For more information, try '--help'.
     ");
+        let error = parse(&["--secret", "A=b"]).unwrap_err();
+        assert!(error.contains("give the name alone"), "{error}");
         assert!(parse(&["--env", "=b"]).is_err());
         assert!(parse(&["--json", "--quiet"]).is_err());
         assert!(parse(&["--jobs-parallel", "0"]).is_err());

@@ -5,16 +5,16 @@ use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
-use pipelines::plan::Action;
+use pipelines::plan::{Action, Network, Resources};
 use protocol::WorkspaceMode;
-use runtime::doctor::{Check, State, examine};
+use runtime::doctor::{Check, State, examine, examine_data};
 use runtime::userns;
 
 use super::CommandError;
+use super::error::starting;
 use crate::backend::{
     Backend, BackendOptions, ConnectError, Containers, Exit, ExitStatus, RunningStep, StepRequest,
 };
-use crate::cli::NetworkMode;
 use crate::config::Config;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
@@ -33,12 +33,12 @@ pub fn execute(machine: &Machine) -> Result<ExitCode, CommandError> {
     let config = Config::load(machine.config.as_ref())?;
     machine.create_data()?;
     let mut checks = userns::detect().map_or_else(|_| Vec::new(), |map| examine(&map));
+    checks.push(examine_data(&machine.data));
     let tree = tempfile::tempdir().map_err(starting("make a directory for the trial"))?;
     let options = BackendOptions {
         data: machine.data.clone(),
         tree: tree.path().to_owned(),
         workspace: WorkspaceMode::Overlay,
-        network: NetworkMode::None,
         keep: false,
         config,
     };
@@ -86,7 +86,10 @@ async fn trial(containers: &Containers) -> Result<Exit, String> {
         env: IndexMap::new(),
         workdir: None,
         user: None,
+        network: &Network::None,
+        nesting: false,
         hostname: "doctor".to_owned(),
+        resources: Resources::default(),
     };
     let output = std::fs::File::options()
         .write(true)
@@ -163,10 +166,6 @@ fn text(checks: &[Check]) -> String {
     text
 }
 
-fn starting(operation: &'static str) -> impl FnOnce(io::Error) -> CommandError {
-    move |source| CommandError::Start { operation, source }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +198,7 @@ mod tests {
         let exit = |code| Exit {
             status: ExitStatus::Code(code),
             usage: None,
+            exceeded: None,
         };
         assert_eq!(verdict(Ok(exit(0)), Duration::ZERO).state, State::Found);
         assert_eq!(verdict(Ok(exit(1)), Duration::ZERO).state, State::Missing);

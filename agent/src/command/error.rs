@@ -4,12 +4,15 @@ use std::io;
 
 use pipelines::OverrideError;
 
-use crate::backend::ConnectError;
+use crate::backend::{ConnectError, ImageError, ImageErrorKind};
 use crate::config::ConfigError;
-use crate::executor::{ScheduleError, SelectionError};
+use crate::door::DoorError;
+use crate::executor::{PlanError, ScheduleError, SelectionError};
 use crate::exit_code::ExitCode;
 use crate::log::RunDirectoryError;
 use crate::machine::{DataDirectoryError, NoDataDirectory};
+use crate::mask::NotMasked;
+use crate::secrets::SecretError;
 use crate::workspace::FindError;
 
 /// A command that could not be carried out. A pipeline that fails or is invalid is not one.
@@ -27,6 +30,12 @@ pub enum CommandError {
     /// The machine's configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The secrets are too many to be masked.
+    #[error("the secrets that were given cannot be masked: {0}")]
+    NotMasked(#[from] NotMasked),
+    /// A secret cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The environment does not say where data goes.
     #[error(transparent)]
     NoDataDirectory(#[from] NoDataDirectory),
@@ -39,9 +48,21 @@ pub enum CommandError {
     /// There is nothing to run containers with.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The compiler made a plan that cannot be scheduled, which is a bug.
+    /// A container could not be run, or done something with.
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    /// An image cannot be had.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The plan cannot be run.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The compiler made a plan that cannot be laid out, which is a bug.
     #[error("the plan is not sound: {0}")]
     Schedule(#[from] ScheduleError),
+    /// A plan cannot be written in a format, which is a bug.
+    #[error("failed to write the plan: {0}")]
+    Write(String),
     /// Standard output, a thread or a signal handler cannot be had.
     #[error("failed to {operation}: {source}")]
     Start {
@@ -52,21 +73,40 @@ pub enum CommandError {
     },
 }
 
+/// For `map_err`: what was tried when the machine failed.
+pub(super) fn starting(operation: &'static str) -> impl FnOnce(io::Error) -> CommandError {
+    move |source| CommandError::Start { operation, source }
+}
+
 impl CommandError {
     /// The exit code for this kind of error.
     #[must_use]
-    pub const fn exit_code(&self) -> ExitCode {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Find(_)
             | Self::Override(_)
             | Self::Selection(_)
             | Self::Config(_)
+            | Self::Secret(_)
+            | Self::NotMasked(_)
             | Self::NoDataDirectory(_) => ExitCode::Usage,
             Self::DataDirectory(_)
             | Self::RunDirectory(_)
             | Self::Connect(ConnectError::Spawn(_) | ConnectError::Store(_))
             | Self::Schedule(_)
+            | Self::Plan(PlanError::Schedule(_))
+            | Self::Write(_)
             | Self::Start { .. } => ExitCode::Internal,
+            Self::Door(error) => error.exit_code(),
+            Self::Image(error) => match error.kind {
+                ImageErrorKind::InvalidReference => ExitCode::Usage,
+                ImageErrorKind::NotFound
+                | ImageErrorKind::Unauthorized
+                | ImageErrorKind::Unsupported => ExitCode::Failed,
+                ImageErrorKind::Unavailable | ImageErrorKind::Corrupt => ExitCode::Unavailable,
+                ImageErrorKind::Internal => ExitCode::Internal,
+            },
+            Self::Plan(PlanError::Unsupported(_)) => ExitCode::InvalidPipeline,
             Self::Connect(ConnectError::Host(_)) => ExitCode::HostUnsupported,
         }
     }
@@ -76,10 +116,14 @@ impl CommandError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Connect(error) => error.hints(),
+            Self::Door(error) => error.hints(),
             Self::Find(FindError::Missing { .. }) => vec![
                 "a first pipeline is three lines: `image: host`, `steps:`, `  - run: echo hello`"
                     .to_owned(),
             ],
+            Self::Secret(SecretError::Missing { name, .. }) => vec![format!(
+                "set the variable {name} and give `--secret {name}`, or put `{name}=..` into a file for `--secret-file`"
+            )],
             _ => Vec::new(),
         }
     }

@@ -1,10 +1,23 @@
 //! What the commands do: one `execute` each.
 
+mod compiled;
+pub mod containers;
+mod diagnostics;
 pub mod doctor;
 mod error;
+pub mod exec;
+pub mod explain;
+mod graph;
 pub mod lint;
+mod listing;
+pub mod plan;
 mod predefined;
+mod printing;
+pub mod ps;
+pub mod pull;
+pub mod run;
 pub mod run_local;
+pub mod schema;
 mod signals;
 
 pub use error::CommandError;

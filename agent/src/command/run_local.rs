@@ -5,27 +5,30 @@
 //! ```
 //! The backend is connected before any thread exists, because it forks.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pipelines::Severity;
 use pipelines::plan::Plan;
-use pipelines::{Overrides, compile};
 use protocol::{Conclusion, Event, WorkspaceMode};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{CommandError, lint, predefined, signals};
+use super::compiled::{self, Compiled};
+use super::error::starting;
+use super::{CommandError, listing, predefined, printing, signals};
 use crate::backend::{Backend, BackendOptions, ConnectError};
 use crate::cli::RunLocal;
 use crate::config::Config;
-use crate::executor::{Dispatcher, Fault, Report, Request, Run, Selection, Settings};
+use crate::executor::{Dispatcher, Fault, Report, Request, Run, Settings};
 use crate::exit_code::ExitCode;
 use crate::log::RunDirectory;
 use crate::machine::Machine;
+use crate::mask::Masks;
 use crate::output::Stdout;
+use crate::secrets::Secrets;
 use crate::sink::{Json, Layout, Plain, Printer, Queue, Sink, Style, Terminal, Verbosity};
-use crate::workspace;
 
 /// How long output may take to drain after a cancelled run.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -37,43 +40,62 @@ pub fn execute<B: Backend>(
     connect: impl FnOnce(BackendOptions) -> Result<B, ConnectError>,
 ) -> Result<ExitCode, CommandError> {
     let config = Config::load(machine.config.as_ref())?;
-    let overrides = Overrides {
-        image: arguments.image.clone(),
-        env: arguments.env.iter().cloned().collect(),
-    };
-    overrides.check()?;
-    let found = workspace::find(&arguments.directory)?;
-    let compilation = compile(&found.source, &overrides);
-    lint::show(&found.source, &compilation.diagnostics, machine);
-    let Some(plan) = compilation.plan else {
+    let Compiled {
+        directory,
+        event,
+        mut warnings,
+        plan,
+        ..
+    } = compiled::compile(
+        &arguments.directory,
+        &arguments.choice,
+        Severity::Error,
+        false,
+        machine,
+    )?;
+    let Some(plan) = plan else {
         return Ok(ExitCode::InvalidPipeline);
     };
-    let plan = selection(arguments).apply(plan)?;
+    if let Some(reason) = &plan.not_triggered {
+        let mut stderr = io::stderr().lock();
+        // There is nobody to tell when that fails.
+        let _ = writeln!(stderr, "Nothing runs: {reason}.");
+        return Ok(ExitCode::Success);
+    }
+
+    if arguments.list {
+        printing::print(&listing::list(&plan))?;
+        return Ok(ExitCode::Success);
+    }
+    let (secrets, exposed) =
+        Secrets::gather(&arguments.secrets, &arguments.secret_files, |name| {
+            std::env::var_os(name)
+        })?;
+    warnings.extend(exposed);
+    secrets.check(&plan)?;
+    if arguments.dry_run {
+        printing::print(&listing::dry_run(&plan))?;
+        return Ok(ExitCode::Success);
+    }
+    let masks = Arc::new(Masks::default());
+    masks.add(secrets.values())?;
 
     machine.create_data()?;
     let logs = Arc::new(RunDirectory::create(&machine.data, jiff::Timestamp::now())?);
-    let mut warnings = Vec::new();
-    let git = match workspace::git_facts(&found.directory) {
-        Ok(facts) => facts,
-        Err(error) => {
-            warnings.push(format!(
-                "The variables that tell about the commit are missing: {error}."
-            ));
-            workspace::GitFacts::default()
-        }
-    };
     let settings = Settings {
         parallel: parallel(arguments),
         grace: config.grace,
+        limits: config.limits,
         workspace: workspace_mode(arguments),
-        network: arguments.network.as_str().to_owned(),
-        predefined: predefined::variables(logs.id(), &git),
+        predefined: predefined::variables(logs.id(), &event),
+        event,
+        secrets,
+        masks,
     };
     let backend = connect(BackendOptions {
         data: machine.data.clone(),
-        tree: found.directory,
+        tree: directory,
         workspace: settings.workspace,
-        network: arguments.network,
         keep: arguments.keep,
         config,
     })?;
@@ -85,6 +107,8 @@ pub fn execute<B: Backend>(
         ));
     }
 
+    warnings.extend(settings.limits.reductions(&plan));
+    warnings.extend(backend.shortcomings(&settings.limits.asked(&plan)));
     let sink = sink(arguments, machine, &plan, settings.parallel, &logs)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -112,10 +136,16 @@ async fn run<B: Backend>(
     let (requests, receiver) = mpsc::unbounded_channel();
     signals::forward(&requests).map_err(starting("handle signals"))?;
     let stdout = Stdout::open().map_err(starting("open standard output"))?;
+    // A terminal or a reader that is gone has seen enough. A file that takes no more is a fault.
+    let is_read = Stdout::is_read();
+    let (tell, mut fault) = oneshot::channel();
     let broken = move |error: io::Error| {
         tracing::debug!(%error, "standard output is broken");
         // A run that is over does not listen.
         let _ = requests.send(Request::OutputLost);
+        if !is_read {
+            let _ = tell.send(error);
+        }
     };
     let printer =
         Printer::start(sink, stdout, broken).map_err(starting("start the output thread"))?;
@@ -127,14 +157,9 @@ async fn run<B: Backend>(
     let report = dispatcher.run().await;
     let patience = (report.conclusion == Conclusion::Cancelled).then_some(DRAIN);
     printer.finish(patience).await;
-    Ok(report)
-}
-
-fn selection(arguments: &RunLocal) -> Selection {
-    Selection {
-        jobs: arguments.jobs.clone(),
-        without_needs: arguments.no_needs,
-        step: arguments.step.clone(),
+    match fault.try_recv() {
+        Ok(error) => Err(starting("write to standard output")(error)),
+        Err(_) => Ok(report),
     }
 }
 
@@ -186,15 +211,11 @@ fn sink(
 const fn exit_code(report: Report) -> ExitCode {
     match (report.conclusion, report.fault) {
         (Conclusion::Success | Conclusion::Skipped, _) => ExitCode::Success,
-        (Conclusion::Failure, _) => ExitCode::PipelineFailed,
+        (Conclusion::Failure, _) => ExitCode::Failed,
         (Conclusion::Cancelled, _) => ExitCode::Cancelled,
         (Conclusion::Error, Some(Fault::Unavailable)) => ExitCode::Unavailable,
         (Conclusion::Error, Some(Fault::Internal) | None) => ExitCode::Internal,
     }
-}
-
-fn starting(operation: &'static str) -> impl FnOnce(io::Error) -> CommandError {
-    move |source| CommandError::Start { operation, source }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ fn arguments(tree: &Path, more: &[&str]) -> RunLocal {
     let Command::RunLocal(arguments) = command else {
         panic!("{command:?}");
     };
-    arguments
+    *arguments
 }
 
 /// Runs up to the connection to a backend, which this host then does not have.
@@ -87,7 +87,7 @@ fn conclusions_become_exit_codes() {
     assert_eq!(code(Conclusion::Success, None), ExitCode::Success);
     assert_eq!(
         code(Conclusion::Failure, Some(Fault::Internal)),
-        ExitCode::PipelineFailed
+        ExitCode::Failed
     );
     assert_eq!(
         code(Conclusion::Error, Some(Fault::Unavailable)),

@@ -14,7 +14,7 @@ use crate::backend::Backend;
 use crate::log::RunDirectory;
 use crate::sink::Queue;
 
-/// How far the user has gone in stopping the run.
+/// How far somebody has gone in stopping a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum CancelLevel {
     /// Not at all.
@@ -34,7 +34,6 @@ pub(super) struct Context<B: Backend> {
     pub(super) logs: Arc<RunDirectory>,
     pub(super) queue: Queue,
     pub(super) messages: mpsc::UnboundedSender<Message>,
-    pub(super) cancel: watch::Receiver<CancelLevel>,
 }
 
 impl<B: Backend> Context<B> {
@@ -49,17 +48,17 @@ impl<B: Backend> Context<B> {
         self.tell(Message::StepStarting { event, told });
         let _ = wait.await;
     }
+}
 
-    /// Waits until the run is being cancelled.
-    pub(super) async fn cancelled(&self) {
-        let mut cancel = self.cancel.clone();
-        if cancel
-            .wait_for(|level| *level > CancelLevel::None)
-            .await
-            .is_err()
-        {
-            pending().await
-        }
+/// Waits until a job is being cancelled.
+pub(super) async fn cancelled(cancel: &watch::Receiver<CancelLevel>) {
+    let mut cancel = cancel.clone();
+    if cancel
+        .wait_for(|level| *level > CancelLevel::None)
+        .await
+        .is_err()
+    {
+        pending().await
     }
 }
 

@@ -4,19 +4,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipelines::plan::Plan;
+use indexmap::IndexMap;
+use pipelines::plan::{Job, Network, Plan, Step};
 use protocol::{Cause, Conclusion, Event, Skip};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::Settings;
+use super::cells::Cells;
+use super::condition::{Decision, decide, hears_failures};
 use super::context::{CancelLevel, Context};
 use super::images::Images;
 use super::job::JobRunner;
 use super::message::Message;
 use super::outcome::{Fault, JobOutcome};
 use super::schedule::{Schedule, ScheduleError, Skipped};
+use super::unsupported::{self, Unsupported};
+use super::values::RunValues;
 use crate::backend::Backend;
 use crate::clock::{milliseconds, unix_ms};
 use crate::log::RunDirectory;
@@ -54,6 +59,17 @@ pub enum Request {
     OutputLost,
 }
 
+/// A plan that is not run.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// It asks for what cannot be done.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// Its graphs are not sound.
+    #[error("the plan is not sound: {0}")]
+    Schedule(#[from] ScheduleError),
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
@@ -61,6 +77,15 @@ pub struct Report {
     pub conclusion: Conclusion,
     /// The worst fault of any job.
     pub fault: Option<Fault>,
+}
+
+/// How a job ended, for the jobs that need it.
+#[derive(Debug, Clone)]
+struct Ended {
+    conclusion: Conclusion,
+    /// It, or what it needs, has failed, and was not allowed to.
+    failed: bool,
+    outputs: IndexMap<String, String>,
 }
 
 /// Owns the state of one run.
@@ -73,7 +98,13 @@ pub struct Dispatcher<B: Backend> {
     context: Arc<Context<B>>,
     messages: mpsc::UnboundedReceiver<Message>,
     requests: mpsc::UnboundedReceiver<Request>,
-    cancel: watch::Sender<CancelLevel>,
+    /// How far the user has gone in stopping the run.
+    level: CancelLevel,
+    /// The same for each job that runs; a matrix may stop one by itself.
+    cancel: HashMap<usize, watch::Sender<CancelLevel>>,
+    cells: Cells,
+    /// How each job ended, once it has.
+    ended: Vec<Option<Ended>>,
     /// The tasks of running jobs. They report by message; only a panic is learned from the task.
     tasks: JoinSet<()>,
     task_jobs: HashMap<Id, usize>,
@@ -83,24 +114,38 @@ pub struct Dispatcher<B: Backend> {
 }
 
 impl<B: Backend> Dispatcher<B> {
-    /// Prepares a run; fails only for a plan whose graphs are not sound.
-    pub fn new(run: Run<B>) -> Result<Self, ScheduleError> {
+    /// Prepares a run.
+    ///
+    /// # Errors
+    /// See [`PlanError`]; the compiler makes no such plan for a run.
+    pub fn new(run: Run<B>) -> Result<Self, PlanError> {
+        unsupported::check(&run.plan)?;
         let parallel = run.settings.parallel;
         let jobs = run.plan.jobs.iter();
-        let schedule = Schedule::new(
+        let mut schedule = Schedule::new(
             jobs.clone()
                 .map(|job| (job.id.as_str(), job.needs.as_slice())),
             parallel,
         )?;
+        for (node, job) in jobs.clone().enumerate() {
+            if hears_failures(&job.condition) {
+                schedule.hear_failures(node);
+            }
+        }
         let steps = jobs
             .map(|job| {
                 let steps = job.steps.iter();
                 let graph = steps.map(|step| (step.name.as_str(), step.needs.as_slice()));
-                Schedule::new(graph, parallel).map(Some)
+                let mut schedule = Schedule::new(graph, parallel)?;
+                for (node, step) in job.steps.iter().enumerate() {
+                    if hears_failures(&step.condition) {
+                        schedule.hear_failures(node);
+                    }
+                }
+                Ok(Some(schedule))
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, ScheduleError>>()?;
         let (sender, messages) = mpsc::unbounded_channel();
-        let (cancel, level) = watch::channel(CancelLevel::None);
         let context = Arc::new(Context {
             images: Images::new(Arc::clone(&run.backend), sender.clone(), run.queue.clone()),
             backend: run.backend,
@@ -108,16 +153,18 @@ impl<B: Backend> Dispatcher<B> {
             logs: run.logs,
             queue: run.queue,
             messages: sender,
-            cancel: level,
         });
         Ok(Self {
+            cells: Cells::of(&run.plan.jobs),
+            ended: vec![None; run.plan.jobs.len()],
             plan: run.plan,
             schedule,
             steps,
             context,
             messages,
             requests: run.requests,
-            cancel,
+            level: CancelLevel::None,
+            cancel: HashMap::new(),
             tasks: JoinSet::new(),
             task_jobs: HashMap::new(),
             cancelled: false,
@@ -135,7 +182,7 @@ impl<B: Backend> Dispatcher<B> {
             pipeline: self.plan.name.clone(),
             jobs: self.plan.jobs.iter().map(|job| job.id.clone()).collect(),
             workspace: self.context.settings.workspace,
-            network: self.context.settings.network.clone(),
+            network: network(&self.plan).to_owned(),
         });
         self.start_jobs();
         while !self.schedule.is_done() {
@@ -159,8 +206,23 @@ impl<B: Backend> Dispatcher<B> {
     }
 
     fn start_jobs(&mut self) {
-        while let Some(index) = self.schedule.start_next() {
+        while let Some(index) = self.next_job() {
             let job = self.plan.jobs[index].clone();
+            let values = self.values(&job);
+            match decide(&job.condition, &job.place, &values) {
+                Decision::Run => {}
+                Decision::Skip(condition) => {
+                    let cause = Cause::Skipped(Skip::Condition { condition });
+                    self.finish_unstarted(index, Conclusion::Skipped, cause);
+                    continue;
+                }
+                Decision::Mistake(message) => {
+                    self.failed = true;
+                    let cause = Cause::Start { message };
+                    self.finish_unstarted(index, Conclusion::Failure, cause);
+                    continue;
+                }
+            }
             self.emit(Event::JobStarted {
                 job: job.id.clone(),
                 at: unix_ms(),
@@ -169,15 +231,52 @@ impl<B: Backend> Dispatcher<B> {
             let Some(schedule) = self.steps[index].take() else {
                 continue;
             };
+            self.cells.started(index);
+            let (sender, cancel) = watch::channel(self.level);
+            self.cancel.insert(index, sender);
             let runner = JobRunner {
                 context: Arc::clone(&self.context),
                 job,
                 index,
                 schedule,
+                cancel,
+                values,
+                left: IndexMap::new(),
             };
             let task = self.tasks.spawn(runner.run());
             self.task_jobs.insert(task.id(), index);
         }
+    }
+
+    fn next_job(&mut self) -> Option<usize> {
+        let cells = &self.cells;
+        self.schedule.start_next_of(|job| cells.may_start(job))
+    }
+
+    /// What a job's expressions read when its turn has come. Of a matrix it needs, the worst end
+    /// counts, and of outputs that several cells have, the last cell's.
+    fn values(&self, job: &Job) -> RunValues {
+        let mut needs: IndexMap<String, (Conclusion, IndexMap<String, String>)> = IndexMap::new();
+        let mut failed = false;
+        for need in &job.needs {
+            let index = self.plan.jobs.iter().position(|job| job.id == *need);
+            let Some((key, ended)) = index.and_then(|index| {
+                let ended = self.ended[index].as_ref()?;
+                Some((self.plan.jobs[index].key(), ended))
+            }) else {
+                continue;
+            };
+            failed |= ended.failed;
+            let fresh = || (ended.conclusion, IndexMap::new());
+            let (worst, outputs) = needs.entry(key.to_owned()).or_insert_with(fresh);
+            if *worst == Conclusion::Success {
+                *worst = ended.conclusion;
+            }
+            outputs.extend(ended.outputs.clone());
+        }
+        let mut values = RunValues::of_job(&self.context.settings.event, job, needs);
+        values.failed = failed;
+        values
     }
 
     fn on_message(&mut self, message: Message) {
@@ -198,24 +297,85 @@ impl<B: Backend> Dispatcher<B> {
 
     fn on_job_finished(&mut self, index: usize, outcome: &JobOutcome, duration_ms: u64) {
         self.task_jobs.retain(|_, job| *job != index);
-        self.cancelled |= outcome.conclusion == Conclusion::Cancelled;
+        self.cancel.remove(&index);
+        let stopped_by = self.stopped_by(index, outcome.conclusion);
+        self.cancelled |= outcome.conclusion == Conclusion::Cancelled && stopped_by.is_none();
         self.failed |= outcome.conclusion == Conclusion::Failure && !outcome.allowed;
         self.fault = self.fault.max(outcome.fault);
         self.emit(Event::JobFinished {
             job: self.plan.jobs[index].id.clone(),
             conclusion: outcome.conclusion,
-            cause: outcome.cause.clone(),
+            cause: stopped_by.or_else(|| outcome.cause.clone()),
             allowed: outcome.allowed,
             duration_ms,
         });
-        for Skipped { node, unmet } in self.schedule.finish(index, outcome.satisfies()) {
-            let unmet = self.plan.jobs[unmet].id.clone();
+        self.ended[index] = Some(Ended {
+            conclusion: outcome.conclusion,
+            failed: !outcome.satisfies(),
+            outputs: outcome.outputs.clone(),
+        });
+        let has_failed = !outcome.satisfies() && outcome.conclusion != Conclusion::Cancelled;
+        let others = self.cells.ended(index, has_failed);
+        self.finish(index, outcome.satisfies());
+        self.stop_cells(&others);
+    }
+
+    /// Takes a job off the schedule, and what can no longer run with it.
+    fn finish(&mut self, index: usize, satisfied: bool) {
+        for Skipped { node, unmet } in self.schedule.finish(index, satisfied) {
+            let unmet = &self.plan.jobs[unmet];
+            let failed = self.ended[index].as_ref().is_some_and(|ended| ended.failed);
+            self.ended[node] = Some(Ended {
+                conclusion: Conclusion::Skipped,
+                failed,
+                outputs: IndexMap::new(),
+            });
+            let unmet = unmet.id.clone();
             self.emit_unstarted(
                 node,
                 Conclusion::Skipped,
                 Cause::Skipped(Skip::Needs { unmet }),
             );
         }
+    }
+
+    /// Ends a job whose turn had come, or was taken, without running it.
+    fn finish_unstarted(&mut self, index: usize, conclusion: Conclusion, cause: Cause) {
+        self.ended[index] = Some(Ended {
+            conclusion,
+            failed: conclusion == Conclusion::Failure,
+            outputs: IndexMap::new(),
+        });
+        self.emit_unstarted(index, conclusion, cause);
+        self.finish(index, false);
+    }
+
+    /// Stops cells of a matrix because another one has failed.
+    fn stop_cells(&mut self, cells: &[usize]) {
+        for &index in cells {
+            if let Some(cancel) = self.cancel.get(&index) {
+                cancel.send_if_modified(|level| {
+                    let is_news = *level == CancelLevel::None;
+                    *level = (*level).max(CancelLevel::Terminate);
+                    is_news
+                });
+            } else if self.schedule.take(index)
+                && let Some(cause) = self.stopped_by(index, Conclusion::Cancelled)
+            {
+                self.finish_unstarted(index, Conclusion::Cancelled, cause);
+            }
+        }
+    }
+
+    /// Why a cell was cancelled that nobody else has cancelled.
+    fn stopped_by(&self, index: usize, conclusion: Conclusion) -> Option<Cause> {
+        if conclusion != Conclusion::Cancelled || self.level != CancelLevel::None {
+            return None;
+        }
+        let job = self.cells.stopped_by(index)?;
+        Some(Cause::FailFast {
+            job: self.plan.jobs[job].id.clone(),
+        })
     }
 
     fn on_panic(&mut self, error: &JoinError) {
@@ -226,7 +386,7 @@ impl<B: Backend> Dispatcher<B> {
     }
 
     fn on_request(&mut self, request: Request) {
-        let level = match *self.cancel.borrow() {
+        let level = match self.level {
             CancelLevel::None => CancelLevel::Terminate,
             CancelLevel::Terminate | CancelLevel::Kill => CancelLevel::Kill,
         };
@@ -248,7 +408,10 @@ impl<B: Backend> Dispatcher<B> {
                 self.emit_unstarted(index, Conclusion::Cancelled, Cause::Cancelled);
             }
         }
-        self.cancel.send_replace(level);
+        self.level = level;
+        for cancel in self.cancel.values() {
+            cancel.send_replace(level);
+        }
     }
 
     /// Tells the end of a job that never started.
@@ -263,6 +426,7 @@ impl<B: Backend> Dispatcher<B> {
     }
 
     fn emit(&self, event: Event) {
+        let event = self.context.settings.masks.event(event);
         self.context.queue.push(event);
     }
 
@@ -280,5 +444,22 @@ impl<B: Backend> Dispatcher<B> {
             conclusion,
             fault: self.fault,
         }
+    }
+}
+
+/// The word for the networks that steps see: one for all, or `mixed`.
+fn network(plan: &Plan) -> &'static str {
+    let steps = plan
+        .jobs
+        .iter()
+        .flat_map(|job| job.steps.iter().chain(&job.after));
+    let is_none = |step: &Step| step.network == Network::None;
+    let (none, all) = steps.fold((0_usize, 0_usize), |(none, all), step| {
+        (none + usize::from(is_none(step)), all + 1)
+    });
+    match none {
+        0 => "host",
+        _ if none == all => "none",
+        _ => "mixed",
     }
 }

@@ -3,21 +3,31 @@
 use indexmap::IndexMap;
 use pipelines::plan::Step;
 
+use super::Settings;
+
 /// Longest label of a host name, bytes (RFC 1035, 2.3.4).
 const LABEL_LIMIT: usize = 63;
 
-/// The run's predefined variables, then `CI_JOB` and `CI_STEP`, then the step's own, which win. Nothing of the user's
-/// own environment.
+/// The run's predefined variables, then `CI_JOB` and `CI_STEP`, then what earlier steps left in `$SLIPWAY_ENV`, then the
+/// step's own, then its secrets; later ones win. Nothing of the user's own environment.
 pub(super) fn variables(
-    predefined: &IndexMap<String, String>,
+    settings: &Settings,
     job: &str,
     step: &Step,
+    left: &IndexMap<String, String>,
+    own: &IndexMap<String, String>,
 ) -> IndexMap<String, String> {
-    let mut env = predefined.clone();
+    let mut env = settings.predefined.clone();
     env.insert("CI_JOB".to_owned(), job.to_owned());
     env.insert("CI_STEP".to_owned(), step.name.clone());
-    for (name, value) in &step.env {
+    for (name, value) in left.iter().chain(own) {
         env.insert(name.clone(), value.clone());
+    }
+    for name in &step.secrets {
+        // One that is missing was told of before the run.
+        if let Some(secret) = settings.secrets.get(name) {
+            env.insert(name.clone(), secret.expose().to_owned());
+        }
     }
     env
 }

@@ -1,20 +1,28 @@
 //! The life of one job: a workspace, and steps in it until one fails.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use pipelines::plan::Job;
+use indexmap::IndexMap;
+use pipelines::plan::{Job, Step};
 use protocol::{Cause, Conclusion, Event, Skip};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::context::Context;
+use super::context::{CancelLevel, Context};
 use super::message::Message;
-use super::outcome::{JobOutcome, StepOutcome};
+use super::outcome::{JobOutcome, StepOutcome, located};
 use super::schedule::Schedule;
 use super::step::{Deadline, StepRunner};
+use super::values::RunValues;
 use crate::backend::{Backend, BackendError};
 use crate::clock::milliseconds;
+
+/// How long a step of `after` may take that has no `timeout`: the job's own time may be over.
+const AFTER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 /// Runs one job, as a task of its own.
 #[derive(Debug)]
@@ -25,6 +33,12 @@ pub(super) struct JobRunner<B: Backend> {
     pub(super) index: usize,
     /// Of the job's steps.
     pub(super) schedule: Schedule,
+    /// How far the job is being stopped.
+    pub(super) cancel: watch::Receiver<CancelLevel>,
+    /// What the job's expressions read; its steps are added as they end.
+    pub(super) values: RunValues,
+    /// Variables that its steps have left for those after them.
+    pub(super) left: IndexMap<String, String>,
 }
 
 /// The step that decided how its job ends.
@@ -46,6 +60,7 @@ impl<B: Backend> JobRunner<B> {
             Err(error) => JobOutcome::internal(error.to_string()),
             Ok(workspace) => {
                 let decisive = self.run_steps(&workspace, deadline).await;
+                self.run_after(&workspace).await;
                 if let Err(error) = self.context.backend.close_workspace(workspace).await {
                     self.warn(&error);
                 }
@@ -59,7 +74,8 @@ impl<B: Backend> JobRunner<B> {
         });
     }
 
-    /// Runs steps as their schedule lets them; after the first that does not succeed no other is started.
+    /// Runs steps as their schedule lets them. After the first that does not succeed no other is started but those that
+    /// ask how things went; after a cancel none at all.
     async fn run_steps(
         &mut self,
         workspace: &B::Workspace,
@@ -69,38 +85,59 @@ impl<B: Backend> JobRunner<B> {
             context,
             job,
             schedule,
+            cancel,
+            values,
+            left,
             ..
         } = self;
         let mut running = FuturesUnordered::new();
         let mut decisive: Option<Decisive> = None;
         loop {
             while let Some(index) = schedule.start_next() {
+                let step = &job.steps[index];
                 let runner = StepRunner {
                     context,
                     workspace,
                     job: &job.id,
-                    step: &job.steps[index],
+                    step,
                     index,
                     deadline,
+                    cancel,
+                    values: step_values(values, &context.settings.predefined, left, step),
+                    left: left.clone(),
+                    counts: true,
                 };
-                running.push(async move { (index, runner.run().await) });
+                running.push(async move { (index, runner.run_if_due().await) });
             }
             let Some((index, outcome)) = running.next().await else {
                 return decisive;
             };
             let step = &job.steps[index];
-            let satisfied = outcome.conclusion == Conclusion::Success || outcome.allowed_by(step);
+            left.extend(outcome.left.env.clone());
+            let skipped_itself = outcome.conclusion == Conclusion::Skipped;
+            let satisfied = skipped_itself
+                || outcome.conclusion == Conclusion::Success
+                || outcome.allowed_by(step);
+            values.step_ended(&step.name, outcome.conclusion, &outcome.left.outputs);
+            if !satisfied {
+                values.fail(&job.id);
+            }
             let mut skipped: Vec<usize> = schedule
                 .finish(index, satisfied)
                 .iter()
                 .map(|skipped| skipped.node)
                 .collect();
             if !satisfied {
-                skipped.extend(schedule.withdraw());
+                skipped.extend(schedule.withdraw_deaf());
+                if outcome.conclusion == Conclusion::Cancelled {
+                    skipped.extend(schedule.withdraw());
+                }
                 skipped.sort_unstable();
                 for index in skipped {
-                    let name = job.steps[index].name.clone();
-                    context.tell(Message::Event(skip(&job.id, name, &step.name, &outcome)));
+                    let name = &job.steps[index].name;
+                    let event = skip(&job.id, name.clone(), &step.name, &outcome);
+                    values.step_ended(name, Conclusion::Skipped, &IndexMap::new());
+                    context.tell(Message::Event(event));
                 }
                 decisive.get_or_insert_with(|| Decisive {
                     step: step.name.clone(),
@@ -110,14 +147,43 @@ impl<B: Backend> JobRunner<B> {
         }
     }
 
+    /// Runs the steps of `after` one by one, whatever became of the others and of each other; not when somebody wants the
+    /// job to stop.
+    async fn run_after(&mut self, workspace: &B::Workspace) {
+        let count = self.job.steps.len();
+        for (number, step) in self.job.after.iter().enumerate() {
+            let deadline = match step.timeout {
+                Some(_) => None,
+                None => Deadline::after(AFTER_TIMEOUT, false),
+            };
+            let runner = StepRunner {
+                context: &self.context,
+                workspace,
+                job: &self.job.id,
+                step,
+                index: count + number,
+                deadline,
+                cancel: &self.cancel,
+                values: step_values(
+                    &self.values,
+                    &self.context.settings.predefined,
+                    &self.left,
+                    step,
+                ),
+                left: self.left.clone(),
+                counts: false,
+            };
+            let outcome = runner.run_if_due().await;
+            self.left.extend(outcome.left.env);
+            let outputs = &outcome.left.outputs;
+            self.values
+                .step_ended(&step.name, outcome.conclusion, outputs);
+        }
+    }
+
     fn conclude(&self, decisive: Option<Decisive>) -> JobOutcome {
         let Some(Decisive { step, outcome }) = decisive else {
-            return JobOutcome {
-                conclusion: Conclusion::Success,
-                cause: None,
-                allowed: false,
-                fault: None,
-            };
+            return self.succeed();
         };
         tracing::debug!(job = self.job.id, step, conclusion = ?outcome.conclusion, "a step decided the job");
         JobOutcome {
@@ -125,6 +191,34 @@ impl<B: Backend> JobRunner<B> {
             cause: outcome.cause.filter(|_| outcome.job_timed_out),
             allowed: self.job.allow_failure && outcome.conclusion == Conclusion::Failure,
             fault: outcome.fault,
+            outputs: IndexMap::new(),
+        }
+    }
+
+    /// The end of a job whose steps have all ended well: what it tells the jobs that need it.
+    fn succeed(&self) -> JobOutcome {
+        let outputs = self.job.outputs.iter().map(|(name, template)| {
+            let value = template.text(&self.values);
+            let value = value.map_err(|error| {
+                let error = format!("output `{name}`: {error}");
+                located(&self.job.place, &io::Error::other(error))
+            })?;
+            Ok((name.clone(), value))
+        });
+        let (conclusion, cause, outputs) = match outputs.collect::<Result<_, String>>() {
+            Ok(outputs) => (Conclusion::Success, None, outputs),
+            Err(message) => (
+                Conclusion::Failure,
+                Some(Cause::Output { message }),
+                IndexMap::new(),
+            ),
+        };
+        JobOutcome {
+            conclusion,
+            cause,
+            allowed: self.job.allow_failure && conclusion == Conclusion::Failure,
+            fault: None,
+            outputs,
         }
     }
 
@@ -136,6 +230,22 @@ impl<B: Backend> JobRunner<B> {
         self.context
             .tell(Message::Event(Event::Warning { message }));
     }
+}
+
+/// A job's values with the environment of one of its steps: what was given to all, and what of its own is known already.
+fn step_values(
+    values: &RunValues,
+    predefined: &IndexMap<String, String>,
+    left: &IndexMap<String, String>,
+    step: &Step,
+) -> RunValues {
+    let given = predefined
+        .iter()
+        .chain(left)
+        .map(|(name, value)| (name, value.as_str()));
+    let own = step.command.env.iter();
+    let own = own.filter_map(|(name, value)| Some((name, value.as_literal()?)));
+    values.with_env(given.chain(own))
 }
 
 /// The end of step `name`, which is not started because `earlier` ended with `outcome`.

@@ -12,30 +12,43 @@
 //! What to do when is in pure structs ([`Schedule`], [`Stop`](stop::Stop)); the tasks around them only carry it out.
 //! A step that fails is a [`Conclusion`](protocol::Conclusion), never an `Err`.
 
+mod cells;
+mod condition;
 mod context;
 mod dispatcher;
 mod environment;
+mod exchange;
 mod images;
 mod job;
 mod message;
 mod outcome;
+mod retry;
 mod schedule;
 mod selection;
 mod step;
 mod stop;
+mod unsupported;
+mod values;
 
-pub use dispatcher::{Dispatcher, Report, Request, Run};
+pub use dispatcher::{Dispatcher, PlanError, Report, Request, Run};
 pub use outcome::Fault;
 pub use schedule::ScheduleError;
 pub use selection::{Selection, SelectionError};
+pub use unsupported::Unsupported;
 
 pub(crate) use schedule::Schedule;
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use pipelines::Context;
 use protocol::WorkspaceMode;
+
+use crate::limits::Limits;
+use crate::mask::Masks;
+use crate::secrets::Secrets;
 
 /// What a run is told beside its plan.
 #[derive(Debug, Clone)]
@@ -44,12 +57,18 @@ pub struct Settings {
     pub parallel: NonZeroUsize,
     /// How long a step has between `SIGTERM` and `SIGKILL`.
     pub grace: Duration,
+    /// What steps may use.
+    pub limits: Limits,
     /// How steps see the working tree; only told here, the backend carries it out.
     pub workspace: WorkspaceMode,
-    /// The network's name; only told here, the backend carries it out.
-    pub network: String,
+    /// The event the run is for, as expressions see it.
+    pub event: Context,
     /// Variables every step gets, which its own `env` may override.
     pub predefined: IndexMap<String, String>,
+    /// What steps may ask for by name.
+    pub secrets: Secrets,
+    /// What is not to be shown; the secrets are in it.
+    pub masks: Arc<Masks>,
 }
 
 #[cfg(test)]

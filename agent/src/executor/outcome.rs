@@ -1,11 +1,16 @@
 //! How steps and jobs ended, as the units report it upwards.
 
-use pipelines::plan::Step;
-use protocol::{Cause, Conclusion, Usage};
+use indexmap::IndexMap;
+use pipelines::plan::{Place, Resources, Step};
+use protocol::{Cause, Conclusion, Skip, Usage};
 
-use crate::backend::{Exit, ExitStatus, ImageError, ImageErrorKind, StartError, StartErrorKind};
+use crate::backend::{
+    Exceeded, Exit, ExitStatus, ImageError, ImageErrorKind, StartError, StartErrorKind,
+};
 use crate::clock::milliseconds;
+use crate::log::StreamError;
 
+use super::exchange::Left;
 use super::stop::Reason;
 
 /// What kind of [`Conclusion::Error`] it was; decides the exit code.
@@ -27,16 +32,35 @@ pub(super) struct StepOutcome {
     pub(super) fault: Option<Fault>,
     /// It was the job's limit that ended the step.
     pub(super) job_timed_out: bool,
+    /// What it has left for others.
+    pub(super) left: Left,
 }
 
 impl StepOutcome {
-    const fn new(conclusion: Conclusion, cause: Option<Cause>) -> Self {
+    fn new(conclusion: Conclusion, cause: Option<Cause>) -> Self {
         Self {
             conclusion,
             cause,
             usage: None,
             fault: None,
             job_timed_out: false,
+            left: Left::default(),
+        }
+    }
+
+    /// The same with what the step has left; a success that left nonsense is none.
+    pub(super) fn leaving(self, left: Result<Left, String>) -> Self {
+        match left {
+            Ok(left) => Self { left, ..self },
+            Err(message) if self.conclusion == Conclusion::Success => Self {
+                conclusion: Conclusion::Failure,
+                cause: Some(Cause::Output { message }),
+                ..self
+            },
+            Err(message) => {
+                tracing::debug!(message, "what a failed step has left cannot be read");
+                self
+            }
         }
     }
 
@@ -49,6 +73,23 @@ impl StepOutcome {
         }
     }
 
+    /// An expression of the step has no value: the pipeline's mistake.
+    pub(super) fn unbound(step: &Step, error: &dyn std::error::Error) -> Self {
+        let message = located(&step.place, error);
+        Self::new(Conclusion::Failure, Some(Cause::Start { message }))
+    }
+
+    /// Its `if` does not hold.
+    pub(super) fn not_due(condition: String) -> Self {
+        let cause = Cause::Skipped(Skip::Condition { condition });
+        Self::new(Conclusion::Skipped, Some(cause))
+    }
+
+    /// Its `if` cannot be evaluated.
+    pub(super) fn undecided(message: String) -> Self {
+        Self::new(Conclusion::Failure, Some(Cause::Start { message }))
+    }
+
     /// Whether `allow_failure` of the step covers this outcome. The step's own failure, that is: when the job's time is
     /// over, that is not the step's to allow.
     pub(super) fn allowed_by(&self, step: &Step) -> bool {
@@ -56,17 +97,31 @@ impl StepOutcome {
     }
 
     /// The command ended by itself.
-    pub(super) fn exited(exit: Exit) -> Self {
-        let outcome = match exit.status {
-            ExitStatus::Code(0) => Self::new(Conclusion::Success, None),
-            ExitStatus::Code(code) => Self::new(Conclusion::Failure, Some(Cause::Exit { code })),
-            ExitStatus::Signal(signal) => {
-                Self::new(Conclusion::Failure, Some(Cause::Signal { signal }))
-            }
+    pub(super) fn exited(exit: Exit, resources: &Resources) -> Self {
+        let cause = match (exit.exceeded, exit.status) {
+            (_, ExitStatus::Code(0)) => None,
+            (Some(exceeded), status) => Some(limit(exceeded, status, resources)),
+            (None, ExitStatus::Code(code)) => Some(Cause::Exit { code }),
+            (None, ExitStatus::Signal(signal)) => Some(Cause::Signal { signal }),
+        };
+        let outcome = match cause {
+            None => Self::new(Conclusion::Success, None),
+            cause => Self::new(Conclusion::Failure, cause),
         };
         Self {
             usage: exit.usage,
             ..outcome
+        }
+    }
+
+    /// Its output could not be carried to its end.
+    pub(super) fn unheard(error: &StreamError) -> Self {
+        match error.log_limit() {
+            Some(limit_bytes) => {
+                let cause = Cause::LogLimit { limit_bytes };
+                Self::new(Conclusion::Failure, Some(cause))
+            }
+            None => Self::internal(error),
         }
     }
 
@@ -83,8 +138,38 @@ impl StepOutcome {
                     }),
                 )
             },
-            Reason::Log(error) => Self::internal(error),
+            Reason::Silence(length) => Self::new(
+                Conclusion::Failure,
+                Some(Cause::Silence {
+                    limit_ms: milliseconds(*length),
+                }),
+            ),
+            Reason::Log(error) => Self::unheard(error),
         }
+    }
+}
+
+/// A limit as the reason of a failure.
+fn limit(exceeded: Exceeded, status: ExitStatus, resources: &Resources) -> Cause {
+    /// What a shell adds to the number of a signal (POSIX, 2.8.2).
+    const SIGNALLED: i32 = 128;
+    let code = match status {
+        ExitStatus::Code(code) => code,
+        ExitStatus::Signal(signal) => u8::try_from(SIGNALLED + signal).unwrap_or(u8::MAX),
+    };
+    match exceeded {
+        Exceeded::Memory => Cause::Oom {
+            limit_bytes: resources.memory_bytes,
+            code,
+        },
+        Exceeded::Pids => Cause::Pids {
+            limit: resources.pids,
+            code,
+        },
+        Exceeded::Disk => Cause::Disk {
+            limit_bytes: resources.disk_bytes,
+            code,
+        },
     }
 }
 
@@ -122,6 +207,14 @@ impl From<&StartError> for StepOutcome {
     }
 }
 
+/// An error of the pipeline's with its place, when that is known.
+pub(super) fn located(place: &Place, error: &dyn std::error::Error) -> String {
+    match place.line {
+        0 => error.to_string(),
+        line => format!("{}:{line}: {error}", place.file),
+    }
+}
+
 /// How one job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct JobOutcome {
@@ -131,16 +224,19 @@ pub(super) struct JobOutcome {
     /// A failure that `allow_failure` covers. An error never is: it says nothing about the pipeline.
     pub(super) allowed: bool,
     pub(super) fault: Option<Fault>,
+    /// Its `outputs`, where it has succeeded.
+    pub(super) outputs: IndexMap<String, String>,
 }
 
 impl JobOutcome {
     /// Slipway or the machine failed before or beside the steps.
-    pub(super) const fn internal(message: String) -> Self {
+    pub(super) fn internal(message: String) -> Self {
         Self {
             conclusion: Conclusion::Error,
             cause: Some(Cause::Internal { message }),
             allowed: false,
             fault: Some(Fault::Internal),
+            outputs: IndexMap::new(),
         }
     }
 

@@ -9,6 +9,8 @@
 //!    '------------------------------------------------------------> Skipped
 //!         withdraw: Waiting and Ready -> Skipped
 //! ```
+//! A node that hears of failures (its `if` asks how things went) waits for all of its needs to be over, however they
+//! ended.
 
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
@@ -28,6 +30,8 @@ struct Node {
     /// In the order written.
     needs: Vec<usize>,
     dependants: Vec<usize>,
+    /// A need that fails, or is skipped, does not skip it.
+    hears_failures: bool,
     state: State,
 }
 
@@ -112,6 +116,7 @@ impl Schedule {
                 },
                 needs: indices,
                 dependants: Vec::new(),
+                hears_failures: false,
             });
         }
         for node in 0..nodes.len() {
@@ -136,47 +141,96 @@ impl Schedule {
         Ok(schedule)
     }
 
+    /// Lets a node be asked whatever became of its needs. To be called before anything starts.
+    pub(crate) fn hear_failures(&mut self, node: usize) {
+        self.nodes[node].hears_failures = true;
+    }
+
     /// Takes the next node to start: the first in order that is ready, as long as the limit allows another one.
     pub(crate) fn start_next(&mut self) -> Option<usize> {
+        self.start_next_of(|_| true)
+    }
+
+    /// As [`Self::start_next`], of those that may start.
+    pub(crate) fn start_next_of(&mut self, may_start: impl Fn(usize) -> bool) -> Option<usize> {
         if self.running >= self.limit.get() {
             return None;
         }
-        let node = self.ready.pop_first()?;
+        let node = self.ready.iter().copied().find(|node| may_start(*node))?;
+        self.ready.remove(&node);
         self.nodes[node].state = State::Running;
         self.running += 1;
         Some(node)
     }
 
     /// Notes that a running node is over. Unless it is `satisfied`, everything that needs it, directly or through
-    /// others, is skipped; those nodes are returned, each after the one it blames.
+    /// others, is skipped, but for what hears of failures; the skipped are returned, each after the one it blames.
     pub(crate) fn finish(&mut self, node: usize, satisfied: bool) -> Vec<Skipped> {
         debug_assert_eq!(self.nodes[node].state, State::Running);
         self.nodes[node].state = State::Finished;
         self.running -= 1;
-        if satisfied {
-            for dependant in self.nodes[node].dependants.clone() {
-                if let State::Waiting { unmet } = &mut self.nodes[dependant].state {
-                    *unmet -= 1;
-                }
-                self.promote(dependant);
-            }
-            return Vec::new();
-        }
         let mut skipped: Vec<Skipped> = Vec::new();
         let mut frontier = BTreeSet::from([node]);
-        while let Some(unmet) = frontier.pop_first() {
-            for dependant in self.nodes[unmet].dependants.clone() {
-                if matches!(self.nodes[dependant].state, State::Waiting { .. }) {
+        while let Some(over) = frontier.pop_first() {
+            let is_good = over == node && satisfied;
+            for dependant in self.nodes[over].dependants.clone() {
+                let hears = self.nodes[dependant].hears_failures;
+                let State::Waiting { unmet } = &mut self.nodes[dependant].state else {
+                    continue;
+                };
+                if is_good || hears {
+                    *unmet -= 1;
+                    self.promote(dependant);
+                } else {
                     self.nodes[dependant].state = State::Skipped;
                     skipped.push(Skipped {
                         node: dependant,
-                        unmet,
+                        unmet: over,
                     });
                     frontier.insert(dependant);
                 }
             }
         }
         skipped
+    }
+
+    /// Takes a node that has not been started, ready or not, to be finished without having run; `false` when it has been
+    /// started.
+    pub(crate) fn take(&mut self, node: usize) -> bool {
+        let waits = matches!(self.nodes[node].state, State::Waiting { .. } | State::Ready);
+        if waits {
+            self.ready.remove(&node);
+            self.nodes[node].state = State::Running;
+            self.running += 1;
+        }
+        waits
+    }
+
+    /// Gives up on every node that has not been started and does not hear of failures; returns them in order.
+    pub(crate) fn withdraw_deaf(&mut self) -> Vec<usize> {
+        let mut withdrawn = Vec::new();
+        for node in 0..self.nodes.len() {
+            let Node {
+                state,
+                hears_failures,
+                ..
+            } = &mut self.nodes[node];
+            let waits = matches!(state, State::Waiting { .. } | State::Ready);
+            if waits && !*hears_failures {
+                *state = State::Skipped;
+                self.ready.remove(&node);
+                withdrawn.push(node);
+            }
+        }
+        for &node in &withdrawn {
+            for dependant in self.nodes[node].dependants.clone() {
+                if let State::Waiting { unmet } = &mut self.nodes[dependant].state {
+                    *unmet -= 1;
+                    self.promote(dependant);
+                }
+            }
+        }
+        withdrawn
     }
 
     /// Gives up on every node that has not been started; returns them in order.

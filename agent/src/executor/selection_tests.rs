@@ -1,4 +1,3 @@
-use indexmap::IndexMap;
 use pipelines::plan::{Action, Job, Plan, Step};
 
 use super::Selection;
@@ -6,22 +5,12 @@ use super::Selection;
 /// Jobs with their needs, each with a step `build` and one named after the job.
 fn plan() -> Plan {
     let step = |name: &str, needs: &[&str]| Step {
-        name: name.to_owned(),
         needs: needs.iter().map(|need| (*need).to_owned()).collect(),
-        image: "host".to_owned(),
-        action: Action::Entrypoint,
-        env: IndexMap::new(),
-        workdir: None,
-        user: None,
-        timeout: None,
-        allow_failure: false,
+        ..Step::new(name, "host", Action::Entrypoint { args: Vec::new() })
     };
     let job = |id: &str, needs: &[&str]| Job {
-        id: id.to_owned(),
         needs: needs.iter().map(|need| (*need).to_owned()).collect(),
-        timeout: None,
-        allow_failure: false,
-        steps: vec![step("build", &[]), step(id, &["build"])],
+        ..Job::new(id, vec![step("build", &[]), step(id, &["build"])])
     };
     Plan::new(
         None,
@@ -38,6 +27,7 @@ fn plan() -> Plan {
 fn select(jobs: &[&str], without_needs: bool, step: Option<&str>) -> String {
     let selection = Selection {
         jobs: jobs.iter().map(|job| (*job).to_owned()).collect(),
+        cells: Vec::new(),
         without_needs,
         step: step.map(ToOwned::to_owned),
     };

@@ -5,22 +5,31 @@
 //!        '-- cancelled, out of time, no image ---------------------------------^
 //! ```
 
+use std::io::PipeReader;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipelines::plan::Step;
-use protocol::Event;
+use indexmap::IndexMap;
+use pipelines::plan::{Command, Step};
+use protocol::{Conclusion, Event};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::context::{CancelLevel, Context, until};
+use super::condition::{Decision, decide};
+use super::context::{CancelLevel, Context, cancelled, until};
 use super::environment;
+use super::exchange::Left;
 use super::message::Message;
 use super::outcome::StepOutcome;
+use super::retry;
 use super::stop::{Limit, Reason, Signal, Stop};
+use super::values::RunValues;
 use crate::backend::{Backend, BackendError, Exit, RunningStep, StepRequest};
 use crate::clock::{milliseconds, unix_ms};
-use crate::log::{Spool, StepId, Stream, StreamError};
+use crate::log::{Pulse, Spool, StepId, Stream, StreamError};
+use crate::mask::{MaskFile, Masks};
+use crate::sink::Queue;
 
 /// A limit and when it is reached.
 #[derive(Debug, Clone, Copy)]
@@ -50,13 +59,32 @@ pub(super) struct StepRunner<'a, B: Backend> {
     pub(super) index: usize,
     /// The job's deadline.
     pub(super) deadline: Option<Deadline>,
+    /// How far the job is being stopped.
+    pub(super) cancel: &'a watch::Receiver<CancelLevel>,
+    /// What the step's expressions read.
+    pub(super) values: RunValues,
+    /// Variables that earlier steps have left.
+    pub(super) left: IndexMap<String, String>,
+    /// Whatever becomes of it, the job goes on as it would have.
+    pub(super) counts: bool,
 }
 
 impl<B: Backend> StepRunner<'_, B> {
-    /// Runs the step and tells how it ended.
+    /// Runs the step if its `if` lets it, and tells how it ended.
+    pub(super) async fn run_if_due(self) -> StepOutcome {
+        let outcome = match decide(&self.step.condition, &self.step.place, &self.values) {
+            Decision::Run => return self.run().await,
+            Decision::Skip(condition) => StepOutcome::not_due(condition),
+            Decision::Mistake(message) => StepOutcome::undecided(message),
+        };
+        self.tell_finish(&outcome, 0);
+        outcome
+    }
+
+    /// Runs the step, as often as its `retry` asks for, and tells how it ended.
     pub(super) async fn run(self) -> StepOutcome {
-        let image = match self.image().await {
-            Ok(image) => image,
+        let (command, image) = match self.prepare().await {
+            Ok(prepared) => prepared,
             Err(outcome) => {
                 self.tell_finish(&outcome, 0);
                 return outcome;
@@ -67,48 +95,120 @@ impl<B: Backend> StepRunner<'_, B> {
                 job: self.job.to_owned(),
                 step: self.step.name.clone(),
                 index: self.index,
-                image: self.step.image.clone(),
+                image: command.image.clone(),
                 at: unix_ms(),
             })
             .await;
         let started = Instant::now();
-        let outcome = self.execute(&image).await;
+        let mut attempt = 1;
+        let mut outcome = self.execute(&command, &image, attempt).await;
+        while self.waits_for_another(&outcome, attempt).await {
+            attempt += 1;
+            outcome = self.execute(&command, &image, attempt).await;
+        }
         self.tell_finish(&outcome, milliseconds(started.elapsed()));
         outcome
     }
 
-    async fn image(&self) -> Result<Arc<B::Image>, StepOutcome> {
+    /// What the step executes in this run, and its image.
+    async fn prepare(&self) -> Result<(Command<String>, Arc<B::Image>), StepOutcome> {
+        let command = self
+            .step
+            .bind(&self.values)
+            .map_err(|error| StepOutcome::unbound(self.step, &error))?;
+        let image = self.image(&command.image).await?;
+        Ok((command, image))
+    }
+
+    async fn image(&self, reference: &str) -> Result<Arc<B::Image>, StepOutcome> {
         tokio::select! {
             biased;
-            () = self.context.cancelled() => Err(StepOutcome::stopped(&Reason::Cancelled)),
+            () = cancelled(self.cancel) => Err(StepOutcome::stopped(&Reason::Cancelled)),
             limit = reached(self.deadline) => Err(StepOutcome::stopped(&Reason::Timeout(limit))),
-            image = self.context.images.get(&self.step.image) => {
+            image = self.context.images.get(reference) => {
                 image.map_err(|error| StepOutcome::from(&error))
             }
         }
     }
 
-    async fn execute(&self, image: &B::Image) -> StepOutcome {
-        let (mut stream, output) = match self.open_log() {
+    /// Whether another attempt is due after this one, once its time has come.
+    async fn waits_for_another(&self, outcome: &StepOutcome, attempt: u32) -> bool {
+        let Some(retry) = &self.step.retry else {
+            return false;
+        };
+        if attempt > retry.max.get() || !retry::is_worth(retry, outcome) {
+            return false;
+        }
+        self.context.tell(Message::Event(Event::StepRetrying {
+            job: self.job.to_owned(),
+            step: self.step.name.clone(),
+            attempt: attempt + 1,
+            attempts: retry.max.get() + 1,
+            cause: outcome.cause.clone(),
+            delay_ms: milliseconds(retry.delay),
+        }));
+        tokio::select! {
+            biased;
+            () = cancelled(self.cancel) => false,
+            _ = reached(self.deadline) => false,
+            () = tokio::time::sleep(retry.delay) => true,
+        }
+    }
+
+    async fn execute(
+        &self,
+        command: &Command<String>,
+        image: &B::Image,
+        attempt: u32,
+    ) -> StepOutcome {
+        let (log, output) = match self.open_log(attempt) {
             Ok(log) => log,
             Err(error) => return StepOutcome::internal(&error),
         };
+        let resources = self.context.settings.limits.of(&self.step.resources);
         let request = StepRequest {
             image,
             workspace: self.workspace,
-            action: &self.step.action,
-            env: environment::variables(&self.context.settings.predefined, self.job, self.step),
-            workdir: self.step.workdir.as_deref(),
-            user: self.step.user.as_deref(),
+            action: &command.action,
+            env: environment::variables(
+                &self.context.settings,
+                self.job,
+                self.step,
+                &self.left,
+                &command.env,
+            ),
+            workdir: command.workdir.as_deref(),
+            user: command.user.as_deref(),
+            network: &self.step.network,
+            nesting: self.step.nesting,
             hostname: environment::hostname(self.job),
+            resources,
         };
         let mut running = match self.context.backend.start(request, output).await {
             Ok(running) => running,
             Err(error) => return StepOutcome::from(&error),
         };
+        let (exchange, mask) = match running.take_exchange() {
+            Some(exchange) => {
+                let mask = exchange.mask.try_clone().map(MaskFile::new);
+                (Some(exchange), mask.map(Some))
+            }
+            None => (None, Ok(None)),
+        };
+        let stream = mask
+            .map_err(StreamError::Mask)
+            .and_then(|mask| log.carry(&self.context.settings.masks, mask));
+        // A step whose output cannot be carried is killed by being dropped.
+        let mut stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => return StepOutcome::internal(&error),
+        };
+        let pulse = stream.pulse();
         let mut log = Log::Flowing(&mut stream);
         let mut stop = Stop::Running;
-        let exit = self.supervise(&mut running, &mut log, &mut stop).await;
+        let exit = self
+            .supervise(&mut running, &mut log, &pulse, &mut stop)
+            .await;
         // After an error nothing is known about the step: dropping it kills it, and only then does its log end.
         drop(running);
         let drained = match log {
@@ -126,23 +226,35 @@ impl<B: Backend> StepRunner<'_, B> {
             },
             (Ok(exit), None, Err(error)) => StepOutcome {
                 usage: exit.usage,
-                ..StepOutcome::internal(&error)
+                ..StepOutcome::unheard(&error)
             },
-            (Ok(exit), None, Ok(())) => StepOutcome::exited(exit),
+            (Ok(exit), None, Ok(())) => StepOutcome::exited(exit, &resources)
+                .leaving(exchange.map_or_else(|| Ok(Left::default()), Left::read)),
         }
     }
 
-    /// Opens the pipe and what its output goes through.
-    fn open_log(&self) -> Result<(Stream, OwnedFd), StreamError> {
+    /// Opens the pipe and what its output will go through.
+    fn open_log(&self, attempt: u32) -> Result<(Channel, OwnedFd), StreamError> {
         let id = Arc::new(StepId {
             job: self.job.to_owned(),
             step: self.step.name.clone(),
             index: self.index,
         });
-        let spool = Spool::create(&self.context.logs.log_path(&id))?;
+        let path = self.context.logs.log_path(&id);
+        let most = self.context.settings.limits.log();
+        let spool = match attempt {
+            1 => Spool::create(&path, most)?,
+            _ => Spool::reopen(&path, most)?,
+        };
         let (reader, writer) = std::io::pipe().map_err(StreamError::Pipe)?;
-        let stream = Stream::start(reader, spool, self.context.queue.clone(), id)?;
-        Ok((stream, writer.into()))
+        let queue = self.context.queue.clone();
+        let channel = Channel {
+            reader,
+            spool,
+            queue,
+            id,
+        };
+        Ok((channel, writer.into()))
     }
 
     /// Waits for the step's end, and brings it about where time, the user or the log say so.
@@ -150,6 +262,7 @@ impl<B: Backend> StepRunner<'_, B> {
         &self,
         running: &mut B::Step,
         log: &mut Log<'_>,
+        pulse: &Pulse,
         stop: &mut Stop,
     ) -> Result<Exit, BackendError> {
         let grace = self.context.settings.grace;
@@ -157,7 +270,7 @@ impl<B: Backend> StepRunner<'_, B> {
             .step
             .timeout
             .and_then(|length| Deadline::after(length, false));
-        let mut cancel = self.context.cancel.clone();
+        let mut cancel = self.cancel.clone();
         // A level that was set before this step began is news as well.
         cancel.mark_changed();
         loop {
@@ -178,6 +291,9 @@ impl<B: Backend> StepRunner<'_, B> {
                 limit = reached(self.deadline), if is_running => {
                     stop.ask(Reason::Timeout(limit), Instant::now(), grace)
                 }
+                length = silence(self.step.silence_timeout, pulse), if is_running => {
+                    stop.ask(Reason::Silence(length), Instant::now(), grace)
+                }
                 result = log.ended() => result.err().and_then(|error| stop.insist(Reason::Log(error))),
             };
             match signal {
@@ -194,10 +310,27 @@ impl<B: Backend> StepRunner<'_, B> {
             step: self.step.name.clone(),
             conclusion: outcome.conclusion,
             cause: outcome.cause.clone(),
-            allowed: outcome.allowed_by(self.step),
+            allowed: outcome.allowed_by(self.step)
+                || (!self.counts && outcome.conclusion == Conclusion::Failure),
             duration_ms,
             usage: outcome.usage,
         }));
+    }
+}
+
+/// What a step's output will go through, once the step and what it wants hidden are there.
+#[derive(Debug)]
+struct Channel {
+    reader: PipeReader,
+    spool: Spool,
+    queue: Queue,
+    id: Arc<StepId>,
+}
+
+impl Channel {
+    fn carry(self, masks: &Arc<Masks>, mask: Option<MaskFile>) -> Result<Stream, StreamError> {
+        let masks = Arc::clone(masks);
+        Stream::start(self.reader, self.spool, self.queue, self.id, masks, mask)
     }
 }
 
@@ -218,6 +351,20 @@ impl Log<'_> {
                 result
             }
             Self::Ended => std::future::pending().await,
+        }
+    }
+}
+
+/// Waits until a step has written nothing for as long as it may; for ever if it may.
+async fn silence(limit: Option<Duration>, pulse: &Pulse) -> Duration {
+    let Some(limit) = limit else {
+        return std::future::pending().await;
+    };
+    loop {
+        let silent = pulse.last().elapsed();
+        match limit.checked_sub(silent) {
+            None | Some(Duration::ZERO) => return limit,
+            Some(rest) => tokio::time::sleep(rest).await,
         }
     }
 }

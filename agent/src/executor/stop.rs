@@ -26,6 +26,8 @@ pub(super) enum Stop {
 pub(super) enum Reason {
     Cancelled,
     Timeout(Limit),
+    /// It wrote nothing for so long.
+    Silence(Duration),
     /// Its output cannot be kept.
     Log(StreamError),
 }

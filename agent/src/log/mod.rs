@@ -17,5 +17,5 @@ pub use chunk::{Chunk, StepId};
 pub use run_directory::{RunDirectory, RunDirectoryError};
 pub use spool::{Spool, SpoolError};
 pub(crate) use stream::COPY_LIMIT;
-pub use stream::{Stream, StreamError};
+pub use stream::{Pulse, Stream, StreamError};
 pub use tail::{TAIL_LINES, tail};

@@ -91,10 +91,25 @@ impl RunDirectory {
     /// Where the log of `step` is kept. Names are reduced to characters that no shell or terminal trips over.
     #[must_use]
     pub fn log_path(&self, step: &StepId) -> PathBuf {
-        self.path
-            .join(slug(&step.job))
-            .join(format!("{}-{}.log", step.index, slug(&step.step)))
+        self.path.join(directory(&step.job)).join(format!(
+            "{}-{}.log",
+            step.index,
+            slug(&step.step)
+        ))
     }
+}
+
+/// A job's directory: its id where that is one, else what is left of it and a number that keeps two jobs apart.
+fn directory(job: &str) -> String {
+    let slug = slug(job);
+    if slug == job {
+        return slug;
+    }
+    // FNV-1a: two jobs of one run are not to meet, nothing more.
+    let hash = job.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    format!("{}-{hash:08x}", slug.trim_end_matches('-'))
 }
 
 /// Letters, digits, `_`, `.` and `-`, not beginning with a dot, at most [`SLUG_LIMIT`] bytes.

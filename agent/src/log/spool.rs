@@ -13,6 +13,8 @@ pub struct Spool {
     path: PathBuf,
     file: File,
     length: u64,
+    /// Bytes it may have.
+    most: u64,
 }
 
 /// Why a step's log cannot be kept.
@@ -38,7 +40,7 @@ pub enum SpoolError {
 
 impl Spool {
     /// Makes the file, readable by its owner only, and the directory it is in. The file must not exist.
-    pub fn create(path: &Path) -> Result<Self, SpoolError> {
+    pub fn create(path: &Path, most: u64) -> Result<Self, SpoolError> {
         let create = || {
             if let Some(parent) = path.parent() {
                 std::fs::create_dir_all(parent)?;
@@ -54,12 +56,46 @@ impl Spool {
                 path: path.to_owned(),
                 file,
                 length: 0,
+                most,
             }),
             Err(source) => Err(SpoolError::Create {
                 path: path.to_owned(),
                 source,
             }),
         }
+    }
+
+    /// Goes on with a file that [`Self::create`] has made: another attempt of the same step.
+    pub fn reopen(path: &Path, most: u64) -> Result<Self, SpoolError> {
+        let open = || {
+            let file = OpenOptions::new().append(true).open(path)?;
+            let length = file.metadata()?.len();
+            Ok((file, length))
+        };
+        match open() {
+            Ok((file, length)) => Ok(Self {
+                path: path.to_owned(),
+                file,
+                length,
+                most,
+            }),
+            Err(source) => Err(SpoolError::Create {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// How many bytes it still takes.
+    #[must_use]
+    pub const fn room(&self) -> u64 {
+        self.most.saturating_sub(self.length)
+    }
+
+    /// What it may have at most, bytes.
+    #[must_use]
+    pub const fn most(&self) -> u64 {
+        self.most
     }
 
     /// Appends `bytes` and returns the offset of the first one.
@@ -86,9 +122,28 @@ mod tests {
     fn offsets_count_the_bytes_before() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("job/0-step.log");
-        let mut spool = Spool::create(&path).unwrap();
+        let mut spool = Spool::create(&path, u64::MAX).unwrap();
         assert_eq!(spool.append(b"one\n").unwrap(), 0);
         assert_eq!(spool.append(b"two\n").unwrap(), 4);
+        assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\n");
+    }
+
+    #[test]
+    fn another_attempt_goes_on_behind_the_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        assert!(Spool::reopen(&path, u64::MAX).is_err());
+        Spool::create(&path, u64::MAX)
+            .unwrap()
+            .append(b"one\n")
+            .unwrap();
+        assert_eq!(
+            Spool::reopen(&path, u64::MAX)
+                .unwrap()
+                .append(b"two\n")
+                .unwrap(),
+            4
+        );
         assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\n");
     }
 
@@ -96,8 +151,8 @@ mod tests {
     fn a_log_is_never_overwritten() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
-        Spool::create(&path).unwrap();
-        let error = Spool::create(&path).unwrap_err().to_string();
+        Spool::create(&path, u64::MAX).unwrap();
+        let error = Spool::create(&path, u64::MAX).unwrap_err().to_string();
         assert!(
             error.starts_with("failed to create the log file /"),
             "{error}"
@@ -115,6 +170,7 @@ mod tests {
             path: Path::new("/spool/0-build.log").to_owned(),
             file: full,
             length: 0,
+            most: u64::MAX,
         };
         insta::assert_snapshot!(
             spool.append(b"x").unwrap_err(),

@@ -2,13 +2,18 @@
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use protocol::Event;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use tokio::sync::oneshot;
 
 use super::{Chunk, Spool, SpoolError, StepId};
+use crate::clock::milliseconds;
+use crate::mask::{MaskFile, Masker, Masks};
 use crate::sink::Queue;
 
 /// Size asked for the pipe's buffer, bytes: what an unprivileged process may have (`/proc/sys/fs/pipe-max-size`).
@@ -27,10 +32,39 @@ const LULL: Timespec = Timespec {
     tv_nsec: 1_000_000,
 };
 
-/// A step's output on its way. Ends when every writer has closed the pipe.
+/// When a step wrote something last.
+#[derive(Debug, Clone)]
+pub struct Pulse {
+    started: Instant,
+    /// Milliseconds after that.
+    last: Arc<AtomicU64>,
+}
+
+impl Pulse {
+    fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            last: Arc::new(AtomicU64::new(0)),
+        }
+    }
+
+    fn beat(&self) {
+        let passed = milliseconds(self.started.elapsed());
+        self.last.store(passed, Ordering::Relaxed);
+    }
+
+    /// The time of the last output, of the start if there was none.
+    #[must_use]
+    pub fn last(&self) -> Instant {
+        self.started + Duration::from_millis(self.last.load(Ordering::Relaxed))
+    }
+}
+
+/// A step's output on its way, masked. Ends when every writer has closed the pipe.
 #[derive(Debug)]
 pub struct Stream {
     done: oneshot::Receiver<Result<(), StreamError>>,
+    pulse: Pulse,
     /// Closed when the step is over.
     open: Option<PipeWriter>,
 }
@@ -44,24 +78,46 @@ pub enum StreamError {
     /// No thread can be started.
     #[error("failed to start the log thread: {0}")]
     Thread(#[source] io::Error),
+    /// The file of what is to be hidden cannot be kept open.
+    #[error("failed to hold $SLIPWAY_MASK: {0}")]
+    Mask(#[source] io::Error),
     /// The pipe cannot be read.
     #[error("failed to read the step's output: {0}")]
     Read(#[source] io::Error),
     /// The spool cannot be written.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// The step writes more than is kept.
+    #[error("the step's output is longer than {limit} bytes")]
+    TooLong {
+        /// What is kept.
+        limit: u64,
+    },
     /// The thread panicked, which is a bug.
     #[error("the log thread ended early")]
     Lost,
 }
 
+impl StreamError {
+    /// The limit of a log that was reached, if it was that.
+    #[must_use]
+    pub const fn log_limit(&self) -> Option<u64> {
+        match self {
+            Self::TooLong { limit } => Some(*limit),
+            _ => None,
+        }
+    }
+}
+
 impl Stream {
-    /// Starts to carry what comes out of `pipe`.
+    /// Starts to carry what comes out of `pipe`, without what is to be masked.
     pub fn start(
         pipe: PipeReader,
         spool: Spool,
         queue: Queue,
         step: Arc<StepId>,
+        masks: Arc<Masks>,
+        mask_file: Option<MaskFile>,
     ) -> Result<Self, StreamError> {
         // Fewer wake-ups for a step that writes a lot; the default of 64 KiB works as well.
         if let Err(error) = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE_SIZE) {
@@ -69,18 +125,35 @@ impl Stream {
         }
         let (over, open) = io::pipe().map_err(StreamError::Pipe)?;
         let (sender, done) = oneshot::channel();
+        let pulse = Pulse::new();
+        let carrier = Carrier {
+            pipe,
+            over,
+            spool,
+            queue,
+            step,
+            pulse: pulse.clone(),
+            masker: Masker::new(masks),
+            mask_file,
+        };
         std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || {
-                let result = carry(&pipe, &over, spool, &queue, &step);
                 // Nobody waits for it when the run was abandoned.
-                let _ = sender.send(result);
+                let _ = sender.send(carrier.run());
             })
             .map_err(StreamError::Thread)?;
         Ok(Self {
             done,
+            pulse,
             open: Some(open),
         })
+    }
+
+    /// When output came last.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Says that no process of the step is left: what is in the pipe now is the rest of its output. Whoever else was
@@ -96,44 +169,99 @@ impl Stream {
     }
 }
 
-fn carry(
-    pipe: &PipeReader,
-    over: &PipeReader,
-    mut spool: Spool,
-    queue: &Queue,
-    step: &Arc<StepId>,
-) -> Result<(), StreamError> {
-    rustix::io::ioctl_fionbio(pipe, true).map_err(|errno| StreamError::Read(errno.into()))?;
-    let mut buffer = queue.buffer(READ_SIZE);
-    let mut is_over = false;
-    loop {
-        buffer.clear();
-        match rustix::io::read(pipe, spare_capacity(&mut buffer)) {
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
-            Err(Errno::AGAIN) if is_over => return Ok(()),
-            Err(Errno::AGAIN) => {
-                is_over = wait(pipe, over).map_err(StreamError::Read)?;
-                continue;
+/// What the thread works with.
+struct Carrier {
+    pipe: PipeReader,
+    /// Closed when the step is over.
+    over: PipeReader,
+    spool: Spool,
+    queue: Queue,
+    step: Arc<StepId>,
+    pulse: Pulse,
+    masker: Masker,
+    mask_file: Option<MaskFile>,
+}
+
+impl Carrier {
+    fn run(mut self) -> Result<(), StreamError> {
+        let result = self.carry();
+        // The last words: what was held back, after what was asked to be hidden at the very end.
+        self.heed();
+        let rest = self.masker.finish();
+        result?;
+        if !rest.is_empty() {
+            self.deliver(rest)?;
+        }
+        Ok(())
+    }
+
+    fn carry(&mut self) -> Result<(), StreamError> {
+        rustix::io::ioctl_fionbio(&self.pipe, true)
+            .map_err(|errno| StreamError::Read(errno.into()))?;
+        let mut buffer = self.queue.buffer(READ_SIZE);
+        let mut is_over = false;
+        loop {
+            buffer.clear();
+            match rustix::io::read(&self.pipe, spare_capacity(&mut buffer)) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(Errno::AGAIN) if is_over => return Ok(()),
+                Err(Errno::AGAIN) => {
+                    is_over = wait(&self.pipe, &self.over).map_err(StreamError::Read)?;
+                    continue;
+                }
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(StreamError::Read(error.into())),
             }
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(StreamError::Read(error.into())),
+            self.pulse.beat();
+            self.heed();
+            let is_small = buffer.len() < COPY_LIMIT;
+            let bytes = if !self.masker.is_transparent() {
+                self.masker.feed(&buffer)
+            } else if buffer.len() <= COPY_LIMIT {
+                buffer.clone()
+            } else {
+                std::mem::replace(&mut buffer, self.queue.buffer(READ_SIZE))
+            };
+            if !bytes.is_empty() {
+                self.deliver(bytes)?;
+            }
+            if is_small {
+                lull(&self.pipe);
+            }
         }
-        let offset = spool.append(&buffer)?;
-        let bytes = if buffer.len() <= COPY_LIMIT {
-            buffer.clone()
-        } else {
-            std::mem::replace(&mut buffer, queue.buffer(READ_SIZE))
+    }
+
+    /// Learns what the step wants to be hidden.
+    fn heed(&mut self) {
+        let Some(file) = &mut self.mask_file else {
+            return;
         };
-        let is_small = bytes.len() < COPY_LIMIT;
-        queue.push_log(Chunk {
-            step: Arc::clone(step),
-            offset,
-            bytes,
-        });
-        if is_small {
-            lull(pipe);
+        if let Some(problem) = file.heed(self.masker.masks()) {
+            let StepId { job, step, .. } = &*self.step;
+            let message = format!("Step `{step}` of job `{job}`: {problem}.");
+            self.queue.push(Event::Warning { message });
         }
+    }
+
+    /// Keeps and shows a piece, or as much of it as there is room for.
+    fn deliver(&mut self, mut bytes: Vec<u8>) -> Result<(), StreamError> {
+        let room = usize::try_from(self.spool.room()).unwrap_or(usize::MAX);
+        let is_too_long = bytes.len() > room;
+        bytes.truncate(room);
+        if !bytes.is_empty() {
+            let offset = self.spool.append(&bytes)?;
+            self.queue.push_log(Chunk {
+                step: Arc::clone(&self.step),
+                offset,
+                bytes,
+            });
+        }
+        if is_too_long {
+            let limit = self.spool.most();
+            return Err(StreamError::TooLong { limit });
+        }
+        Ok(())
     }
 }
 
@@ -169,7 +297,7 @@ mod tests {
     async fn a_writer_that_outlives_the_step_is_not_waited_for() {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
-        let spool = Spool::create(&log).unwrap();
+        let spool = Spool::create(&log, u64::MAX).unwrap();
         let step = Arc::new(StepId {
             job: "job".to_owned(),
             step: "step".to_owned(),
@@ -177,7 +305,8 @@ mod tests {
         });
         // Whoever the step has given its output to holds this end.
         let (pipe, mut elsewhere) = io::pipe().unwrap();
-        let mut stream = Stream::start(pipe, spool, Queue::default(), step).unwrap();
+        let mut stream =
+            Stream::start(pipe, spool, Queue::default(), step, Arc::default(), None).unwrap();
         elsewhere.write_all(b"last words\n").unwrap();
         stream.close();
         stream.finished().await.unwrap();

@@ -161,6 +161,7 @@ impl Plain {
         let network = match event.network {
             "host" => "this machine's; steps reach whatever it reaches",
             "none" => "none; steps reach nothing but themselves",
+            "mixed" => "this machine's, but for steps with `network: none`",
             other => other,
         };
         match event.pipeline {
@@ -229,6 +230,24 @@ impl Sink for Plain {
             Event::StepStarted {
                 job, step, image, ..
             } => self.step_started((job, step), image, out),
+            Event::StepRetrying {
+                job,
+                step,
+                attempt,
+                attempts,
+                cause,
+                delay_ms,
+            } => {
+                let why = cause.as_ref().and_then(wording::cause);
+                let why = why.map_or_else(String::new, |why| format!(", {why}"));
+                let next = format!("failed{why}; attempt {attempt} of {attempts}");
+                let next = match delay_ms {
+                    0 => next,
+                    _ => format!("{next} in {}", duration(*delay_ms)),
+                };
+                let mark = self.mark(job, step, "<=>", Tone::Warning);
+                self.line(format_args!("{mark}: {next}"), out)
+            }
             Event::StepFinished {
                 job,
                 step,

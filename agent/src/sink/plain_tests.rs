@@ -85,6 +85,10 @@ fn step_finished() -> Event {
             user_us: 1_500_000,
             system_us: 700_000,
             max_rss_bytes: 34 << 20,
+            peak_memory_bytes: None,
+            peak_pids: Some(3),
+            read_bytes: Some(1 << 20),
+            written_bytes: Some(512 << 10),
         }),
     }
 }
@@ -111,8 +115,8 @@ fn colours_times_and_usage_are_shown() {
     <ESC>[1;36m==> main / make<ESC>[0m (debian:bookworm)
     <ESC>[2m<== main / make<ESC>[0m: <ESC>[1;31mfailed<ESC>[0m, killed by signal 9 (SIGKILL) (1m01s)
 
-    <ESC>[2mJOB<ESC>[0m   <ESC>[2mSTEP<ESC>[0m  <ESC>[2mRESULT<ESC>[0m   <ESC>[2mTIME<ESC>[0m   <ESC>[2mCPU<ESC>[0m    <ESC>[2mMEMORY<ESC>[0m
-    main  make  <ESC>[1;31mfailed<ESC>[0m  1m01s  2.2s  34.0 MiB
+    <ESC>[2mJOB<ESC>[0m   <ESC>[2mSTEP<ESC>[0m  <ESC>[2mRESULT<ESC>[0m   <ESC>[2mTIME<ESC>[0m   <ESC>[2mCPU<ESC>[0m    <ESC>[2mMEMORY<ESC>[0m      <ESC>[2mI/O<ESC>[0m  <ESC>[2mPIDS<ESC>[0m
+    main  make  <ESC>[1;31mfailed<ESC>[0m  1m01s  2.2s  34.0 MiB  1.5 MiB     3
 
     <ESC>[1;31mmain / make: failed<ESC>[0m: killed by signal 9 (SIGKILL)
 

@@ -158,12 +158,24 @@ impl Line {
         }
     }
 
-    fn cells(&self) -> [Cell; 6] {
+    fn cells(&self) -> [Cell; 8] {
         let (word, tone) = wording::conclusion(self.conclusion, self.allowed);
         let ran =
             self.conclusion != Conclusion::Skipped && self.duration_ms > 0 || self.usage.is_some();
         let cpu = |usage: Usage| duration(usage.user_us.saturating_add(usage.system_us) / 1000);
-        let memory = |usage: Usage| wording::size(usage.max_rss_bytes);
+        // Of all processes together where that is known, else of the largest.
+        let memory =
+            |usage: Usage| wording::size(usage.peak_memory_bytes.unwrap_or(usage.max_rss_bytes));
+        let io = |usage: Usage| match (usage.read_bytes, usage.written_bytes) {
+            (None, None) => "-".to_owned(),
+            (read, written) => {
+                wording::size(read.unwrap_or(0).saturating_add(written.unwrap_or(0)))
+            }
+        };
+        let pids = |usage: Usage| match usage.peak_pids {
+            Some(count) => count.to_string(),
+            None => "-".to_owned(),
+        };
         [
             Cell::left(sanitise(&self.job)),
             Cell::left(
@@ -182,11 +194,13 @@ impl Line {
             }),
             Cell::right(self.usage.map(cpu).unwrap_or_default()),
             Cell::right(self.usage.map(memory).unwrap_or_default()),
+            Cell::right(self.usage.map(io).unwrap_or_default()),
+            Cell::right(self.usage.map(pids).unwrap_or_default()),
         ]
     }
 }
 
-fn heading() -> [Cell; 6] {
+fn heading() -> [Cell; 8] {
     let heading = |cell: Cell| Cell {
         tone: Some(Tone::Quiet),
         ..cell
@@ -198,5 +212,7 @@ fn heading() -> [Cell; 6] {
         heading(Cell::right("TIME".to_owned())),
         heading(Cell::right("CPU".to_owned())),
         heading(Cell::right("MEMORY".to_owned())),
+        heading(Cell::right("I/O".to_owned())),
+        heading(Cell::right("PIDS".to_owned())),
     ]
 }

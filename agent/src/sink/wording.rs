@@ -26,15 +26,34 @@ pub(super) fn cause(cause: &Cause) -> Option<String> {
             None => format!("killed by signal {signal}"),
         },
         Cause::Timeout { limit_ms } => format!("timed out after {}", duration(*limit_ms)),
-        Cause::Start { message } | Cause::Image { message } | Cause::Internal { message } => {
-            sanitise(message)
+        Cause::Silence { limit_ms } => format!("wrote nothing for {}", duration(*limit_ms)),
+        Cause::Oom { limit_bytes, .. } => match limit_bytes {
+            Some(bytes) => format!("out of memory: its limit is {}", size(*bytes)),
+            None => "out of memory: the machine's is over".to_owned(),
+        },
+        Cause::Pids { limit, .. } => match limit {
+            Some(count) => format!("too many processes: its limit is {count}"),
+            None => "too many processes for this machine".to_owned(),
+        },
+        Cause::Disk { limit_bytes, .. } => match limit_bytes {
+            Some(bytes) => format!("disk full: its limit is {}", size(*bytes)),
+            None => "disk full: what it writes has no more room on this machine".to_owned(),
+        },
+        Cause::LogLimit { limit_bytes } => {
+            format!("wrote more output than {}", size(*limit_bytes))
         }
+        Cause::Start { message }
+        | Cause::Image { message }
+        | Cause::Output { message }
+        | Cause::Internal { message } => sanitise(message),
         Cause::Skipped(Skip::Needs { unmet }) => {
             format!("`{}` did not succeed", sanitise(unmet))
         }
         Cause::Skipped(Skip::EarlierFailure { step }) => {
             format!("`{}` failed before", sanitise(step))
         }
+        Cause::Skipped(Skip::Condition { condition }) => sanitise(condition),
+        Cause::FailFast { job } => format!("`{}` failed", sanitise(job)),
         Cause::Skipped(Skip::Deselected) => "not selected".to_owned(),
         Cause::Cancelled => return None,
     })

@@ -10,7 +10,7 @@ use pipelines::Source;
 pub const FILE_NAME: &str = ".pipeline.yml";
 
 /// One byte more than the compiler takes, so that it is the one to say that a file is too large.
-const LIMIT: u64 = (1 << 20) + 1;
+pub(super) const LIMIT: u64 = (1 << 20) + 1;
 
 /// A pipeline and the working tree it is in.
 #[derive(Debug)]
@@ -83,11 +83,33 @@ pub fn find(directory: &Path) -> Result<Found, FindError> {
 }
 
 /// Takes a pipeline file by its own path, or looks for one as [`find`] does.
-pub fn open(path: &Path) -> Result<Source, FindError> {
-    if absolute(path)?.is_dir() {
-        return find(path).map(|found| found.source);
+pub fn open(path: &Path) -> Result<Found, FindError> {
+    let absolute = absolute(path)?;
+    if absolute.is_dir() {
+        return find(path);
     }
-    read(path, &path.display().to_string())
+    Ok(Found {
+        directory: absolute.parent().unwrap_or(&absolute).to_owned(),
+        source: read(path, &path.display().to_string())?,
+    })
+}
+
+/// Takes the pipeline that is written to standard input; what it includes is below the current directory.
+pub fn standard_input() -> Result<Found, FindError> {
+    let failed = |source| FindError::Read {
+        path: PathBuf::from("-"),
+        source,
+    };
+    let mut bytes = Vec::new();
+    io::stdin()
+        .lock()
+        .take(LIMIT)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    Ok(Found {
+        directory: absolute(Path::new("."))?,
+        source: Source::new("<stdin>", bytes),
+    })
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, FindError> {

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::syntax::{Action, Step};
+use crate::syntax::{Action, Step, Text};
 
 /// Characters of a name that was taken from a script.
 const LONGEST: usize = 60;
 
 /// A name for every step of a job, all different. Given names are unique already and keep their form; a taken one that
 /// repeats is numbered, `make (2)`.
-pub(super) fn names(steps: &[Step]) -> Vec<String> {
+pub(crate) fn names(steps: &[Step]) -> Vec<String> {
     let mut used: HashSet<String> = steps
         .iter()
         .filter_map(|step| Some(step.name.as_ref()?.value.clone()))
@@ -41,15 +41,12 @@ pub(super) fn names(steps: &[Step]) -> Vec<String> {
 fn base(step: &Step) -> String {
     let text = match &step.action {
         Action::Run(script) => script
-            .lines()
+            .iter()
+            .flat_map(|text| text.as_str().lines())
             .map(str::trim)
             .find(|line| !line.is_empty())
             .unwrap_or_default(),
-        Action::Entrypoint => step
-            .settings
-            .image
-            .as_ref()
-            .map_or("", |image| &image.value),
+        Action::Entrypoint(_) => step.settings.image.as_ref().map_or("", Text::as_str),
     };
     let mut shown: String = text
         .chars()

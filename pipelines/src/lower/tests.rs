@@ -43,6 +43,10 @@ fn defaults_are_filled_in_and_inner_values_win() {
       "jobs": [
         {
           "id": "build",
+          "place": {
+            "file": "f",
+            "line": 8
+          },
           "needs": [],
           "timeout": {
             "secs": 3600,
@@ -52,6 +56,10 @@ fn defaults_are_filled_in_and_inner_values_win() {
           "steps": [
             {
               "name": "make",
+              "place": {
+                "file": "f",
+                "line": 12
+              },
               "needs": [],
               "image": "debian",
               "action": {
@@ -74,6 +82,10 @@ fn defaults_are_filled_in_and_inner_values_win() {
             },
             {
               "name": "make (2)",
+              "place": {
+                "file": "f",
+                "line": 13
+              },
               "needs": [
                 "make"
               ],
@@ -104,6 +116,10 @@ fn defaults_are_filled_in_and_inner_values_win() {
         },
         {
           "id": "test",
+          "place": {
+            "file": "f",
+            "line": 19
+          },
           "needs": [
             "build"
           ],
@@ -115,6 +131,10 @@ fn defaults_are_filled_in_and_inner_values_win() {
           "steps": [
             {
               "name": "all",
+              "place": {
+                "file": "f",
+                "line": 25
+              },
               "needs": [],
               "image": "debian",
               "action": {
@@ -149,16 +169,15 @@ fn overrides_win_over_everything() {
     let overrides = Overrides {
         image: Some("other".to_owned()),
         env,
+        ..Overrides::default()
     };
     let plan = compiled(FULL, &overrides).plan.unwrap();
     let steps: Vec<_> = plan.jobs.iter().flat_map(|job| &job.steps).collect();
-    assert!(
-        steps.iter().all(|step| step.image == "other"
-            && step.env["A"] == "given"
-            && step.env["Z"] == "new")
-    );
+    assert!(steps.iter().all(|step| step.command.image == "other".into()
+        && step.command.env["A"] == "given".into()
+        && step.command.env["Z"] == "new".into()));
     assert_eq!(
-        steps[1].env.keys().collect::<Vec<_>>(),
+        steps[1].command.env.keys().collect::<Vec<_>>(),
         ["A", "B", "C", "D", "Z"]
     );
 }
@@ -172,8 +191,10 @@ fn an_override_serves_a_pipeline_without_any_image() {
         ..Overrides::default()
     };
     assert_eq!(
-        compiled(text, &overrides).plan.unwrap().jobs[0].steps[0].image,
-        "host"
+        compiled(text, &overrides).plan.unwrap().jobs[0].steps[0]
+            .command
+            .image,
+        "host".into()
     );
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::value::Field;
+use super::{
+    shape::{Shape, Type},
+    value::Field,
+};
 use crate::{
     Code, Diagnostic,
     diagnostic::{Diagnostics, quoted},
@@ -12,11 +15,17 @@ use crate::{
 
 const HELP: &str = "write numbers with units, such as 90s, 10m, 1h30m, 2d or 500ms";
 
+pub(super) const DURATION: Type<Option<Duration>> = Type {
+    words: "[duration](#durations)",
+    shape: Shape::StringLike("^(?=.*[1-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"),
+    read: duration,
+};
+
 /// A duration longer than zero.
-pub(super) fn duration(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<Duration> {
+fn duration(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<Duration> {
     let is_number =
         matches!(&field.node.value, Value::Scalar(scalar) if scalar.kind == ScalarKind::Number);
-    let text = field.text(diagnostics)?;
+    let text = field.literal(diagnostics)?;
     let problem = match read(&text.value) {
         Ok(duration) => return Some(duration),
         Err(problem) => problem,

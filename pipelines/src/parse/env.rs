@@ -1,13 +1,28 @@
 //! `env`: a mapping of names to scalars, taken as they were written.
 
-use super::value::Field;
+use super::{
+    shape::{Shape, Type},
+    shared::IDENTIFIER,
+    value::Field,
+};
 use crate::{
     Code, Diagnostic,
     diagnostic::{Diagnostics, quoted},
     syntax::{EnvVar, text::env_name_problem},
 };
 
-pub(super) fn env(field: Field<'_>, diagnostics: &mut Diagnostics) -> Vec<EnvVar> {
+pub(super) const ENV: Type<Vec<EnvVar>> = Type {
+    words: "[environment](#environment)",
+    shape: Shape::Map {
+        names: Some(IDENTIFIER),
+        of: &Shape::Text,
+        least: 0,
+        most: None,
+    },
+    read: env,
+};
+
+fn env(field: Field<'_>, diagnostics: &mut Diagnostics) -> Vec<EnvVar> {
     let mut env = Vec::new();
     for entry in field.mapping(diagnostics).unwrap_or_default() {
         let name = &*entry.key.text;
@@ -22,10 +37,10 @@ pub(super) fn env(field: Field<'_>, diagnostics: &mut Diagnostics) -> Vec<EnvVar
                     .wrong_type("a string")
                     .help("write \"\" for an empty value"),
             );
-        } else if let Some(value) = variable.text(diagnostics) {
+        } else if let Some(value) = variable.template(diagnostics) {
             env.push(EnvVar {
                 name: name.to_owned(),
-                value: value.value.to_string(),
+                value,
             });
         }
     }

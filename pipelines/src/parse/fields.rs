@@ -1,7 +1,9 @@
-//! Keys that are not read: unknown ones, known ones at the wrong place, and those that are not carried out yet.
+//! Keys that are not read: unknown ones, and known ones at the wrong place.
 
 use super::{
-    keys::{ADVICE, ALL, HABITS, Keys},
+    habits::{ADVICE, HABITS},
+    keys::Vocabulary,
+    shared,
     suggest::closest,
 };
 use crate::{
@@ -10,48 +12,41 @@ use crate::{
     yaml::Entry,
 };
 
-/// Reports an entry whose key is none of `keys.known`. The answer is the key that was probably meant, so that it is not
+/// Reports an entry whose key is none of `keys`. The answer is the key that was probably meant, so that it is not
 /// called missing too.
 pub(super) fn reject(
     entry: &Entry,
-    keys: &Keys,
+    keys: &dyn Vocabulary,
     diagnostics: &mut Diagnostics,
 ) -> Option<&'static str> {
     let key = &*entry.key.text;
-    let (diagnostic, meant) = if keys.later.contains(&key) {
-        let message = format!("{} of {} is not supported yet", quoted(key), keys.what);
-        (
-            Diagnostic::new(Code::NotYet, entry.key.span, message)
-                .help("remove it: this version cannot carry it out"),
-            None,
-        )
+    let message = format!("{} has no key {}", keys.what(), quoted(key));
+    let diagnostic = Diagnostic::new(Code::UnknownKey, entry.key.span, message);
+    let (diagnostic, meant) = if diagnostics.wants_suggestions() {
+        suggest(diagnostic, key, keys)
     } else {
-        let message = format!("{} has no key {}", keys.what, quoted(key));
-        let diagnostic = Diagnostic::new(Code::UnknownKey, entry.key.span, message);
-        if diagnostics.wants_suggestions() {
-            suggest(diagnostic, key, keys)
-        } else {
-            (diagnostic, None)
-        }
+        (diagnostic, None)
     };
     diagnostics.push(diagnostic);
     meant
 }
 
-fn suggest(diagnostic: Diagnostic, key: &str, keys: &Keys) -> (Diagnostic, Option<&'static str>) {
+fn suggest(
+    diagnostic: Diagnostic,
+    key: &str,
+    keys: &dyn Vocabulary,
+) -> (Diagnostic, Option<&'static str>) {
+    let known: Vec<&'static str> = keys.rows().iter().map(|row| row.name).collect();
     if let Some((_, advice)) = ADVICE.iter().find(|(habit, _)| *habit == key) {
         return (diagnostic.help(*advice), None);
     }
-    if let Some(owner) = ALL
-        .iter()
-        .find(|other| other.known.contains(&key) || other.later.contains(&key))
-    {
+    if let Some(owner) = shared::LEVELS.iter().find(|other| other.has(key)) {
         return (
-            diagnostic.help(format!("{} is a key of {}", quoted(key), owner.what)),
+            diagnostic.help(format!("{} is a key of {}", quoted(key), owner.what())),
             None,
         );
     }
-    let own = || keys.known.iter().chain(keys.later).copied();
+    let own = || known.iter().copied();
     let habits = HABITS
         .iter()
         .filter(|(_, ours)| own().any(|known| known == *ours));
@@ -63,16 +58,11 @@ fn suggest(diagnostic: Diagnostic, key: &str, keys: &Keys) -> (Diagnostic, Optio
             .map_or(meant, |(_, ours)| *ours)
     });
     let diagnostic = match ours {
-        Some(ours) if keys.known.contains(&ours) => {
-            diagnostic.label(format!("did you mean `{ours}`?"))
-        }
-        Some(ours) => diagnostic
-            .label(format!("this is `{ours}` here"))
-            .help(format!("`{ours}` is not supported yet")),
+        Some(ours) => diagnostic.label(format!("did you mean `{ours}`?")),
         None => diagnostic.help(format!(
             "the keys of {} are {}",
-            keys.what,
-            listed(keys.known)
+            keys.what(),
+            listed(&known)
         )),
     };
     (diagnostic, ours)

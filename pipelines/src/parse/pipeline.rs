@@ -1,21 +1,181 @@
 //! The whole file.
 
 use super::{
-    fields::reject,
-    job::{job, no_steps, steps},
-    keys, settings,
-    value::Field,
+    concurrency::CONCURRENCY,
+    duration::DURATION,
+    env::ENV,
+    include::INCLUDES,
+    job::{JOBS, STEPS, no_steps},
+    keys::{Keys, Put, Rule, key},
+    network::NETWORK,
+    resources::RESOURCES,
+    retry::RETRY,
+    settings::{IMAGE, USER, WORKDIR},
+    shared::NAME,
+    shell::SHELL,
+    triggers::TRIGGERS,
 };
 use crate::{
     Code, Diagnostic, Span,
     diagnostic::Diagnostics,
-    limits,
-    syntax::{Job, Pipeline, Settings, Spanned},
-    yaml::{Entry, Node, Value},
+    syntax::{Job, Pipeline, Settings, Spanned, Step},
+    yaml::{Node, Value},
 };
 
 /// The id of the job that top-level `steps` stand for.
 const ONLY_JOB: &str = "main";
+
+pub(super) static PIPELINE: Keys<Pipeline> = Keys {
+    name: "pipeline",
+    what: "a pipeline",
+    keys: &[
+        key(
+            "name",
+            &Put(&NAME, |pipeline: &mut Pipeline, name| pipeline.name = name),
+        )
+        .default("none")
+        .means("What the pipeline is called.")
+        .example("name: ci"),
+        key(
+            "on",
+            &Put(&TRIGGERS, |pipeline: &mut Pipeline, on| {
+                pipeline.on = Some(on)
+            }),
+        )
+        .default("pushes and pull requests")
+        .means("Which events start it.")
+        .example("on: { push: { branches: [main] } }"),
+        key("include", &Put(&INCLUDES, |_: &mut Pipeline, ()| {}))
+            .default("none")
+            .means("Merged below this file before anything is read.")
+            .example("include: [{ path: ci/defaults.yml }]"),
+        key(
+            "concurrency",
+            &Put(&CONCURRENCY, |pipeline: &mut Pipeline, group| {
+                pipeline.concurrency = group
+            }),
+        )
+        .default("none")
+        .means("Of the runs of one group only one runs at a time.")
+        .example("concurrency: deploy"),
+        key(
+            "image",
+            &Put(&IMAGE, |pipeline: &mut Pipeline, image| {
+                pipeline.settings.image = Some(image)
+            }),
+        )
+        .default("none")
+        .means("Default for every step.")
+        .example("image: debian:bookworm"),
+        key(
+            "env",
+            &Put(&ENV, |pipeline: &mut Pipeline, env| {
+                pipeline.settings.env = env
+            }),
+        )
+        .default("empty")
+        .means("Variables of every step.")
+        .example("env: { LANG: C.UTF-8 }"),
+        key(
+            "shell",
+            &Put(&SHELL, |pipeline: &mut Pipeline, shell| {
+                pipeline.settings.shell = shell
+            }),
+        )
+        .default("`[sh, -e]`")
+        .means("Default for every step.")
+        .example("shell: bash"),
+        key(
+            "workdir",
+            &Put(&WORKDIR, |pipeline: &mut Pipeline, workdir| {
+                pipeline.settings.workdir = workdir
+            }),
+        )
+        .default("the workspace")
+        .means("Default for every step.")
+        .example("workdir: crates/core"),
+        key(
+            "user",
+            &Put(&USER, |pipeline: &mut Pipeline, user| {
+                pipeline.settings.user = user
+            }),
+        )
+        .default("the image's")
+        .means("Default for every step.")
+        .example("user: \"1000:1000\""),
+        key(
+            "timeout",
+            &Put(&DURATION, |pipeline: &mut Pipeline, timeout| {
+                pipeline.settings.timeout = timeout
+            }),
+        )
+        .default("none")
+        .means("How long each job may take that has no `timeout` of its own.")
+        .example("timeout: 1h"),
+        key(
+            "silence_timeout",
+            &Put(&DURATION, |pipeline: &mut Pipeline, silence_timeout| {
+                pipeline.settings.silence_timeout = silence_timeout
+            }),
+        )
+        .default("none")
+        .means("How long a step may go without output.")
+        .example("silence_timeout: 10m"),
+        key(
+            "retry",
+            &Put(&RETRY, |pipeline: &mut Pipeline, retry| {
+                pipeline.settings.retry = retry
+            }),
+        )
+        .default("none")
+        .means("Default for every step.")
+        .example("retry: 1"),
+        key(
+            "resources",
+            &Put(&RESOURCES, |pipeline: &mut Pipeline, resources| {
+                pipeline.settings.resources = resources
+            }),
+        )
+        .default("the machine's")
+        .means("Default for every step.")
+        .example("resources: { memory: 4GiB }"),
+        key(
+            "network",
+            &Put(&NETWORK, |pipeline: &mut Pipeline, network| {
+                pipeline.settings.network = network
+            }),
+        )
+        .default("`--network`")
+        .means("Default for every step.")
+        .example("network: none"),
+        key(
+            "jobs",
+            &Put(&JOBS, |pipeline: &mut Pipeline, jobs| {
+                pipeline.jobs.extend(jobs)
+            }),
+        )
+        .means("The jobs, by their ids.")
+        .example("jobs: { test: { steps: [{ run: make test }] } }"),
+        key(
+            "steps",
+            &Put(&STEPS, |pipeline: &mut Pipeline, steps| {
+                pipeline.jobs.push(only_job(steps))
+            }),
+        )
+        .means("The only job's, which has the id `main`.")
+        .example("steps: [{ run: make }]"),
+    ],
+    rules: &[
+        Rule::Any(&["jobs", "steps"]),
+        Rule::AtMostOne(&["jobs", "steps"]),
+    ],
+    others: None,
+    frame: "\
+image: host # else
+KEY
+steps: [{ run: 'true' }] # unless jobs, steps
+",
+};
 
 /// Reads a pipeline. `None`, with an error, when the file is no mapping.
 pub(crate) fn pipeline(root: &Node, diagnostics: &mut Diagnostics) -> Option<Pipeline> {
@@ -32,33 +192,20 @@ pub(crate) fn pipeline(root: &Node, diagnostics: &mut Diagnostics) -> Option<Pip
     };
     let mut pipeline = Pipeline {
         name: None,
+        on: None,
+        concurrency: None,
         settings: Settings::default(),
         jobs: Vec::new(),
     };
-    let mut jobs_key: Option<Span> = None;
-    let mut steps_key: Option<Span> = None;
-    let mut meant = Vec::new();
-    for entry in entries.iter() {
-        let value = Field::of(entry);
-        match value.key {
-            "name" => pipeline.name = value.name(diagnostics),
-            "jobs" => {
-                jobs_key = Some(entry.key.span);
-                pipeline.jobs.extend(jobs(value, diagnostics));
-            }
-            "steps" => {
-                steps_key = Some(entry.key.span);
-                pipeline.jobs.push(only_job(entry, diagnostics));
-            }
-            _ if settings::read(&mut pipeline.settings, entry, diagnostics) => {}
-            _ => {
-                meant.extend(reject(entry, &keys::PIPELINE, diagnostics));
+    let seen = PIPELINE.read_entries(&mut pipeline, entries, diagnostics);
+    match (seen.key("jobs"), seen.key("steps")) {
+        (Some(jobs), Some(steps)) => diagnostics.push(both(jobs, steps)),
+        (None, Some(steps)) => {
+            for job in &mut pipeline.jobs {
+                job.id.span = steps;
             }
         }
-    }
-    match (jobs_key, steps_key) {
-        (Some(jobs), Some(steps)) => diagnostics.push(both(jobs, steps)),
-        (None, None) if !meant.iter().any(|key| matches!(*key, "jobs" | "steps")) => {
+        (None, None) if !seen.meant("jobs") && !seen.meant("steps") => {
             no_steps(
                 root.span,
                 "the pipeline has neither `jobs` nor `steps`",
@@ -85,39 +232,10 @@ fn both(jobs: Span, steps: Span) -> Diagnostic {
     .help("move the steps into a job, below `jobs`")
 }
 
-fn jobs(field: Field<'_>, diagnostics: &mut Diagnostics) -> Vec<Job> {
-    let entries: &[Entry] = if field.is_null() {
-        &[]
-    } else {
-        field.mapping(diagnostics).unwrap_or_default()
-    };
-    if entries.is_empty() && (field.is_null() || matches!(field.node.value, Value::Mapping(_))) {
-        diagnostics.push(
-            Diagnostic::new(Code::NoJobs, field.span, "the pipeline has no jobs")
-                .help("add one below `jobs`: its id, and in it `steps`"),
-        );
-    }
-    if let Some(entry) = entries.get(limits::JOBS) {
-        let message = format!(
-            "{} jobs are more than the {} that a pipeline may have",
-            entries.len(),
-            limits::JOBS
-        );
-        diagnostics.push(Diagnostic::new(Code::TooManyJobs, entry.key.span, message));
-    }
-    entries
-        .iter()
-        .take(limits::JOBS)
-        .map(|entry| job(entry, diagnostics))
-        .collect()
-}
-
-fn only_job(entry: &Entry, diagnostics: &mut Diagnostics) -> Job {
+/// The job that top-level `steps` stand for; its place is that key's.
+fn only_job(steps: Vec<Step>) -> Job {
     Job {
-        id: Spanned::new(ONLY_JOB.to_owned(), entry.key.span),
-        settings: Settings::default(),
-        needs: Vec::new(),
-        allow_failure: false,
-        steps: steps(Field::of(entry), diagnostics),
+        steps,
+        ..Job::new(Spanned::new(ONLY_JOB.to_owned(), Span::default()))
     }
 }

@@ -1,29 +1,38 @@
 //! `run`: a script, or a list of commands that becomes one.
 
-use super::value::Field;
-use crate::{Code, Diagnostic, diagnostic::Diagnostics};
+use super::{
+    shape::{Shape, Type},
+    value::Field,
+};
+use crate::{Code, Diagnostic, diagnostic::Diagnostics, syntax::Text};
 
-/// The script's text. Empty, with an error, when there is none: the step still counts as one with a `run`.
-pub(super) fn script(field: Field<'_>, diagnostics: &mut Diagnostics) -> String {
-    let mut script = String::new();
+pub(super) const SCRIPT: Type<Vec<Text>> = Type {
+    words: "string or list of strings",
+    shape: Shape::Either(&[
+        Shape::TextLike(r"\S"),
+        Shape::List {
+            of: &Shape::Text,
+            least: 1,
+            most: None,
+        },
+    ]),
+    read: script,
+};
+
+/// The script's lines. Empty ones, with an error, when there is none: the step still counts as one with a `run`.
+fn script(field: Field<'_>, diagnostics: &mut Diagnostics) -> Vec<Text> {
+    let mut script = Vec::new();
     let mut understood = true;
+    let mut read = |field: Field<'_>| match field.template(diagnostics) {
+        Some(text) => script.push(text),
+        None => understood = false,
+    };
     if let Some(items) = field.items() {
-        for (index, item) in items.iter().enumerate() {
-            if index > 0 {
-                script.push('\n');
-            }
-            match field.item(item).text(diagnostics) {
-                Some(text) => script.push_str(&text.value),
-                None => understood = false,
-            }
-        }
+        items.iter().for_each(|item| read(field.item(item)));
     } else if !field.is_null() {
-        match field.text(diagnostics) {
-            Some(text) => script.push_str(&text.value),
-            None => understood = false,
-        }
+        read(field);
     }
-    if understood && script.trim().is_empty() {
+    if understood && script.iter().all(|text| text.as_str().trim().is_empty()) {
         diagnostics.push(
             Diagnostic::new(Code::EmptyRun, field.span, "`run` has no command")
                 .help("write a command, or remove the step"),

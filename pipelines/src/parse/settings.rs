@@ -1,52 +1,58 @@
-//! The keys that pipeline, job and step have in common.
+//! Types of the keys that pipeline, job and step have in common.
 
-use super::{duration::duration, env::env, shell::shell, value::Field};
+use super::{
+    shape::{Shape, Type},
+    value::Field,
+};
 use crate::{
     Code, Diagnostic,
     diagnostic::{Diagnostics, quoted},
     syntax::{
-        Settings, Spanned,
+        Text,
         text::{is_image, is_user},
     },
-    yaml::Entry,
 };
 
-/// Reads an entry into `settings`; `false` when its key is none of the shared ones.
-pub(super) fn read(settings: &mut Settings, entry: &Entry, diagnostics: &mut Diagnostics) -> bool {
-    let field = Field::of(entry);
-    match field.key {
-        // A stand-in on error: a step whose image is wrong is not a step without one.
-        "image" => {
-            settings.image =
-                Some(image(field, diagnostics).unwrap_or(Spanned::new(String::new(), field.span)))
-        }
-        "env" => settings.env = env(field, diagnostics),
-        "shell" => settings.shell = shell(field, diagnostics),
-        "workdir" => settings.workdir = workdir(field, diagnostics),
-        "user" => settings.user = user(field, diagnostics),
-        "timeout" => settings.timeout = duration(field, diagnostics),
-        _ => return false,
+pub(super) const IMAGE: Type<Text> = Type {
+    words: "[image](#images)",
+    shape: Shape::TextLike(r"^[^\s\x00-\x1f\x7f-\x9f]+$"),
+    read: image,
+};
+
+pub(super) const WORKDIR: Type<Option<Text>> = Type {
+    words: "string",
+    shape: Shape::TextLike(r"\S"),
+    read: workdir,
+};
+
+pub(super) const USER: Type<Option<Text>> = Type {
+    words: "[user](#users)",
+    shape: Shape::TextLike(r"^[^\s\x00-\x1f\x7f-\x9f:/]+(:[^\s\x00-\x1f\x7f-\x9f:/]+)?$"),
+    read: user,
+};
+
+/// A stand-in, with an error, when it is none: a step whose image is wrong is not a step without one.
+fn image(field: Field<'_>, diagnostics: &mut Diagnostics) -> Text {
+    let Some(text) = field.template(diagnostics) else {
+        return Text::given("", field.span);
+    };
+    if !text.template.as_literal().is_none_or(is_image) {
+        diagnostics.push(bad_image(&text));
     }
-    true
+    text
 }
 
-fn image(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<Spanned<String>> {
-    let text = field.text(diagnostics)?;
-    if is_image(&text.value) {
-        return Some(Spanned::new(text.value.to_string(), text.span));
-    }
-    let message = format!("{} is not an image reference", quoted(&text.value));
-    diagnostics.push(
-        Diagnostic::new(Code::BadImage, field.span, message)
-            .help("write one without white space, such as `debian:bookworm`, or `host` for this machine's own files"),
-    );
-    None
+/// That a text is no image reference.
+pub(crate) fn bad_image(text: &Text) -> Diagnostic {
+    let message = format!("{} is not an image reference", quoted(text.as_str()));
+    Diagnostic::new(Code::BadImage, text.span, message)
+        .help("write one without white space, such as `debian:bookworm`, or `host` for this machine's own files")
 }
 
-fn workdir(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<String> {
-    let text = field.text(diagnostics)?;
-    if !text.value.trim().is_empty() {
-        return Some(text.value.to_string());
+fn workdir(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<Text> {
+    let text = field.template(diagnostics)?;
+    if !text.as_str().trim().is_empty() {
+        return Some(text);
     }
     diagnostics.push(
         Diagnostic::new(Code::BadWorkdir, field.span, "`workdir` is empty")
@@ -55,12 +61,12 @@ fn workdir(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<String> {
     None
 }
 
-fn user(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<String> {
-    let text = field.text(diagnostics)?;
-    if is_user(&text.value) {
-        return Some(text.value.to_string());
+fn user(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<Text> {
+    let text = field.template(diagnostics)?;
+    if text.template.as_literal().is_none_or(is_user) {
+        return Some(text);
     }
-    let message = format!("{} is not a user", quoted(&text.value));
+    let message = format!("{} is not a user", quoted(text.as_str()));
     diagnostics.push(
         Diagnostic::new(Code::BadUser, field.span, message)
             .help("write a name or number, with or without a group: `1000:1000`"),

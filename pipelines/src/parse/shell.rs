@@ -3,30 +3,35 @@
 //! A list is an argument vector, taken as it is. A string is one program; the shells that know `-e` get it, because a
 //! script whose second line runs after its first one failed surprises everybody.
 
-use super::value::Field;
-use crate::{Code, Diagnostic, Span, diagnostic::Diagnostics, syntax::Spanned};
+use super::{
+    shape::{Shape, Type},
+    value::Field,
+};
+use crate::{
+    Code, Diagnostic, Span,
+    diagnostic::Diagnostics,
+    syntax::{Spanned, Text},
+};
 
 /// Programs that stop at the first failing command when they are given `-e`.
 const POSIX_SHELLS: [&str; 7] = ["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh"];
 
-pub(super) fn shell(
-    field: Field<'_>,
-    diagnostics: &mut Diagnostics,
-) -> Option<Spanned<Vec<String>>> {
+pub(super) const SHELL: Type<Option<Spanned<Vec<Text>>>> = Type {
+    words: "[shell](#shells)",
+    shape: Shape::Either(&[Shape::LiteralLike(r"^\s*\S+\s*$"), Shape::Arguments]),
+    read: shell,
+};
+
+fn shell(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<Spanned<Vec<Text>>> {
     let argv = if let Some(items) = field.items() {
         let words: Vec<_> = items
             .iter()
-            .map(|item| field.item(item).text(diagnostics))
+            .map(|item| field.item(item).template(diagnostics))
             .collect();
-        let words: Vec<String> = words
-            .into_iter()
-            .collect::<Option<Vec<_>>>()?
-            .iter()
-            .map(|word| word.value.to_string())
-            .collect();
+        let words = words.into_iter().collect::<Option<Vec<_>>>()?;
         if words
             .first()
-            .is_none_or(|program| program.trim().is_empty())
+            .is_none_or(|program| program.as_str().trim().is_empty())
         {
             diagnostics.push(
                 bad(field.span, "`shell` names no program").help("write a program, such as `bash`"),
@@ -35,7 +40,7 @@ pub(super) fn shell(
         }
         words
     } else {
-        let text = field.text(diagnostics)?;
+        let text = field.literal(diagnostics)?;
         let words: Vec<&str> = text.value.split_whitespace().collect();
         match words.as_slice() {
             [] => {
@@ -44,7 +49,7 @@ pub(super) fn shell(
                 );
                 return None;
             }
-            [program] => of_program(program),
+            [program] => of_program(program, field.span),
             words => {
                 let message = "`shell` as a string is one program without arguments";
                 diagnostics.push(
@@ -57,11 +62,11 @@ pub(super) fn shell(
     Some(Spanned::new(argv, field.span))
 }
 
-fn of_program(program: &str) -> Vec<String> {
+fn of_program(program: &str, span: Span) -> Vec<Text> {
     let name = program.rsplit('/').next().unwrap_or(program);
-    let mut argv = vec![program.to_owned()];
+    let mut argv = vec![Text::given(program, span)];
     if POSIX_SHELLS.contains(&name) {
-        argv.push("-e".to_owned());
+        argv.push(Text::given("-e", span));
     }
     argv
 }

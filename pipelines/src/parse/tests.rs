@@ -1,7 +1,15 @@
-use crate::{Overrides, Source, compile, plan::Action};
+use crate::{
+    Overrides, Source, compile,
+    expression::Template,
+    plan::{Action, Step},
+};
 
-/// The action of a pipeline's only step, which has these lines.
-fn action(lines: &str) -> Action {
+fn literal(template: &Template) -> String {
+    template.as_literal().expect("no expression").to_owned()
+}
+
+/// The only step of a pipeline, which has these lines.
+fn step(lines: &str) -> Step {
     let source = Source::new(
         "f",
         format!(
@@ -13,13 +21,18 @@ fn action(lines: &str) -> Action {
     let plan = compilation
         .plan
         .unwrap_or_else(|| panic!("{:#?}", compilation.diagnostics));
-    plan.jobs[0].steps[0].action.clone()
+    plan.jobs[0].steps[0].clone()
+}
+
+/// Its action.
+fn action(lines: &str) -> Action<String> {
+    step(lines).command.map(&mut literal).action
 }
 
 fn script(lines: &str) -> (String, Vec<String>) {
     match action(lines) {
         Action::Script { script, shell } => (script, shell),
-        Action::Entrypoint => panic!("a script is expected"),
+        Action::Entrypoint { .. } => panic!("a script is expected"),
     }
 }
 
@@ -48,5 +61,8 @@ fn known_shells_stop_at_the_first_failure_and_lists_are_taken_as_they_are() {
 
 #[test]
 fn a_step_with_its_own_image_and_no_run_runs_the_entrypoint() {
-    assert_eq!(action("image: plugin"), Action::Entrypoint);
+    assert_eq!(
+        action("image: plugin"),
+        Action::Entrypoint { args: Vec::new() }
+    );
 }

@@ -5,13 +5,12 @@ use std::rc::Rc;
 use crate::{
     Code, Diagnostic, Span,
     diagnostic::{Diagnostics, quoted},
+    expression::Template,
     limits,
-    syntax::Spanned,
+    locate::Scalar,
+    syntax::{Spanned, Text},
     yaml::{Entry, Node, ScalarKind, Value},
 };
-
-/// What an expression of the language starts with; passing it on as text would give it a meaning that it loses later.
-const EXPRESSION: &str = "${{";
 
 /// A value and what messages need to talk about it: the key it belongs to and where to point.
 #[derive(Debug, Clone, Copy)]
@@ -75,26 +74,97 @@ impl<'n> Field<'n> {
             diagnostics.push(Diagnostic::new(Code::BadText, self.span, message));
             return None;
         }
-        if let Some(start) = text.find(EXPRESSION) {
-            let end = text[start..]
-                .find("}}")
-                .map_or(text.len(), |end| start + end + 2);
-            let message = format!(
-                "the expression {} is not supported yet",
-                quoted(&text[start..end])
-            );
+        Some(Spanned::new(Rc::clone(text), self.span))
+    }
+
+    /// Any scalar that is not null, in which no expression may stand: it has to be known before anything else is.
+    pub(super) fn literal(self, diagnostics: &mut Diagnostics) -> Option<Spanned<Rc<str>>> {
+        let text = self.text(diagnostics)?;
+        if text.value.contains("${{") {
+            let message = format!("no expression can stand in {}", quoted(self.key));
             diagnostics.push(
-                Diagnostic::new(Code::NotYet, self.span, message)
-                    .help("write the value itself, or let the script find it out"),
+                Diagnostic::new(Code::NoExpression, self.span, message)
+                    .help("write the value itself"),
             );
             return None;
         }
-        Some(Spanned::new(Rc::clone(text), self.span))
+        Some(text)
+    }
+
+    /// Any scalar that is not null, with expressions in it where there are any.
+    pub(super) fn template(self, diagnostics: &mut Diagnostics) -> Option<Text> {
+        let text = self.text(diagnostics)?;
+        match Template::parse(&text.value) {
+            Ok(template) => Some(Text::new(template, self.span, self.node.span, text.value)),
+            Err(mistakes) => {
+                let scalar = Scalar {
+                    value: &text.value,
+                    span: self.node.span,
+                };
+                diagnostics.push_mistakes(Code::BadExpression, scalar, mistakes);
+                None
+            }
+        }
+    }
+
+    /// A list of texts.
+    pub(super) fn templates(self, what: &str, diagnostics: &mut Diagnostics) -> Vec<Text> {
+        let Some(items) = self.items() else {
+            diagnostics.push(self.wrong_type(what).help("write a list: `[..]`"));
+            return Vec::new();
+        };
+        let texts = items
+            .iter()
+            .map(|item| self.item(item).template(diagnostics));
+        texts.collect::<Vec<_>>().into_iter().flatten().collect()
+    }
+
+    /// A list of texts without expressions.
+    pub(super) fn literals(
+        self,
+        what: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<Spanned<String>> {
+        let Some(items) = self.items() else {
+            diagnostics.push(self.wrong_type(what).help("write a list: `[..]`"));
+            return Vec::new();
+        };
+        let texts = items
+            .iter()
+            .filter_map(|item| self.item(item).literal(diagnostics));
+        texts
+            .map(|text| Spanned::new(text.value.to_string(), text.span))
+            .collect()
+    }
+
+    /// A whole number from 1.
+    pub(super) fn count(self, most: u64, diagnostics: &mut Diagnostics) -> Option<u64> {
+        let text = self.literal(diagnostics)?;
+        let number = text.value.parse().ok();
+        if let Some(number) = number.filter(|number| (1..=most).contains(number)) {
+            return Some(number);
+        }
+        let message = format!(
+            "{} is a whole number from 1 to {most}, and this is {}",
+            quoted(self.key),
+            quoted(&text.value)
+        );
+        diagnostics.push(Diagnostic::new(Code::BadNumber, self.span, message));
+        None
+    }
+
+    /// Says that a mapping lacks a key.
+    pub(super) fn lacks(self, key: &str, example: &str, diagnostics: &mut Diagnostics) {
+        let message = format!("{} needs a key {}", quoted(self.key), quoted(key));
+        diagnostics.push(
+            Diagnostic::new(Code::MissingKey, self.span, message)
+                .help(format!("add it, such as `{example}`")),
+        );
     }
 
     /// A text that stays on one line and is short: it will stand in headings and tables.
     pub(super) fn name(self, diagnostics: &mut Diagnostics) -> Option<Spanned<String>> {
-        let text = self.text(diagnostics)?;
+        let text = self.literal(diagnostics)?;
         let problem = if text.value.trim().is_empty() {
             "is empty"
         } else if text.value.chars().any(char::is_control) {

@@ -30,15 +30,19 @@ pub(super) struct Excerpt<'s> {
 }
 
 impl<'s> Excerpt<'s> {
-    /// All lines from the first to the last of some places; `None` when that is too much to show.
+    /// All lines from the first to the last of some places; `None` when that is too much to show, or they are not in
+    /// one file.
     pub(super) fn of_lines(source: &'s Source, spans: &[Span]) -> Option<Self> {
-        let first = source
-            .position(spans.iter().map(|span| span.start).min()?)
-            .line;
-        let last = source
-            .position(spans.iter().map(|span| span.start).max()?)
-            .line;
-        let taken = Span::new(source.line_span(first).start, source.line_span(last).end);
+        let start = spans.iter().map(|span| span.start).min()?;
+        let end = spans.iter().map(|span| span.start).max()?;
+        if !source.is_same_file(start, end) {
+            return None;
+        }
+        let (first, last) = (source.position(start).line, source.position(end).line);
+        let taken = Span::new(
+            source.line_span(start, 0).start,
+            source.line_span(end, 0).end,
+        );
         let small = last - first <= WINDOW_LINES && taken.end - taken.start <= WINDOW_BYTES;
         small.then(|| Self {
             text: Cow::Borrowed(&source.text()[taken.start..taken.end]),
@@ -53,7 +57,7 @@ impl<'s> Excerpt<'s> {
         if let Some(excerpt) = Self::of_lines(source, &[span]) {
             return excerpt;
         }
-        let line = source.line_span(source.position(span.start).line);
+        let line = source.line_span(span.start, 0);
         let start = source.floor(span.start.saturating_sub(AROUND).max(line.start));
         let end = source.floor((span.start + AROUND).min(line.end));
         let (before, after) = (start > line.start, end < line.end);
@@ -79,7 +83,7 @@ impl<'s> Excerpt<'s> {
 
     /// A place in `text`. One that reaches over lines is cut at the end of its first: the rest tells nothing new.
     pub(super) fn range(&self, source: &Source, span: Span) -> Range<usize> {
-        let line = source.line_span(source.position(span.start).line);
+        let line = source.line_span(span.start, 0);
         let start = span.start.clamp(
             self.taken.start,
             self.taken.end.min(line.end.max(self.taken.start)),

@@ -21,10 +21,9 @@ pub fn human(source: &Source, diagnostics: &[Diagnostic], colour: bool) -> Strin
     } else {
         Renderer::plain()
     };
-    let name = printable(source.name());
     let mut output = String::new();
     for diagnostic in diagnostics.iter().take(limits::DIAGNOSTICS_SHOWN) {
-        output.push_str(&renderer.render(&[group(source, &name, diagnostic)]));
+        output.push_str(&renderer.render(&[group(source, diagnostic)]));
         output.push_str("\n\n");
     }
     output.truncate(output.trim_end_matches('\n').len());
@@ -43,7 +42,7 @@ pub fn human(source: &Source, diagnostics: &[Diagnostic], colour: bool) -> Strin
     output
 }
 
-fn group<'s>(source: &'s Source, name: &'s str, diagnostic: &'s Diagnostic) -> Group<'s> {
+fn group<'s>(source: &'s Source, diagnostic: &'s Diagnostic) -> Group<'s> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -58,7 +57,7 @@ fn group<'s>(source: &'s Source, name: &'s str, diagnostic: &'s Diagnostic) -> G
         .collect();
     if let Some(excerpt) = Excerpt::of_lines(source, &spans) {
         let mut snippet = snippet(&excerpt)
-            .path(name)
+            .path(name(source, diagnostic.span))
             .annotation(primary(source, &excerpt, diagnostic));
         for related in &diagnostic.related {
             snippet = snippet.annotation(context(source, &excerpt, related.span, &related.message));
@@ -67,11 +66,11 @@ fn group<'s>(source: &'s Source, name: &'s str, diagnostic: &'s Diagnostic) -> G
     } else {
         let excerpt = Excerpt::around(source, diagnostic.span);
         let annotation = primary(source, &excerpt, diagnostic);
-        group = single(group, source, name, &excerpt, diagnostic.span, annotation);
+        group = single(group, source, &excerpt, diagnostic.span, annotation);
         for related in &diagnostic.related {
             let excerpt = Excerpt::around(source, related.span);
             let annotation = context(source, &excerpt, related.span, &related.message);
-            group = single(group, source, name, &excerpt, related.span, annotation);
+            group = single(group, source, &excerpt, related.span, annotation);
         }
     }
     match &diagnostic.help {
@@ -85,12 +84,12 @@ fn group<'s>(source: &'s Source, name: &'s str, diagnostic: &'s Diagnostic) -> G
 fn single<'s>(
     group: Group<'s>,
     source: &'s Source,
-    name: &'s str,
     excerpt: &Excerpt<'s>,
     span: Span,
     annotation: Annotation<'s>,
 ) -> Group<'s> {
     let snippet = snippet(excerpt).annotation(annotation);
+    let name = name(source, span);
     if !excerpt.is_cut() {
         return group.element(snippet.path(name));
     }
@@ -102,6 +101,11 @@ fn single<'s>(
                 .char_column(position.column),
         )
         .element(snippet)
+}
+
+/// The name of the file that a place is in, fit for a terminal.
+fn name(source: &Source, span: Span) -> String {
+    printable(source.name_at(span.start))
 }
 
 type Annotation<'s> = annotate_snippets::Annotation<'s>;

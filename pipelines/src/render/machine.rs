@@ -17,13 +17,13 @@ pub struct Located {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// The source's name.
+    /// The name of the file it is in.
     pub file: String,
     /// The first character that is meant.
     pub start: Position,
     /// Behind the last character that is meant.
     pub end: Position,
-    /// Other places that belong to it, in the same file.
+    /// Other places that belong to it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub related: Vec<LocatedRelated>,
 }
@@ -33,6 +33,8 @@ pub struct Located {
 pub struct LocatedRelated {
     /// What it has to do with the mistake; may be empty.
     pub message: String,
+    /// The name of the file it is in.
+    pub file: String,
     /// The first character that is meant.
     pub start: Position,
     /// Behind the last character that is meant.
@@ -51,6 +53,7 @@ pub fn machine(source: &Source, diagnostics: &[Diagnostic]) -> Vec<Located> {
 fn locate(source: &Source, diagnostic: &Diagnostic) -> Located {
     let related = diagnostic.related.iter().map(|related| LocatedRelated {
         message: related.message.clone(),
+        file: source.name_at(related.span.start).to_owned(),
         start: source.position(related.span.start),
         end: source.position(related.span.end),
     });
@@ -60,7 +63,7 @@ fn locate(source: &Source, diagnostic: &Diagnostic) -> Located {
         message: diagnostic.message.clone(),
         label: diagnostic.label.clone(),
         help: diagnostic.help.clone(),
-        file: source.name().to_owned(),
+        file: source.name_at(diagnostic.span.start).to_owned(),
         start: source.position(diagnostic.span.start),
         end: source.position(diagnostic.span.end),
         related: related.collect(),

@@ -16,7 +16,7 @@ fn a_machine_gets_lines_columns_and_related_places() {
         "code": "unknown-key",
         "severity": "error",
         "message": "a pipeline has no key `é`",
-        "help": "the keys of a pipeline are `name`, `image`, `env`, `shell`, `workdir`, `user`, `timeout`, `jobs`, `steps`",
+        "help": "the keys of a pipeline are `name`, `on`, `include`, `concurrency`, `image`, `env`, `shell`, `workdir`, `user`, `timeout`, `silence_timeout`, `retry`, `resources`, `network`, `jobs`, `steps`",
         "file": ".pipeline.yml",
         "start": {
           "line": 3,
@@ -43,6 +43,7 @@ fn a_machine_gets_lines_columns_and_related_places() {
         "related": [
           {
             "message": "the first one is here",
+            "file": ".pipeline.yml",
             "start": {
               "line": 1,
               "column": 1

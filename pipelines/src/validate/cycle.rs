@@ -1,35 +1,36 @@
-//! Jobs do not need each other in a circle.
+//! Jobs do not need each other in a circle, nor do the steps of a job.
 //!
-//! Jobs whose needs are all settled are taken away until none is left (Kahn's algorithm). What remains is in a circle or
-//! leads into one; walking `needs` from there runs around one. Every job is walked once, so each circle that shares no job
+//! Nodes whose needs are all settled are taken away until none is left (Kahn's algorithm). What remains is in a circle or
+//! leads into one; walking `needs` from there runs around one. Every node is walked once, so each circle that shares none
 //! with another is reported once.
 
 use std::collections::HashMap;
 
+use super::graph::Graph;
 use crate::{
     Code, Diagnostic,
     diagnostic::{Diagnostics, quoted},
-    syntax::{Pipeline, Spanned},
+    syntax::Spanned,
 };
 
-/// Jobs of a circle that a message names.
+/// Nodes of a circle that a message names.
 const NAMED: usize = 8;
 
-/// An edge of the graph: the index of the needed job, and the word in `needs` that says so.
+/// An edge of the graph: the index of the needed node, and the word in `needs` that says so.
 type Edge<'p> = (usize, &'p Spanned<String>);
 
-pub(super) fn check(pipeline: &Pipeline, diagnostics: &mut Diagnostics) {
+pub(super) fn check(graph: &Graph<'_>, diagnostics: &mut Diagnostics) {
     let mut index: HashMap<&str, usize> = HashMap::new();
-    for (at, job) in pipeline.jobs.iter().enumerate() {
-        index.entry(&job.id.value).or_insert(at);
+    for (at, node) in graph.nodes.iter().enumerate() {
+        index.entry(&node.name).or_insert(at);
     }
-    // A job that needs itself is another rule's finding.
-    let edges: Vec<Vec<Edge<'_>>> = pipeline
-        .jobs
+    // One that needs itself is another rule's finding.
+    let edges: Vec<Vec<Edge<'_>>> = graph
+        .nodes
         .iter()
         .enumerate()
-        .map(|(at, job)| {
-            let targets = job
+        .map(|(at, node)| {
+            let targets = node
                 .needs
                 .iter()
                 .filter_map(|need| Some((*index.get(need.value.as_str())?, need)));
@@ -42,12 +43,12 @@ pub(super) fn check(pipeline: &Pipeline, diagnostics: &mut Diagnostics) {
         if !settled[start]
             && let Some(circle) = walk(start, &edges, &settled, &mut walked)
         {
-            diagnostics.push(describe(&circle, pipeline));
+            diagnostics.push(describe(&circle, graph));
         }
     }
 }
 
-/// For every job, whether it can be reached by starting jobs whose needs are met.
+/// For every node, whether it can be reached by starting those whose needs are met.
 fn settled(edges: &[Vec<Edge<'_>>]) -> Vec<bool> {
     let mut waiting: Vec<usize> = edges.iter().map(Vec::len).collect();
     let mut needed_by = vec![Vec::new(); edges.len()];
@@ -70,8 +71,8 @@ fn settled(edges: &[Vec<Edge<'_>>]) -> Vec<bool> {
     settled
 }
 
-/// Follows the first unsettled need of each job until a job comes again: the edges of that circle, starting with the one
-/// out of its first job in the file. `None` when the walk runs into one that was walked before, also when that is its start.
+/// Follows the first unsettled need of each node until one comes again: the edges of that circle, starting with the one
+/// out of its first node in the file. `None` when the walk runs into one that was walked before, also when that is its start.
 fn walk<'p>(
     start: usize,
     edges: &[Vec<Edge<'p>>],
@@ -97,9 +98,9 @@ fn walk<'p>(
     Some(circle.iter().map(|(_, edge)| *edge).collect())
 }
 
-fn describe(circle: &[Edge<'_>], pipeline: &Pipeline) -> Diagnostic {
-    // Every edge leads to the job that the next one starts from; the last one leads back to the first job.
-    let target = |at: usize| pipeline.jobs[circle[at].0].id.value.as_str();
+fn describe(circle: &[Edge<'_>], graph: &Graph<'_>) -> Diagnostic {
+    // Every edge leads to the node that the next one starts from; the last one leads back to the first.
+    let target = |at: usize| &*graph.nodes[circle[at].0].name;
     let source = |at: usize| target((at + circle.len() - 1) % circle.len());
     let label = |at: usize| format!("{} needs {}", quoted(source(at)), quoted(target(at)));
     let mut path: Vec<&str> = (0..circle.len().min(NAMED)).map(source).collect();
@@ -107,7 +108,11 @@ fn describe(circle: &[Edge<'_>], pipeline: &Pipeline) -> Diagnostic {
         path.push("…");
     }
     path.push(source(0));
-    let message = format!("jobs need each other in a circle: `{}`", path.join(" -> "));
+    let message = format!(
+        "{}s need each other in a circle: `{}`",
+        graph.what,
+        path.join(" -> ")
+    );
     let diagnostic = Diagnostic::new(Code::Cycle, circle[0].1.span, message)
         .label(label(0))
         .help("none of them could ever start: remove one of these needs");

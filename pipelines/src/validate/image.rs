@@ -14,7 +14,7 @@ pub(super) fn check(pipeline: &Pipeline, overrides: &Overrides, diagnostics: &mu
         .jobs
         .iter()
         .filter(|job| job.settings.image.is_none())
-        .flat_map(|job| &job.steps);
+        .flat_map(|job| job.steps.iter().chain(&job.after));
     // A step that also lacks `run` has been told already.
     let mut without = inheriting
         .filter(|step| step.settings.image.is_none() && matches!(step.action, Action::Run(_)));

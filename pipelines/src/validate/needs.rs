@@ -1,25 +1,23 @@
-//! `needs` names other jobs of the pipeline, each once.
+//! `needs` names other jobs of the pipeline, or other steps of the job, each once.
 
 use std::collections::{HashMap, HashSet};
 
+use super::graph::{Graph, Node};
 use crate::{
     Code, Diagnostic, Span,
     diagnostic::{Diagnostics, quoted},
     parse::closest,
-    syntax::{Job, Pipeline, Spanned},
+    syntax::Spanned,
 };
 
-pub(super) fn check(pipeline: &Pipeline, diagnostics: &mut Diagnostics) {
-    let ids: HashSet<&str> = pipeline
-        .jobs
-        .iter()
-        .map(|job| job.id.value.as_str())
-        .collect();
-    for job in &pipeline.jobs {
+pub(super) fn check(graph: &Graph<'_>, diagnostics: &mut Diagnostics) {
+    let what = graph.what;
+    let names: HashSet<&str> = graph.nodes.iter().map(|node| &*node.name).collect();
+    for node in &graph.nodes {
         let mut first: HashMap<&str, Span> = HashMap::new();
-        for need in &job.needs {
+        for need in node.needs.iter() {
             if let Some(&earlier) = first.get(need.value.as_str()) {
-                let message = format!("the job {} is needed twice", quoted(&need.value));
+                let message = format!("the {what} {} is needed twice", quoted(&need.value));
                 diagnostics.push(
                     Diagnostic::new(Code::DuplicateNeed, need.span, message)
                         .related(earlier, "the first one is here"),
@@ -27,29 +25,32 @@ pub(super) fn check(pipeline: &Pipeline, diagnostics: &mut Diagnostics) {
                 continue;
             }
             first.insert(&need.value, need.span);
-            if need.value == job.id.value {
-                let message = format!("the job {} needs itself", quoted(&need.value));
+            if need.value == node.name {
+                let message = format!("the {what} {} needs itself", quoted(&need.value));
                 diagnostics.push(
                     Diagnostic::new(Code::SelfNeed, need.span, message)
                         .help("remove it from `needs`"),
                 );
-            } else if !ids.contains(need.value.as_str()) {
-                let diagnostic = unknown(job, need, pipeline, diagnostics.wants_suggestions());
+            } else if !names.contains(need.value.as_str()) {
+                let diagnostic = unknown(node, need, graph, diagnostics.wants_suggestions());
                 diagnostics.push(diagnostic);
             }
         }
     }
 }
 
-fn unknown(job: &Job, need: &Spanned<String>, pipeline: &Pipeline, suggest: bool) -> Diagnostic {
-    let message = format!("there is no job {}", quoted(&need.value));
+fn unknown(
+    node: &Node<'_>,
+    need: &Spanned<String>,
+    graph: &Graph<'_>,
+    suggest: bool,
+) -> Diagnostic {
+    let what = graph.what;
+    let message = format!("there is no {what} {}", quoted(&need.value));
     let diagnostic = Diagnostic::new(Code::UnknownNeed, need.span, message);
     let others = || {
-        pipeline
-            .jobs
-            .iter()
-            .map(|job| job.id.value.as_str())
-            .filter(|id| *id != job.id.value)
+        let names = graph.nodes.iter().map(|node| &*node.name);
+        names.filter(|name| *name != node.name)
     };
     if !suggest {
         return diagnostic;
@@ -59,8 +60,11 @@ fn unknown(job: &Job, need: &Spanned<String>, pipeline: &Pipeline, suggest: bool
     }
     let few: Vec<String> = others().take(9).map(quoted).collect();
     match few.len() {
-        0 => diagnostic.help("it is the only job of the pipeline, so that it can need no other"),
-        1..=8 => diagnostic.help(format!("the other jobs are {}", few.join(", "))),
+        0 if what == "job" => {
+            diagnostic.help("it is the only job of the pipeline, so that it can need no other")
+        }
+        0 => diagnostic.help("it is the only step of the job, so that it can need no other"),
+        1..=8 => diagnostic.help(format!("the other {what}s are {}", few.join(", "))),
         _ => diagnostic,
     }
 }

@@ -11,7 +11,8 @@ use crate::{
 pub(super) fn check(pipeline: &Pipeline, diagnostics: &mut Diagnostics) {
     for job in &pipeline.jobs {
         let mut first: HashMap<&str, Span> = HashMap::new();
-        for name in job.steps.iter().filter_map(|step| step.name.as_ref()) {
+        let steps = job.steps.iter().chain(&job.after);
+        for name in steps.filter_map(|step| step.name.as_ref()) {
             if let Some(&earlier) = first.get(name.value.as_str()) {
                 let message = format!("two steps of the job are called {}", quoted(&name.value));
                 diagnostics.push(

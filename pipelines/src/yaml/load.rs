@@ -10,12 +10,17 @@ use super::{
     offsets::Offsets,
     text,
 };
-use crate::{Code, Diagnostic, Source, Span, diagnostic::Diagnostics, limits};
+use crate::{Code, Diagnostic, Source, Span, diagnostic::Diagnostics, limits, source::SourceFile};
 
-/// The tree of a source's only document. `None`, with at least one error, when there is none.
-pub(crate) fn load(source: &Source, diagnostics: &mut Diagnostics) -> Option<Node> {
-    let base = text::check(source, diagnostics)?;
-    let offsets = Offsets::new(source.text(), base);
+/// The tree of a file's only document. `None`, with at least one error, when there is none.
+pub(crate) fn load(
+    source: &Source,
+    file: &SourceFile,
+    diagnostics: &mut Diagnostics,
+) -> Option<Node> {
+    let base = text::check(source, file, diagnostics)?;
+    let text = &source.text()[..file.span.end];
+    let offsets = Offsets::new(text, base);
     let mut loader = Loader {
         offsets,
         anchors: Anchors::new(),
@@ -24,7 +29,7 @@ pub(crate) fn load(source: &Source, diagnostics: &mut Diagnostics) -> Option<Nod
         documents: 0,
         diagnostics,
     };
-    let mut parser = Parser::new_from_str(&source.text()[base..]);
+    let mut parser = Parser::new_from_str(&text[base..]);
     while let Some(event) = parser.next_event() {
         let outcome = match event {
             Ok((Event::StreamEnd, _)) => break,
@@ -80,16 +85,16 @@ enum PendingKey {
     Invalid,
 }
 
-struct Loader<'t, 'd> {
+struct Loader<'t, 'd, 's> {
     offsets: Offsets<'t>,
     anchors: Anchors,
     open: Vec<Open>,
     root: Option<Node>,
     documents: usize,
-    diagnostics: &'d mut Diagnostics,
+    diagnostics: &'d mut Diagnostics<'s>,
 }
 
-impl Loader<'_, '_> {
+impl Loader<'_, '_, '_> {
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),

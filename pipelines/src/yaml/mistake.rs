@@ -34,7 +34,7 @@ pub(super) fn syntax_error(
     if error.info() == PARSER_DEPTH {
         return too_deep(Span::new(at, at));
     }
-    let line = source.line_span(source.position(at).line);
+    let line = source.line_span(at, 0);
     let text = &source.text()[line.start..line.end];
     let at = at.min(line.end);
     let end = at
@@ -47,7 +47,7 @@ pub(super) fn syntax_error(
         Span::new(at, end),
         format!("invalid YAML: {}", error.info()),
     );
-    let next = source.line_span(source.position(at).line + 1);
+    let next = source.line_span(at, 1);
     if is_indented_with_tab(text) || is_indented_with_tab(&source.text()[next.start..next.end]) {
         diagnostic.help("YAML is indented with spaces, never with tabs")
     } else if text.matches(": ").count() > 1 {

@@ -8,17 +8,23 @@
 //! ```
 
 mod anchors;
+mod json;
 mod load;
 mod merge;
 mod mistake;
 mod node;
 mod offsets;
+mod overlay;
 mod scalar;
 mod text;
 
 #[cfg(test)]
+mod suite_tests;
+#[cfg(test)]
 mod tests;
 
+pub(crate) use json::json;
 pub(crate) use load::load;
 pub(crate) use node::{Entry, Key, Node, Value};
+pub(crate) use overlay::{overlay, without};
 pub(crate) use scalar::{Scalar, ScalarKind};

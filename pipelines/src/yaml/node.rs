@@ -11,7 +11,7 @@ pub(crate) struct Node {
     pub(crate) span: Span,
     pub(crate) value: Value,
     /// What walking this node costs, aliases expanded: its text in bytes and a constant for every node in it.
-    pub(super) weight: u64,
+    pub(crate) weight: u64,
     /// Levels of collections in this node, itself included; 0 for a scalar.
     pub(super) height: u32,
 }

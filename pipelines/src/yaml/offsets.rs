@@ -13,7 +13,7 @@ pub(super) struct Offsets<'t> {
 }
 
 impl<'t> Offsets<'t> {
-    /// `text` is the source's whole text, of which the parser sees what is behind byte `base`.
+    /// `text` is the source's text up to the end of the file, of which the parser sees what is behind byte `base`.
     pub(super) fn new(text: &'t str, base: usize) -> Self {
         let seen = &text[base..];
         let bytes =

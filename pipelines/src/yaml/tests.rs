@@ -5,7 +5,7 @@ use crate::{Source, diagnostic::Diagnostics};
 fn show(text: &str) -> String {
     let source = Source::new("f", text);
     let mut diagnostics = Diagnostics::default();
-    match load(&source, &mut diagnostics) {
+    match load(&source, source.root(), &mut diagnostics) {
         Some(node) => show_node(&node, text).trim_start().to_owned(),
         None => diagnostics
             .into_sorted()

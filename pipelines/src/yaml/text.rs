@@ -1,29 +1,35 @@
 //! What has to be true of a file's characters before YAML is considered at all.
 
-use crate::{Code, Diagnostic, Source, Span, diagnostic::Diagnostics, source::Defect};
+use crate::{
+    Code, Diagnostic, Source, Span,
+    diagnostic::Diagnostics,
+    source::{Defect, SourceFile},
+};
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Places of forbidden characters that are reported; a binary file has thousands.
 const REPORTED: usize = 5;
 
-/// The offset at which the YAML starts: 0, or behind a byte order mark. `None`, with diagnostics, when this is no text.
-pub(super) fn check(source: &Source, diagnostics: &mut Diagnostics) -> Option<usize> {
-    if let Some(defect) = source.defect() {
-        diagnostics.push(describe(defect, source.text()));
+/// The offset at which the YAML starts: where the file does, or behind a byte order mark. `None`, with diagnostics, when this is no text.
+pub(super) fn check(
+    source: &Source,
+    file: &SourceFile,
+    diagnostics: &mut Diagnostics,
+) -> Option<usize> {
+    let start = file.span.start;
+    if let Some(defect) = file.defect {
+        diagnostics.push(describe(defect, start, source.text()));
         return None;
     }
-    let text = source.text();
-    let base = if text.starts_with(BYTE_ORDER_MARK) {
-        BYTE_ORDER_MARK.len_utf8()
-    } else {
-        0
-    };
-    if base > 0 {
+    let text = &source.text()[..file.span.end];
+    let mut base = start;
+    if text[start..].starts_with(BYTE_ORDER_MARK) {
+        base += BYTE_ORDER_MARK.len_utf8();
         diagnostics.push(
             Diagnostic::new(
                 Code::ByteOrderMark,
-                Span::new(0, base),
+                Span::new(start, base),
                 "the file starts with a byte order mark",
             )
             .help("save the file as UTF-8 without a byte order mark"),
@@ -48,15 +54,16 @@ pub(super) fn check(source: &Source, diagnostics: &mut Diagnostics) -> Option<us
     clean.then_some(base)
 }
 
-fn describe(defect: Defect, text: &str) -> Diagnostic {
+fn describe(defect: Defect, start: usize, text: &str) -> Diagnostic {
     match defect {
         Defect::TooLarge(bytes) => {
             let message =
                 format!("the file has {bytes} bytes, and a pipeline may have 1048576 (1 MiB)");
-            Diagnostic::new(Code::FileTooLarge, Span::default(), message)
+            Diagnostic::new(Code::FileTooLarge, Span::new(start, start), message)
                 .help("move long scripts into files of the repository and `run` those")
         }
         Defect::NotUtf8(at) => {
+            let at = start + at;
             let end = at + text[at..].chars().next().map_or(0, char::len_utf8);
             Diagnostic::new(
                 Code::NotUtf8,

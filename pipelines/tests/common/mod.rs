@@ -78,7 +78,7 @@ fn check_plan(plan: &Plan) {
         for step in &job.steps {
             assert!(step.needs.iter().all(|need| before.contains(need.as_str())));
             assert!(before.insert(&step.name), "step names are unique");
-            assert!(!step.image.is_empty());
+            assert!(step.command.image != "".into());
         }
     }
 }

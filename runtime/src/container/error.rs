@@ -22,6 +22,16 @@ pub enum StartError {
         /// From execve(2).
         errno: i32,
     },
+    /// The kernel does not pass so much to a program.
+    #[error("{what} has {size} bytes, and the kernel takes {limit}")]
+    TooLong {
+        /// The variable with its name, the argument, or all of them.
+        what: String,
+        /// In bytes, with what the kernel needs at the end of each.
+        size: usize,
+        /// At most, in bytes.
+        limit: usize,
+    },
     /// The working directory is not there, or is no directory.
     #[error("the working directory {} cannot be entered: {}", path.display(), describe(*errno))]
     WorkingDirectory {
@@ -64,11 +74,37 @@ pub enum StartError {
         /// From openat2(2).
         errno: i32,
     },
+    /// A mount would cover the kernel's own files.
+    #[error("nothing can be mounted on {}: `/proc` and `/sys` are the kernel's", path.display())]
+    MountTarget {
+        /// In the container.
+        path: PathBuf,
+    },
+    /// A directory of the machine cannot be under an overlay: in a user namespace the kernel does not take a tree apart
+    /// that it got as a whole.
+    #[error(
+        "{mount} is a mount point, and a plain user's overlay cannot show a directory with one below it"
+    )]
+    MountBelow {
+        /// One of them.
+        mount: String,
+    },
+    /// What a container or a job writes would be on an overlay, and the kernel does not stack them so.
+    #[error(
+        "the data directory is on an overlay file system, which cannot hold what another overlay keeps aside"
+    )]
+    UpperOnOverlay,
     /// The machine ran out of space while the container was set up.
     #[error("{operation}: no space left")]
     NoSpace {
         /// What was being done.
         operation: String,
+    },
+    /// A limit of the container is so low that it cannot even be started.
+    #[error("its limit of {limit} leaves no room to start it")]
+    LimitTooLow {
+        /// `4096 bytes of memory`.
+        limit: String,
     },
     /// The kernel refused a step of the set-up.
     #[error("{operation}: {}", describe(*errno))]
@@ -78,12 +114,22 @@ pub enum StartError {
         /// The error number.
         errno: i32,
     },
+    /// The container in which something was to be started has ended.
+    #[error("the container is over")]
+    ContainerGone,
     /// The zygote is gone, or what it sent makes no sense.
     #[error("the zygote is gone: {reason}")]
     ZygoteGone {
         /// What was seen.
         reason: String,
     },
+}
+
+impl StartError {
+    /// Whether the kernel said no more than `EINVAL`.
+    pub(crate) fn is_invalid_argument(&self) -> bool {
+        matches!(self, Self::System { errno, .. } if *errno == libc::EINVAL)
+    }
 }
 
 fn describe(errno: i32) -> String {

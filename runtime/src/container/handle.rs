@@ -3,12 +3,15 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::io::Errno;
+use rustix::process::Signal;
 use tokio::io::Interest;
 
-use super::{Exit, ExitStatus, StartError, Usage};
-use crate::sys::watch;
-use crate::zygote::wire::{Replies, Reply};
+use super::{Exit, ExitStatus, StartError, Trace};
+use crate::cgroup::{Group, Lease};
+use crate::message::Connection;
+use crate::sys::{signal_process, watch};
+use crate::zygote::wire::Reply;
 
 /// Why the end of a container could not be learnt.
 #[derive(Debug, thiserror::Error)]
@@ -31,19 +34,97 @@ pub enum WaitError {
 /// A container whose command runs. Dropping it kills everything in it.
 #[derive(Debug)]
 pub struct Container {
-    init: OwnedFd,
-    replies: Replies,
+    handle: ContainerHandle,
+    replies: Connection,
+    exchange: Vec<OwnedFd>,
+    terminal: Option<OwnedFd>,
     /// It ended before we knew that it had started.
     ended: Option<Exit>,
+    trace: Trace,
+    /// The control group it is in.
+    lease: Option<Lease>,
+}
+
+/// What it takes to send signals to a container, or a process into it. Outlives the container, and does not hold it.
+#[derive(Debug)]
+pub struct ContainerHandle {
+    pub(crate) init: OwnedFd,
+    /// It has a network namespace of its own.
+    pub(crate) private_network: bool,
+    /// Where a helper in its control groups takes requests, on version 1.
+    pub(crate) helper: Option<OwnedFd>,
+}
+
+impl ContainerHandle {
+    /// Another one for the same container.
+    ///
+    /// # Errors
+    /// When descriptors have run out.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            init: self.init.try_clone()?,
+            private_network: self.private_network,
+            helper: self.helper.as_ref().map(OwnedFd::try_clone).transpose()?,
+        })
+    }
+
+    /// Sends a signal to the command's process group; SIGKILL ends everything in the container. A container that is gone
+    /// needs none.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a number that is no signal.
+    pub fn signal(&self, number: i32) -> io::Result<()> {
+        match signal_process(&self.init, number) {
+            Err(Errno::SRCH) => Ok(()),
+            result => Ok(result?),
+        }
+    }
 }
 
 impl Container {
-    pub(crate) const fn new(init: OwnedFd, replies: Replies, ended: Option<Exit>) -> Self {
+    /// `files` are those of the exchange and, with a terminal, its outer end.
+    pub(crate) fn new(
+        handle: ContainerHandle,
+        replies: Connection,
+        mut files: Vec<OwnedFd>,
+        has_terminal: bool,
+        ended: Option<Exit>,
+        trace: Trace,
+        lease: Option<Lease>,
+    ) -> Self {
+        let terminal = if has_terminal { files.pop() } else { None };
         Self {
-            init,
+            handle,
             replies,
+            exchange: files,
+            terminal,
             ended,
+            trace,
+            lease,
         }
+    }
+
+    /// Where the time of its start went.
+    #[must_use]
+    pub const fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// For signals and further processes.
+    #[must_use]
+    pub const fn handle(&self) -> &ContainerHandle {
+        &self.handle
+    }
+
+    /// The outer end of the command's terminal, if it has one and it was not taken before.
+    pub const fn take_terminal(&mut self) -> Option<OwnedFd> {
+        self.terminal.take()
+    }
+
+    /// The files of the specification's `exchange`, in its order; what is in them stays readable when the container is
+    /// gone. Empty when they were taken before.
+    pub fn take_exchange(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.exchange)
     }
 
     /// Waits for the command to end. When this returns, no process of the container is left, whatever it was: the
@@ -52,13 +133,21 @@ impl Container {
     /// # Errors
     /// See [`WaitError`].
     pub async fn wait(&mut self) -> Result<Exit, WaitError> {
+        let exit = self.ended().await?;
+        let group = self.lease.as_ref().and_then(Lease::group);
+        Ok(group
+            .map(Group::read)
+            .map_or(exit, |reading| reading.complete(exit)))
+    }
+
+    async fn ended(&mut self) -> Result<Exit, WaitError> {
         if let Some(exit) = self.ended.take() {
             return Ok(exit);
         }
-        match self.replies.next().await? {
-            Some(Reply::Exited(exit)) => Ok(exit),
-            Some(Reply::Failed(source)) => Err(WaitError::Container { source }),
-            Some(other) => Err(WaitError::Container {
+        match self.replies.receive::<Reply>().await? {
+            Some((Reply::Exited(exit), _)) => Ok(exit),
+            Some((Reply::Failed(source), _)) => Err(WaitError::Container { source }),
+            Some((other, _)) => Err(WaitError::Container {
                 source: StartError::ZygoteGone {
                     reason: format!("{other:?} came out of turn"),
                 },
@@ -66,11 +155,12 @@ impl Container {
             // Its init was killed. Descriptors are closed before the namespace is torn down; a process descriptor
             // becomes readable after.
             None => {
-                let init = watch(self.init.try_clone()?, Interest::READABLE)?;
+                let init = watch(self.handle.init.try_clone()?, Interest::READABLE)?;
                 drop(init.readable().await?);
                 Ok(Exit {
                     status: ExitStatus::Signal(libc::SIGKILL),
-                    usage: Usage::default(),
+                    usage: None,
+                    exceeded: None,
                 })
             }
         }
@@ -78,26 +168,23 @@ impl Container {
 
     /// Asks the command's process group to end (SIGTERM).
     pub fn terminate(&self) {
-        self.signal(Signal::TERM);
+        self.send(Signal::TERM);
     }
 
     /// Ends everything in the container at once.
     pub fn kill(&self) {
-        self.signal(Signal::KILL);
+        self.send(Signal::KILL);
     }
 
-    /// A container that is gone needs no signal.
-    fn signal(&self, signal: Signal) {
-        if let Err(errno) = pidfd_send_signal(&self.init, signal)
-            && errno != rustix::io::Errno::SRCH
-        {
-            tracing::warn!(%errno, ?signal, "cannot signal the container");
+    fn send(&self, signal: Signal) {
+        if let Err(error) = self.handle.signal(signal.as_raw()) {
+            tracing::warn!(%error, ?signal, "cannot signal the container");
         }
     }
 }
 
 impl Drop for Container {
     fn drop(&mut self) {
-        let _ = pidfd_send_signal(&self.init, Signal::KILL);
+        let _ = self.handle.signal(Signal::KILL.as_raw());
     }
 }

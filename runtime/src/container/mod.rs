@@ -7,19 +7,34 @@
 //! ```
 //!
 //! Inside, `init` is the container's first process: it builds the root, forks the `step` that becomes the command,
-//! reaps whatever is orphaned and reports. `handle` is the agent's end.
+//! reaps whatever is orphaned and reports. `exec` starts a further process in a running container. `handle` and `execution`
+//! are the agent's ends of the two.
 
+mod enforcement;
 pub(crate) mod error;
+mod exceeded;
+pub(crate) mod exec;
+mod execution;
 mod handle;
 pub(crate) mod init;
+pub(crate) mod limits;
 pub(crate) mod prepared;
+mod program;
+mod resources;
 mod spec;
 mod step;
+pub(crate) mod terminal;
+mod trace;
 mod user;
 
+pub use enforcement::{Enforcement, Means};
 pub use error::StartError;
-pub use handle::{Container, WaitError};
+pub use execution::Execution;
+pub use handle::{Container, ContainerHandle, WaitError};
+pub use resources::Resources;
 pub use spec::{
-    ContainerSpec, Exit, ExitStatus, File, Mount, MountSource, Network, Process, Rootfs, Usage,
-    Writable,
+    ContainerSpec, Exceeded, Exit, ExitStatus, File, Mount, MountSource, Network, Process, Rootfs,
+    Usage, Writable,
 };
+pub use terminal::{Streams, TerminalSize};
+pub use trace::{Phase, Trace};

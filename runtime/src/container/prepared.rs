@@ -4,6 +4,7 @@ use crate::rootfs::Stage;
 use crate::security::masks;
 use crate::security::seccomp::{Options, Program};
 use crate::sys::SingleThreaded;
+use crate::userns::Rung;
 
 /// What the zygote has made ready once, for every container it will start.
 #[derive(Debug)]
@@ -12,8 +13,8 @@ pub(crate) struct Prepared {
     pub(crate) proof: SingleThreaded,
     /// Where roots are put together.
     pub(crate) stage: Stage,
-    /// The namespace has no id but root's.
-    pub(crate) single_id: bool,
+    /// Which ids the namespace has.
+    pub(crate) rung: Rung,
     /// The system calls a command may make.
     pub(crate) filter: Program,
     /// What of `/proc` and `/sys` is hidden.
@@ -22,11 +23,11 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Makes everything ready; the stage is mounted.
-    pub(crate) fn new(proof: SingleThreaded, stage: Stage, single_id: bool) -> Self {
+    pub(crate) fn new(proof: SingleThreaded, stage: Stage, rung: Rung) -> Self {
         Self {
             proof,
             stage,
-            single_id,
+            rung,
             filter: Program::default_profile(&Options::default()),
             masked: masked(),
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Resources;
+
 /// Everything a container is made of, except its descriptors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerSpec {
@@ -16,10 +18,15 @@ pub struct ContainerSpec {
     pub mounts: Vec<Mount>,
     /// Written into the container's own upper layer; an existing file or symbolic link there is replaced.
     pub files: Vec<File>,
+    /// Empty files that every user of the container can write; whoever starts it gets their descriptors, in this order.
+    /// At most four.
+    pub exchange: Vec<PathBuf>,
     /// What runs in it.
     pub process: Process,
     /// Which network it sees.
     pub network: Network,
+    /// What it may use.
+    pub resources: Resources,
 }
 
 /// Read-only layers under a writable one that dies with the container.
@@ -29,6 +36,8 @@ pub struct Rootfs {
     pub layers: Vec<String>,
     /// Where what is written goes.
     pub writable: Writable,
+    /// Nothing can be written to it, and what is mounted on it is not part of it.
+    pub read_only: bool,
 }
 
 /// Where a container keeps what it writes to its root, until it ends.
@@ -94,6 +103,10 @@ pub struct Process {
     pub create_cwd: bool,
     /// `user[:group]`, names or numbers, resolved in the image; `None` is root.
     pub user: Option<String>,
+    /// It may make namespaces, and mounts in them: what an engine needs that runs containers inside this one. For a
+    /// container's own command this also shows it a whole `/proc` and `/sys` (`rootfs::nesting`).
+    #[serde(default)]
+    pub nesting: bool,
 }
 
 /// Which network a container sees.
@@ -111,8 +124,23 @@ pub enum Network {
 pub struct Exit {
     /// Its status.
     pub status: ExitStatus,
-    /// What it and all of its descendants consumed.
-    pub usage: Usage,
+    /// What it and all of its descendants consumed; `None` when they were killed together with the container's first
+    /// process, and no control group has counted.
+    pub usage: Option<Usage>,
+    /// The limit that explains a failure, where one was reached.
+    pub exceeded: Option<Exceeded>,
+}
+
+/// A limit of [`Resources`] that a container ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exceeded {
+    /// Memory was over, the container's or the machine's, and the kernel killed something in it.
+    Memory,
+    /// It could not make another process or thread.
+    Pids,
+    /// What it writes its root to was full, when its command ended.
+    Disk,
 }
 
 /// The command's status, as `wait(2)` tells it.
@@ -125,7 +153,7 @@ pub enum ExitStatus {
     Signal(i32),
 }
 
-/// Resources consumed, from `getrusage(2)`.
+/// Resources consumed, from `getrusage(2)` and, where there is one, the container's control group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// In user mode.
@@ -134,4 +162,12 @@ pub struct Usage {
     pub system: Duration,
     /// Of the largest process, bytes.
     pub max_rss: u64,
+    /// The most memory at any time, bytes: of all processes together, with the files they have in memory.
+    pub peak_memory: Option<u64>,
+    /// The most processes and threads at any time.
+    pub peak_pids: Option<u64>,
+    /// Read from block devices, bytes.
+    pub read: Option<u64>,
+    /// Written to block devices, bytes.
+    pub written: Option<u64>,
 }

@@ -2,34 +2,89 @@
 //! which it still can be.
 
 use std::convert::Infallible;
-use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ffi::CString;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use nix::errno::Errno as NixErrno;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
+use rustix::process::{Pid, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::error::During;
 use super::init::Stdio;
+use super::limits::OwnLimits;
 use super::prepared::Prepared;
 use super::user::{self, Identity};
-use super::{Process, StartError};
+use super::{Phase, Process, StartError, Trace, program};
 use crate::security::capabilities::DEFAULT;
+use crate::security::seccomp::{Options, Program};
+use crate::security::{Defence, sandbox};
 use crate::sys::{
-    SingleThreaded, close_range, install_filter, join_new_session_keyring, reset_signals,
+    CloneFlags, Cloned, clone3, close_all_but, install_filter, join_new_session_keyring,
+    reset_signals,
 };
+use crate::userns::Rung;
 
-/// Of a program, in characters, where it is told in an error.
-const LONGEST_NAME: usize = 1000;
+/// What a command's process says through its pipe before the pipe closes: its marks, and an error if it is one.
+type Report = (Trace, Option<StartError>);
 
-/// Becomes the command. Returns only when that failed; `keep` is the one descriptor that stays open until then.
-pub(super) fn exec(
+/// Forks the command; returns when it has been executed.
+pub(super) fn spawn(
     prepared: &Prepared,
     process: &Process,
+    limits: &OwnLimits,
     stdio: Stdio,
-    keep: BorrowedFd<'_>,
+    trace: &mut Trace,
+) -> Result<Pid, StartError> {
+    let (failed, report) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .during("make the start's pipe")?;
+    let command = match clone3(&prepared.proof, CloneFlags::NONE).during("fork the command")? {
+        Cloned::Child => {
+            drop(failed);
+            let mut trace = Trace::default();
+            trace.mark(Phase::Forked);
+            let Err(error) = exec(prepared, process, limits, stdio, &report, trace);
+            let _ = say(&report, &(Trace::default(), Some(error)));
+            crate::sys::exit_now(127)
+        }
+        Cloned::Parent { pid, .. } => pid,
+    };
+    drop(report);
+    drop(stdio);
+    // Blocks until the command's exec has closed the pipe.
+    let mut text = Vec::new();
+    File::from(failed)
+        .read_to_end(&mut text)
+        .during("wait for the command's start")?;
+    trace.mark(Phase::Executed);
+    for report in serde_json::Deserializer::from_slice(&text).into_iter() {
+        let (marks, error): Report = report.map_err(|error| StartError::ZygoteGone {
+            reason: format!("the command's start could not be read: {error}"),
+        })?;
+        trace.merge(marks);
+        error.map_or(Ok(()), Err)?;
+    }
+    Ok(command)
+}
+
+/// Says something through the pipe of the command's start.
+fn say(pipe: impl AsFd, report: &Report) -> Result<(), StartError> {
+    let text = serde_json::to_vec(report).map_err(std::io::Error::from);
+    rustix::io::write(pipe, &text.during("report")?).during("report")?;
+    Ok(())
+}
+
+/// Becomes the command. Returns only when that failed; `report` is the one descriptor that stays open until then.
+fn exec(
+    prepared: &Prepared,
+    process: &Process,
+    limits: &OwnLimits,
+    stdio: Stdio,
+    report: &OwnedFd,
+    mut trace: Trace,
 ) -> Result<Infallible, StartError> {
     let identity = user::resolve(process.user.as_deref())?;
     let environment = environment(process, &identity)?;
@@ -44,20 +99,33 @@ pub(super) fn exec(
         .collect::<Result<Vec<_>, _>>()?;
 
     rustix::process::setsid().during("start a session")?;
-    // Containers share the caller's keyrings otherwise; a host that forbids keyctl has none to share.
-    let _ = join_new_session_keyring();
+    // Otherwise the caller's session keyring would be the step's. Where keyctl is forbidden to us it stays so, out of the
+    // reach of programs: the step's filter refuses the calls that name keys.
+    if Defence::SessionKeyring.is_on() {
+        let _ = join_new_session_keyring();
+    }
     enter_directory(process)?;
+    let is_terminal = stdio.is_terminal;
     stdio.install().during("connect the standard streams")?;
+    if is_terminal {
+        take_terminal(prepared.rung, &identity)?;
+    }
     rustix::process::umask(Mode::from_raw_mode(0o022));
     reset_signals();
+    limits.hold_process()?;
+    trace.mark(Phase::Placed);
 
     drop_bounding_set()?;
-    identity.assume(prepared.single_id)?;
-    if prepared.single_id {
+    identity.assume(prepared.rung)?;
+    if prepared.rung == Rung::Single {
         // Another name comes with a user namespace, and that with a full set.
         drop_bounding_set()?;
     }
-    let capabilities = if identity.uid == 0 {
+    let capabilities = if !Defence::Capabilities.is_on() {
+        rustix::thread::capabilities(None)
+            .during("read the capabilities")?
+            .permitted
+    } else if identity.uid == 0 {
         DEFAULT
     } else {
         CapabilitySet::empty()
@@ -69,21 +137,49 @@ pub(super) fn exec(
         inheritable: CapabilitySet::empty(),
     };
     rustix::thread::set_capabilities(None, sets).during("set capabilities")?;
-    rustix::thread::set_no_new_privs(true).during("set no_new_privs")?;
-    close_all_but(&prepared.proof, keep)?;
-    install_filter(prepared.filter.instructions()).during("install the seccomp filter")?;
+    if Defence::NoNewPrivileges.is_on() {
+        rustix::thread::set_no_new_privs(true).during("set no_new_privs")?;
+    }
+    sandbox::enter_domain()?;
+    if Defence::ClosedDescriptors.is_on() {
+        close_all_but(&prepared.proof, &[report.as_fd()]).during("close descriptors")?;
+    }
+    trace.mark(Phase::Dropped);
+    say(report, &(trace, None))?;
+    if Defence::Seccomp.is_on() {
+        let nesting = process.nesting.then(|| {
+            Program::default_profile(&Options {
+                nesting: true,
+                ..Options::default()
+            })
+        });
+        let filter = nesting.as_ref().unwrap_or(&prepared.filter);
+        install_filter(filter.instructions()).during("install the seccomp filter")?;
+    }
 
-    Err(execvpe(&program, &argv, &environment, path_of(process)))
+    Err(program::execute(
+        &program,
+        &argv,
+        &environment,
+        path_of(process),
+    ))
 }
 
-/// Closes every descriptor from 3 up but `keep`, which is close-on-exec.
-fn close_all_but(proof: &SingleThreaded, keep: BorrowedFd<'_>) -> Result<(), StartError> {
-    let keep = keep.as_raw_fd().unsigned_abs();
-    close_range(proof, 3..=keep.saturating_sub(1)).during("close descriptors")?;
-    close_range(proof, keep + 1..=u32::MAX).during("close descriptors")
+/// Makes the terminal on standard input the session's, and its user's, whose programs may open it by name.
+fn take_terminal(rung: Rung, identity: &Identity) -> Result<(), StartError> {
+    let terminal = rustix::stdio::stdin();
+    // With one id in the namespace, every user is that one.
+    if identity.uid != 0 && rung != Rung::Single {
+        let owner = Uid::from_raw(identity.uid);
+        rustix::fs::fchown(terminal, Some(owner), None).during("give the terminal to the user")?;
+    }
+    rustix::process::ioctl_tiocsctty(terminal).during("take the terminal")
 }
 
 fn drop_bounding_set() -> Result<(), StartError> {
+    if !Defence::Capabilities.is_on() {
+        return Ok(());
+    }
     for capability in CapabilitySet::all().difference(DEFAULT).iter() {
         match rustix::thread::remove_capability_from_bounding_set(capability) {
             // EINVAL: newer than this kernel.
@@ -105,8 +201,12 @@ fn enter_directory(process: &Process) -> Result<(), StartError> {
         make_directories(path).map_err(failed)?;
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory =
-        openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS).map_err(failed)?;
+    let resolve = if Defence::MagicLinks.is_on() {
+        ResolveFlags::NO_MAGICLINKS
+    } else {
+        ResolveFlags::empty()
+    };
+    let directory = openat2(CWD, path, flags, Mode::empty(), resolve).map_err(failed)?;
     rustix::process::fchdir(&directory).map_err(failed)
 }
 
@@ -153,49 +253,6 @@ fn path_of(process: &Process) -> &str {
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             |(_, value)| value,
         )
-}
-
-/// Looks the program up as execvp(3) does, in the container's own `PATH`.
-fn execvpe(program: &CStr, argv: &[CString], environment: &[CString], path: &str) -> StartError {
-    let name = program.to_string_lossy().into_owned();
-    if name.contains('/') {
-        let errno = match nix::unistd::execve(program, argv, environment) {
-            Ok(never) => match never {},
-            Err(errno) => errno,
-        };
-        return failure(name, errno);
-    }
-    let mut worst = NixErrno::ENOENT;
-    for directory in path
-        .split(':')
-        .filter(|directory| directory.starts_with('/'))
-    {
-        let Ok(candidate) = CString::new(format!("{directory}/{name}")) else {
-            continue;
-        };
-        match nix::unistd::execve(&candidate, argv, environment) {
-            Ok(never) => match never {},
-            Err(NixErrno::ENOENT | NixErrno::ENOTDIR) => {}
-            Err(NixErrno::EACCES) => worst = NixErrno::EACCES,
-            Err(errno) => return failure(name, errno),
-        }
-    }
-    failure(name, worst)
-}
-
-fn failure(mut program: String, errno: NixErrno) -> StartError {
-    // The answer has to fit a message.
-    if let Some((end, _)) = program.char_indices().nth(LONGEST_NAME) {
-        program.truncate(end);
-        program.push_str("..");
-    }
-    match errno {
-        NixErrno::ENOENT | NixErrno::ENOTDIR => StartError::CommandNotFound { program },
-        errno => StartError::NotExecutable {
-            program,
-            errno: errno as i32,
-        },
-    }
 }
 
 impl Stdio {

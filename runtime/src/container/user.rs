@@ -9,11 +9,12 @@ use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 
 use super::StartError;
-use super::error::During;
+use super::error::{During, refused};
+use crate::userns::Rung;
 
 /// Of `/etc/passwd` and `/etc/group`; what is behind it is not read.
 const MAX_FILE: u64 = 1 << 20;
-/// More than NGROUPS_MAX (65,536) no kernel takes; images with more than this for one user do not exist.
+/// Of one user; those behind it in `/etc/group` are left out. The kernel would take 65,536 (NGROUPS_MAX).
 const MAX_GROUPS: usize = 1024;
 
 /// Who a command runs as, inside the container.
@@ -88,17 +89,34 @@ fn resolve_in(text: &str, passwd: &str, group: &str) -> Result<Identity, StartEr
 impl Identity {
     /// Makes the calling thread this user. With one id in the namespace, any other user is that id under another name,
     /// in a user namespace of its own.
-    pub(super) fn assume(&self, single_id: bool) -> Result<(), StartError> {
-        if single_id {
-            return self.assume_under_another_name();
+    pub(super) fn assume(&self, rung: Rung) -> Result<(), StartError> {
+        match rung {
+            Rung::Single => self.assume_under_another_name(),
+            // Container root is the caller, and in the caller's groups, which have no ids here and could not be set
+            // again. The image's own groups of its root would add nothing to root's capabilities.
+            Rung::Subordinate if self.is_root() => self.assume_ids(),
+            Rung::Subordinate | Rung::Root => {
+                self.assume_groups()?;
+                self.assume_ids()
+            }
         }
+    }
+
+    fn is_root(&self) -> bool {
+        (self.uid, self.gid) == (0, 0)
+    }
+
+    fn assume_groups(&self) -> Result<(), StartError> {
         let groups: Vec<_> = self.groups.iter().copied().map(Gid::from_raw).collect();
-        // Groups the namespace does not have are left out; the primary one must exist.
+        // When the namespace lacks one of the groups, the user gets none of them; the primary one must exist.
         match rustix::thread::set_thread_groups(&groups) {
             Err(Errno::INVAL) => rustix::thread::set_thread_groups(&[]),
             result => result,
         }
-        .during("set the supplementary groups")?;
+        .during("set the supplementary groups")
+    }
+
+    fn assume_ids(&self) -> Result<(), StartError> {
         let gid = Gid::from_raw(self.gid);
         match rustix::thread::set_thread_res_gid(gid, gid, gid) {
             Err(Errno::INVAL) => return Err(unmapped("group", self.gid)),
@@ -112,17 +130,31 @@ impl Identity {
     }
 
     fn assume_under_another_name(&self) -> Result<(), StartError> {
-        if (self.uid, self.gid) == (0, 0) {
+        if self.is_root() {
             return Ok(());
         }
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER)
             .during("make a user namespace for the user")?;
-        for (file, id) in [("gid_map", self.gid), ("uid_map", self.uid)] {
-            let path = Path::new("/proc/self").join(file);
-            std::fs::write(&path, format!("{id} 0 1\n")).during_at("write", &path)?;
+        for (file, id) in [("self/gid_map", self.gid), ("self/uid_map", self.uid)] {
+            write_to_proc(file, &format!("{id} 0 1\n")).during_at("write", Path::new(file))?;
         }
         Ok(())
     }
+}
+
+/// Writes to a file of the kernel's, and to nothing that was put in its place (CVE-2019-16884, CVE-2025-52881).
+fn write_to_proc(file: &str, text: &str) -> Result<(), Errno> {
+    /// `PROC_SUPER_MAGIC`, statfs(2).
+    const PROC: rustix::fs::FsWord = 0x9fa0;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let proc = rustix::fs::open("/proc", flags, Mode::empty())?;
+    if rustix::fs::fstatfs(&proc)?.f_type != PROC {
+        return Err(Errno::NOTSUP);
+    }
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = openat2(&proc, file, flags, Mode::empty(), resolve)?;
+    rustix::io::write(&file, text.as_bytes()).map(drop)
 }
 
 /// A user or a group that is written as a number; `None` for a name.
@@ -188,7 +220,7 @@ fn read(path: &str) -> Result<String, StartError> {
     let file = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
         Ok(file) => File::from(file),
         Err(Errno::NOENT) => return Ok(String::new()),
-        Err(errno) => return Err(errno).during_at("read", Path::new(path)),
+        Err(errno) => return Err(unusable(path, errno)),
     };
     // Room for the whole file: it is read in one call.
     let size = file
@@ -199,8 +231,13 @@ fn read(path: &str) -> Result<String, StartError> {
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     file.take(MAX_FILE)
         .read_to_end(&mut bytes)
-        .during_at("read", Path::new(path))?;
+        .map_err(|error| unusable(path, Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What the image has there is no list of users: its fault, not the machine's.
+fn unusable(path: &str, errno: Errno) -> StartError {
+    refused(Path::new(path), "a file of users", errno)
 }
 
 fn no_such(what: &str, name: &str) -> StartError {

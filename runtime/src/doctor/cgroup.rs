@@ -1,84 +1,88 @@
-//! How control groups are laid out and whether this user may make any (cgroups(7)).
-
-use std::path::Path;
-
-use rustix::fs::{Access, access};
+//! Whether this user may make control groups, and so how a container's limits are held (cgroups(7)).
 
 use super::{Check, Machine};
+use crate::cgroup::{Denied, Layout, Site};
+use crate::container::{Enforcement, Means};
 
-const NAME: &str = "cgroups";
-
-/// The three layouts machines have.
-#[derive(Debug, PartialEq, Eq)]
-enum Layout {
-    /// One tree, every controller in it.
-    Unified(String),
-    /// Version 1 controllers beside a version 2 tree without any.
-    Hybrid,
-    /// Version 1 only.
-    Legacy,
-    /// Nothing is mounted.
-    None,
-}
+const NAME: &str = "limits";
+/// For a machine with version 2 and systemd.
+const DELEGATE: &str =
+    "run it alone in a group of its own: systemd-run --user --scope -p Delegate=yes agent ..";
 
 pub(super) fn check(machine: &Machine<'_>) -> Check {
-    match layout(machine) {
-        Layout::Unified(own) => {
-            let path = machine
-                .root
-                .join("sys/fs/cgroup")
-                .join(own.trim_start_matches('/'));
-            let controllers = machine
-                .read(&format!("sys/fs/cgroup{own}/cgroup.controllers"))
-                .unwrap_or_default();
-            if writable(&path) {
-                Check::found(NAME, format!("v2, delegated with: {controllers}"))
+    let site = Site::find(&Layout::read(machine.root));
+    let held = held(&Enforcement::with(site.as_ref().ok()));
+    match site {
+        Ok(site) => {
+            let found = format!("{}; {held}", describe(&site));
+            if Enforcement::with(Some(&site)).is_complete() {
+                Check::found(NAME, found)
             } else {
-                Check::limited(
-                    NAME,
-                    "v2, not delegated to you: limits of a step are not enforced",
-                    "run under `systemd-run --user --scope -p Delegate=yes`",
-                )
+                Check::limited(NAME, found, "have the missing controllers delegated to you")
             }
         }
-        Layout::Hybrid => version_1(machine, "hybrid (v1 controllers, v2 tree without any)"),
-        Layout::Legacy => version_1(machine, "v1"),
-        Layout::None => Check::limited(
+        Err(Denied::Occupied(group)) => Check::limited(
             NAME,
-            "not mounted: limits of a step are not enforced",
+            format!(
+                "cgroup v2, but other processes are in {}; {held}",
+                group.display()
+            ),
+            DELEGATE,
+        ),
+        Err(Denied::NotDelegated) => Check::limited(
+            NAME,
+            format!("no control group is delegated to you; {held}"),
+            DELEGATE,
+        ),
+        Err(Denied::NotMounted) => Check::limited(
+            NAME,
+            format!("no control groups are mounted; {held}"),
             "mount -t cgroup2 none /sys/fs/cgroup",
         ),
     }
 }
 
-fn version_1(machine: &Machine<'_>, layout: &str) -> Check {
-    if writable(&machine.root.join("sys/fs/cgroup/memory")) {
-        Check::found(NAME, format!("{layout}, writable"))
-    } else {
-        Check::limited(
-            NAME,
-            format!("{layout}, not writable: limits of a step are not enforced"),
-            "boot with systemd.unified_cgroup_hierarchy=1",
-        )
+/// `cgroup v2: cpu memory pids`.
+fn describe(site: &Site) -> String {
+    let list = |controllers: &mut dyn Iterator<Item = String>| {
+        let names: Vec<_> = controllers.collect();
+        if names.is_empty() {
+            "no controllers".to_owned()
+        } else {
+            names.join(" ")
+        }
+    };
+    match site {
+        Site::One(trees) => {
+            let controllers = trees.iter().flat_map(|(controllers, _)| controllers);
+            let names = list(&mut controllers.map(ToString::to_string));
+            format!("cgroup v1: {names}")
+        }
+        Site::Two { controllers, .. } => {
+            let names = list(&mut controllers.iter().map(ToString::to_string));
+            format!("cgroup v2: {names}")
+        }
     }
 }
 
-fn layout(machine: &Machine<'_>) -> Layout {
-    let memberships = machine.read("proc/self/cgroup").unwrap_or_default();
-    let unified = memberships
-        .lines()
-        .find_map(|line| line.strip_prefix("0::"));
-    let legacy = memberships
-        .lines()
-        .any(|line| !line.starts_with("0::") && line.contains(':'));
-    match (unified, legacy) {
-        (Some(own), false) => Layout::Unified(own.to_owned()),
-        (Some(_), true) => Layout::Hybrid,
-        (None, true) => Layout::Legacy,
-        (None, false) => Layout::None,
-    }
-}
-
-fn writable(path: &Path) -> bool {
-    access(path, Access::WRITE_OK).is_ok()
+/// How each limit is held, in the words of a pipeline.
+fn held(enforcement: &Enforcement) -> String {
+    let one = |name: &str, means: Means| {
+        let by = match means {
+            Means::ControlGroup => "by cgroup",
+            Means::PidNamespace => "by PID namespace",
+            Means::ProcessLimit => "by rlimit",
+            Means::Nothing => "not held",
+        };
+        format!("{name} {by}")
+    };
+    let Enforcement { cpus, memory, pids } = *enforcement;
+    let all = [
+        one("cpus", cpus),
+        one("memory", memory),
+        one("pids", pids),
+        "disk by tmpfs".to_owned(),
+        "nofile by rlimit".to_owned(),
+    ];
+    all.join(", ")
 }

@@ -1,6 +1,7 @@
 //! What this machine offers to containers, what it lacks, and how to get it. Nothing here changes anything.
 
 mod cgroup;
+mod data;
 mod devices;
 mod ids;
 mod kernel;
@@ -82,6 +83,12 @@ pub fn examine(map: &IdMap) -> Vec<Check> {
     ];
     checks.extend(devices::check(&machine));
     checks
+}
+
+/// Looks at the agent's data directory, which must exist.
+#[must_use]
+pub fn examine_data(directory: &Path) -> Check {
+    data::check(directory)
 }
 
 /// Where the machine's files are read; a test puts its own tree there.

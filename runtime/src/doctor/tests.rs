@@ -69,37 +69,60 @@ fn every_switch_that_forbids_user_namespaces_is_named_with_its_fix() {
 }
 
 #[test]
-fn the_cgroup_layout_is_read_from_the_memberships() {
-    let unified = [
-        ("proc/self/cgroup", "0::/user.slice/a.scope\n"),
-        (
-            "sys/fs/cgroup/user.slice/a.scope/cgroup.controllers",
-            "cpu memory pids\n",
-        ),
-    ];
+fn how_limits_are_held_follows_from_what_is_mounted_and_ours() {
+    let me = std::process::id().to_string();
+    let mounted = (
+        "proc/self/mountinfo",
+        "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+    );
+    let own = ("proc/self/cgroup", "0::/a.scope\n");
+    let group = |processes| {
+        [
+            mounted,
+            own,
+            (
+                "sys/fs/cgroup/a.scope/cgroup.controllers",
+                "cpu io memory pids\n",
+            ),
+            ("sys/fs/cgroup/a.scope/cgroup.procs", processes),
+            ("sys/fs/cgroup/a.scope/cgroup.type", "domain\n"),
+            ("sys/fs/cgroup/cgroup.type", "domain\n"),
+        ]
+    };
     assert_eq!(
-        ask(&unified, cgroup::check),
+        ask(&group(&me), cgroup::check),
         (
             State::Found,
-            "v2, delegated with: cpu memory pids".to_owned()
+            "cgroup v2: cpu io memory pids; cpus by cgroup, memory by cgroup, pids by cgroup, disk by tmpfs, \
+             nofile by rlimit"
+                .to_owned()
         )
     );
-    let lost = [("proc/self/cgroup", "0::/gone\n")];
-    assert_eq!(ask(&lost, cgroup::check).0, State::Limited);
+    let (state, found) = ask(&group("1\n"), cgroup::check);
+    assert_eq!(state, State::Limited);
+    assert!(found.contains("other processes are in "), "{found}");
+    assert!(
+        found.contains("cpus not held, memory by rlimit, "),
+        "{found}"
+    );
+    let gone = [mounted, ("proc/self/cgroup", "0::/gone\n")];
+    let (state, found) = ask(&gone, cgroup::check);
+    assert_eq!(state, State::Limited);
+    assert!(found.starts_with("no control group is delegated to you; "));
     let hybrid = [
+        (
+            "proc/self/mountinfo",
+            "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+             41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
+        ),
         ("proc/self/cgroup", "4:memory:/\n0::/\n"),
         ("sys/fs/cgroup/memory/tasks", ""),
     ];
-    assert_eq!(
-        ask(&hybrid, cgroup::check),
-        (
-            State::Found,
-            "hybrid (v1 controllers, v2 tree without any), writable".to_owned()
-        )
-    );
-    let legacy = [("proc/self/cgroup", "4:memory:/\n")];
-    assert_eq!(ask(&legacy, cgroup::check).0, State::Limited);
-    assert_eq!(ask(&[], cgroup::check).0, State::Limited);
+    let (state, found) = ask(&hybrid, cgroup::check);
+    assert_eq!(state, State::Limited);
+    assert!(found.starts_with("cgroup v1: memory; cpus not held, memory by cgroup, "));
+    let (_, found) = ask(&[], cgroup::check);
+    assert!(found.starts_with("no control groups are mounted; "));
 }
 
 #[test]

@@ -3,13 +3,17 @@
 use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::fingerprint::fingerprint;
+use super::kept;
 use super::paths::{LAYER, links};
 use crate::container::StartError;
 use crate::container::error::During;
-use crate::rootfs::Stage;
+use crate::rootfs::{Stage, clone_tree};
 
+/// Where a machine keeps its settings.
+const ETC: &str = "/etc";
 /// Directories a root has, with their modes (FHS 3.0).
 const SKELETON: [(&str, u32); 14] = [
     ("etc", 0o755),
@@ -40,27 +44,33 @@ const LEFT_OUT: [&str; 7] = [
 /// Files larger than this do not belong in `/etc`; they are left out rather than held in memory.
 const MAX_FILE: u64 = 16 << 20;
 
-/// Builds the layer on the stage. Building it again is refused by the kernel (`EEXIST`).
-pub(crate) fn build_layer(_stage: &Stage) -> Result<(), StartError> {
+/// Puts the layer on the stage: the one that is kept, or a new one when the machine has changed. Asking again is refused
+/// by the kernel (`EEXIST`).
+pub(crate) fn stage_layer(stage: &Stage) -> Result<(), StartError> {
+    let links = links();
+    let paths: Vec<_> = links
+        .iter()
+        .flat_map(|(path, target)| [path, target])
+        .collect();
+    let name = fingerprint(Path::new(ETC), &paths).during("look at the machine's /etc")?;
+    let layer = kept::find_or_build(&name, |layer| build(layer, &links))?;
+    stage.mount(Path::new(LAYER), &clone_tree(&layer)?)
+}
+
+/// Builds the layer in an empty directory.
+fn build(layer: &Path, links: &[(PathBuf, PathBuf)]) -> Result<(), StartError> {
     // Modes are given as they are meant: no umask, no second call a file.
     rustix::process::umask(rustix::fs::Mode::empty());
-    let layer = Path::new(LAYER);
-    make(layer, 0o755)?;
     for (name, mode) in SKELETON {
         make(&layer.join(name), mode)?;
     }
-    for (path, target) in links() {
-        let link = layer.join(path.strip_prefix("/").unwrap_or(&path));
-        symlink(&target, &link).during_at("link", &link)?;
+    for (path, target) in links {
+        let link = layer.join(path.strip_prefix("/").unwrap_or(path));
+        symlink(target, &link).during_at("link", &link)?;
     }
     let mut buffer = Vec::new();
-    copy_tree(
-        Path::new("/etc"),
-        &layer.join("etc"),
-        &LEFT_OUT,
-        &mut buffer,
-    )
-    .during("copy the machine's /etc")
+    copy_tree(Path::new(ETC), &layer.join("etc"), &LEFT_OUT, &mut buffer)
+        .during("copy the machine's /etc")
 }
 
 fn make(path: &Path, mode: u32) -> Result<(), StartError> {

@@ -22,13 +22,13 @@ pub(crate) trait Input {
     fn skip(&mut self, count: u64) -> Result<bool, UnpackError>;
 }
 
-impl Input for Stream<'_> {
+impl Input for Stream {
     fn read(&mut self, target: &mut [u8]) -> Result<usize, UnpackError> {
-        Stream::read(self, target)
+        Self::read(self, target)
     }
 
     fn skip(&mut self, count: u64) -> Result<bool, UnpackError> {
-        Stream::skip(self, count)
+        Self::skip(self, count)
     }
 }
 
@@ -259,7 +259,7 @@ impl<I: Input> Archive<I> {
     }
 }
 
-impl Archive<Stream<'_>> {
+impl Archive<Stream> {
     /// The next piece of the current entry's content; empty when it is all taken. Follow with [`Archive::consume`].
     pub(crate) fn piece(&mut self) -> Result<&[u8], UnpackError> {
         let piece = self.input.peek(self.content)?;

@@ -45,7 +45,7 @@ impl<'a> Extractor<'a> {
     pub(super) fn place(
         &mut self,
         entry: &Entry,
-        archive: &mut Archive<Stream<'_>>,
+        archive: &mut Archive<Stream>,
     ) -> Result<(), UnpackError> {
         if let Some(marker) = whiteout::marker(&entry.path)? {
             return whiteout::apply(&mut self.tree, &entry.path, &marker);
@@ -140,11 +140,7 @@ impl<'a> Extractor<'a> {
         Ok(directory)
     }
 
-    fn file(
-        &mut self,
-        entry: &Entry,
-        archive: &mut Archive<Stream<'_>>,
-    ) -> Result<(), UnpackError> {
+    fn file(&mut self, entry: &Entry, archive: &mut Archive<Stream>) -> Result<(), UnpackError> {
         let file = self.create(&entry.path)?;
         loop {
             let piece = archive.piece()?;

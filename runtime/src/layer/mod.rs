@@ -18,6 +18,7 @@ mod header;
 mod metadata;
 mod path;
 mod pax;
+mod pump;
 mod remove;
 mod stream;
 mod tree;

@@ -1,61 +1,48 @@
-//! The uncompressed bytes of a layer, counted and hashed as they pass, served from one buffer without a copy.
+//! The uncompressed bytes of a layer as the pump delivers them, served from its buffers without a copy.
 
-use std::io::{ErrorKind, Read};
+use std::sync::mpsc::{Receiver, SyncSender};
 
-use super::error::{Exceeded, Fault, UnpackError};
-use super::{Compression, decoder};
-use crate::image::{Digest, Hasher};
-
-/// Large enough that a small file is one piece and the hash runs at full speed.
-const BUFFER: usize = 256 * 1024;
+use super::error::{Fault, UnpackError};
+use super::pump::{Ends, News, Piece};
+use crate::image::Digest;
 
 /// The uncompressed bytes of a layer.
-pub(crate) struct Stream<'a> {
-    source: Box<dyn Read + 'a>,
-    compression: Compression,
-    buffer: Box<[u8]>,
-    /// What is valid and not yet consumed.
-    ready: std::ops::Range<usize>,
-    hasher: Hasher,
-    total: u64,
-    limit: u64,
+#[derive(Debug)]
+pub(crate) struct Stream {
+    news: Receiver<News>,
+    spent: SyncSender<Box<[u8]>>,
+    piece: Option<Piece>,
+    /// Bytes of the piece that were consumed.
+    consumed: usize,
+    /// The digest and the number of all bytes, once there are no more.
+    end: Option<(Digest, u64)>,
 }
 
-impl<'a> Stream<'a> {
-    /// At most `limit` uncompressed bytes will be served.
-    pub(crate) fn new(
-        source: impl Read + 'a,
-        compression: Compression,
-        limit: u64,
-    ) -> Result<Self, UnpackError> {
-        let (source, compression) =
-            decoder(source, compression).map_err(|error| UnpackError::Read {
-                reason: error.to_string(),
-            })?;
-        Ok(Self {
-            source,
-            compression,
-            buffer: vec![0; BUFFER].into_boxed_slice(),
-            ready: 0..0,
-            hasher: Hasher::default(),
-            total: 0,
-            limit,
-        })
+impl Stream {
+    /// What comes out of a pump.
+    pub(super) fn new((news, spent): Ends) -> Self {
+        Self {
+            news,
+            spent,
+            piece: None,
+            consumed: 0,
+            end: None,
+        }
     }
 
     /// The next bytes, at most `most` of them; empty only at the end.
     pub(crate) fn peek(&mut self, most: u64) -> Result<&[u8], UnpackError> {
-        if self.ready.is_empty() {
-            self.fill()?;
+        if self.ready().is_empty() {
+            self.next()?;
         }
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        Ok(&self.buffer
-            [self.ready.start..self.ready.end.min(self.ready.start.saturating_add(most))])
+        let ready = self.ready();
+        Ok(&ready[..ready.len().min(most)])
     }
 
     /// Takes bytes that were peeked at.
     pub(crate) fn consume(&mut self, count: usize) {
-        self.ready.start = (self.ready.start + count).min(self.ready.end);
+        self.consumed += count.min(self.ready().len());
     }
 
     /// Fills `target`, or as much of it as there is; returns how much.
@@ -91,57 +78,40 @@ impl<'a> Stream<'a> {
     /// the number of uncompressed bytes.
     pub(crate) fn finish(mut self) -> Result<(Digest, u64), UnpackError> {
         loop {
-            self.ready = 0..0;
-            self.fill()?;
-            if self.ready.is_empty() {
-                return Ok((self.hasher.finish(), self.total));
+            match self.end {
+                Some(end) => return Ok(end),
+                None => self.next()?,
             }
         }
     }
 
-    /// Called with nothing ready; leaves the buffer as full as the stream allows.
-    fn fill(&mut self) -> Result<(), UnpackError> {
-        let mut end = 0;
-        while end < self.buffer.len() {
-            match self.source.read(&mut self.buffer[end..]) {
-                Ok(0) => break,
-                Ok(count) => end += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed(&error)),
-            }
+    /// What is there and not yet consumed.
+    fn ready(&self) -> &[u8] {
+        let piece = self.piece.as_ref();
+        piece.map_or(&[], |piece| &piece.buffer[self.consumed..piece.length])
+    }
+
+    /// Lets go of the current piece and takes the next one; there is none at the end.
+    fn next(&mut self) -> Result<(), UnpackError> {
+        if let Some(Piece { buffer, .. }) = self.piece.take() {
+            // A pump that is done needs no buffer.
+            let _ = self.spent.send(buffer);
         }
-        self.ready = 0..end;
-        self.hasher.update(&self.buffer[..end]);
-        self.total += end as u64;
-        if self.total > self.limit {
-            return Err(UnpackError::Limit {
-                exceeded: Exceeded::Bytes,
-                limit: self.limit,
-            });
+        self.consumed = 0;
+        if self.end.is_some() {
+            return Ok(());
+        }
+        match self.news.recv() {
+            Ok(News::Piece(piece)) => self.piece = Some(piece),
+            Ok(News::End(digest, total)) => self.end = Some((digest, total)),
+            Ok(News::Failed(error)) => return Err(error),
+            Err(_) => {
+                return Err(UnpackError::Worker {
+                    reason: "its decompressing half is gone".to_owned(),
+                });
+            }
         }
         Ok(())
-    }
-
-    fn failed(&self, error: &std::io::Error) -> UnpackError {
-        if error.raw_os_error().is_some() || self.compression == Compression::None {
-            UnpackError::Read {
-                reason: error.to_string(),
-            }
-        } else {
-            UnpackError::Decompress {
-                compression: self.compression,
-                reason: error.to_string(),
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for Stream<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream")
-            .field("compression", &self.compression)
-            .field("total", &self.total)
-            .finish_non_exhaustive()
     }
 }
 

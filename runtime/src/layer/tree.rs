@@ -12,6 +12,7 @@ use super::error::{Operation, UnpackError};
 use super::path::EntryPath;
 use super::remove::remove_entry;
 use super::whiteout;
+use crate::security::Defence;
 
 /// For a directory that the archive has no entry for.
 const IMPLIED_MODE: Mode = Mode::from_bits_retain(0o755);
@@ -63,7 +64,11 @@ impl<'a> Tree<'a> {
     pub(super) fn open_directory(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
         let path = if path.is_empty() { b"." } else { path };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let resolve = if Defence::UnpackInRoot.is_on() {
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS
+        } else {
+            ResolveFlags::empty()
+        };
         // EAGAIN: a rename elsewhere on the machine raced with a `..` in a symbolic link (openat2(2)).
         for _ in 0..64 {
             match rustix::fs::openat2(self.root, path, flags, Mode::empty(), resolve) {

@@ -9,6 +9,7 @@ use super::Compression;
 use super::entry::Archive;
 use super::error::UnpackError;
 use super::extract::Extractor;
+use super::pump::Pump;
 use super::stream::Stream;
 use crate::image::Digest;
 
@@ -46,7 +47,7 @@ pub struct Unpacked {
 
 /// Unpacks a layer into `target`, an existing empty directory.
 ///
-/// Meant for a process that is root in the container's user namespace; without those rights it works as far as they go,
+/// One thread decompresses and hashes, this one writes. Meant for a process that is root in the container's user namespace; without those rights it works as far as they go,
 /// and keeps ownership in [`super::OVERRIDE_STAT`]. The process's umask must not take from modes that matter: it is
 /// never relied on, every mode is set. Nothing outside `target` is touched, whatever the archive says; on an error the
 /// target is left half full, for the caller to remove.
@@ -54,13 +55,25 @@ pub struct Unpacked {
 /// # Errors
 /// The stream breaks, the archive is damaged, hostile or too large, or the kernel refuses.
 pub fn unpack(
-    stream: impl Read,
+    stream: impl Read + Send,
     compression: Compression,
     target: BorrowedFd<'_>,
     limits: &Limits,
 ) -> Result<Unpacked, UnpackError> {
-    let stream = Stream::new(stream, compression, limits.bytes)?;
-    let mut archive = Archive::new(stream, *limits);
+    let (pump, ends) = Pump::new(stream, compression, limits.bytes);
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("decompress".to_owned())
+            .spawn_scoped(scope, || pump.run())
+            .map_err(|error| UnpackError::Worker {
+                reason: format!("it cannot start a thread: {error}"),
+            })?;
+        place(Archive::new(Stream::new(ends), *limits), target)
+    })
+}
+
+/// Makes every entry of an archive. What it does not take any more stops the pump, since the archive goes with it.
+fn place(mut archive: Archive<Stream>, target: BorrowedFd<'_>) -> Result<Unpacked, UnpackError> {
     let mut extractor = Extractor::new(target);
     while let Some(entry) = archive.next()? {
         extractor.place(&entry, &mut archive)?;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::connection;
 use super::credentials::CredentialsError;
 use crate::image::Digest;
 
@@ -99,16 +100,16 @@ pub enum Error {
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
     /// No HTTP client could be set up: no root certificates, most likely.
-    #[error("failed to set up an HTTP client")]
+    #[error("no HTTP client can be set up")]
     Setup(#[source] reqwest::Error),
 }
 
 /// Why trying again later may help.
 #[derive(Debug, thiserror::Error)]
 pub enum Outage {
-    /// Connect, TLS, reset, timeout.
-    #[error("{}", innermost(.0))]
-    Transport(#[source] reqwest::Error),
+    /// Connect, TLS, reset, timeout. Not a source: its words are the end of its own chain.
+    #[error("{}", connection::why(.0))]
+    Transport(reqwest::Error),
     /// The connection ended too early, again and again.
     #[error("the connection broke {breaks} times, the last time at byte {offset} of {size}")]
     Broken {
@@ -128,13 +129,23 @@ pub enum Outage {
         message: String,
     },
     /// 429.
-    #[error("the registry's rate limit is reached{}{}", told(message), later(*retry_after))]
+    #[error("the registry's rate limit is reached (429{}){}", told(message), later(*retry_after))]
     Quota {
         /// What the server asks for.
         retry_after: Option<Duration>,
         /// The server's words.
         message: String,
     },
+}
+
+impl Outage {
+    /// How long the server asks to wait.
+    pub(super) const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Quota { retry_after, .. } => *retry_after,
+            Self::Transport(_) | Self::Broken { .. } | Self::Status { .. } => None,
+        }
+    }
 }
 
 /// How a content differs from its name.
@@ -176,19 +187,6 @@ impl fmt::Display for Place {
     }
 }
 
-/// The cause at the end of the chain: "connection refused" rather than "error sending request".
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    if error.is_timeout() {
-        "timed out".to_owned()
-    } else {
-        printable(&cause.to_string())
-    }
-}
-
 fn told(message: &str) -> String {
     if message.is_empty() {
         String::new()
@@ -199,7 +197,7 @@ fn told(message: &str) -> String {
 
 fn later(retry_after: Option<Duration>) -> String {
     retry_after.map_or_else(String::new, |wait| {
-        format!("; it asks to wait {} s", wait.as_secs())
+        format!("; it asks to wait {} s (Retry-After)", wait.as_secs())
     })
 }
 

@@ -13,6 +13,7 @@ mod auth;
 mod blob;
 mod challenge;
 mod client;
+mod connection;
 mod credentials;
 mod endpoint;
 mod error;

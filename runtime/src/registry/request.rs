@@ -138,11 +138,7 @@ impl Client {
             let Error::Unavailable { outage, .. } = &failure else {
                 return Err(failure);
             };
-            let wish = match outage {
-                Outage::Quota { retry_after, .. } => *retry_after,
-                _ => None,
-            };
-            match retry.next(wish) {
+            match retry.next(outage.retry_after()) {
                 Some(pause) => {
                     tracing::debug!(%failure, ?pause, "trying again");
                     tokio::time::sleep(pause).await;
@@ -230,6 +226,10 @@ impl Client {
                 read.ok_or_else(|| refuse("the registry's WWW-Authenticate header is malformed"))?,
             );
         }
+        // A 401 has to say what it wants (RFC 9110, 15.5.2); one that does not is a plain refusal.
+        if challenges.is_empty() {
+            return Ok(false);
+        }
         let credential = self
             .credentials
             .find(&ask.endpoint.registry, &ask.endpoint.repository)
@@ -284,10 +284,12 @@ impl Client {
         let mut retry = Retry::new(self.settings.timing);
         let response = loop {
             match send().await {
-                Err(error @ Error::Unavailable { .. }) => match retry.next(None) {
-                    Some(pause) => tokio::time::sleep(pause).await,
-                    None => return Err(error),
-                },
+                Err(Error::Unavailable { place, outage }) => {
+                    match retry.next(outage.retry_after()) {
+                        Some(pause) => tokio::time::sleep(pause).await,
+                        None => return Err(Error::Unavailable { place, outage }),
+                    }
+                }
                 result => break result?,
             }
         };

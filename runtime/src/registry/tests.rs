@@ -87,7 +87,7 @@ async fn each_status_says_what_to_do_and_repeats_the_servers_words() {
     };
     insta::assert_snapshot!(answer(404, r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#).await, @"127.0.0.1:PORT/team/app:1 at http://127.0.0.1:PORT/v2/team/app/manifests/1: not found: manifest unknown");
     insta::assert_snapshot!(answer(403, r#"{"errors":[{"code":"DENIED","message":"requested access is \u001b[31mdenied\u0007\n"}]}"#).await, @"127.0.0.1:PORT/team/app:1 at http://127.0.0.1:PORT/v2/team/app/manifests/1: access denied (403: requested access is [31mdenied); log in, or check the image's name");
-    insta::assert_snapshot!(answer(429, r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}"#).await, @"127.0.0.1:PORT/team/app:1 at http://127.0.0.1:PORT/v2/team/app/manifests/1: the registry's rate limit is reached: You have reached your pull rate limit.");
+    insta::assert_snapshot!(answer(429, r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}"#).await, @"127.0.0.1:PORT/team/app:1 at http://127.0.0.1:PORT/v2/team/app/manifests/1: the registry's rate limit is reached (429: You have reached your pull rate limit.)");
     insta::assert_snapshot!(answer(500, "<html>secret stack trace</html>").await, @"127.0.0.1:PORT/team/app:1 at http://127.0.0.1:PORT/v2/team/app/manifests/1: the server answers 500");
     insta::assert_snapshot!(answer(418, "").await, @"127.0.0.1:PORT/team/app:1 at http://127.0.0.1:PORT/v2/team/app/manifests/1: unexpected answer 418");
 }
@@ -102,8 +102,24 @@ async fn a_passing_fault_is_tried_again_and_a_long_wait_is_not() {
     .await;
     assert_eq!(manifest(&fake, &settings()).await, "2 bytes");
     let fake = Fake::start(|_| Answer::new(429, "").header("Retry-After", "3600")).await;
-    insta::assert_snapshot!(manifest(&fake, &settings()).await, @"127.0.0.1:PORT/team/app:1 at http://127.0.0.1:PORT/v2/team/app/manifests/1: the registry's rate limit is reached; it asks to wait 3600 s");
+    insta::assert_snapshot!(manifest(&fake, &settings()).await, @"127.0.0.1:PORT/team/app:1 at http://127.0.0.1:PORT/v2/team/app/manifests/1: the registry's rate limit is reached (429); it asks to wait 3600 s (Retry-After)");
     assert_eq!(fake.count("manifests"), 1);
+}
+
+#[tokio::test]
+async fn a_token_servers_wish_to_wait_is_obeyed_too() {
+    let fake = Fake::start(|request| match request.path.as_str() {
+        "/token?scope=repository%3Ateam%2Fapp%3Apull" => {
+            Answer::new(429, "").header("Retry-After", "3600")
+        }
+        _ => {
+            let challenge = format!("Bearer realm=\"http://{}/token\"", request.headers["host"]);
+            Answer::new(401, "").header("WWW-Authenticate", challenge)
+        }
+    })
+    .await;
+    insta::assert_snapshot!(manifest(&fake, &settings()).await, @"127.0.0.1:PORT/team/app:1 at http://127.0.0.1:PORT/token: the registry's rate limit is reached (429); it asks to wait 3600 s (Retry-After)");
+    assert_eq!(fake.count("/token"), 1);
 }
 
 #[tokio::test]
@@ -225,6 +241,19 @@ async fn a_challenge_that_makes_no_sense_is_named() {
     insta::assert_snapshot!(challenge("Negotiate").await, @"127.0.0.1:PORT/team/app:1 at http://127.0.0.1:PORT/v2/team/app/manifests/1: the registry asks for an unknown kind of log-in");
     insta::assert_snapshot!(challenge("Bearer realm=\"file:///etc/passwd\"").await, @"127.0.0.1:PORT/team/app:1 at http://127.0.0.1:PORT/v2/team/app/manifests/1: the registry names a token server that is not https");
     insta::assert_snapshot!(challenge("Bearer realm=\"open").await, @"127.0.0.1:PORT/team/app:1 at http://127.0.0.1:PORT/v2/team/app/manifests/1: the registry's WWW-Authenticate header is malformed");
+}
+
+#[tokio::test]
+async fn a_refusal_that_does_not_ask_for_a_log_in_is_a_refusal() {
+    let fake = Fake::start(|_| {
+        Answer::new(
+            401,
+            r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#,
+        )
+    })
+    .await;
+    insta::assert_snapshot!(manifest(&fake, &settings()).await, @"127.0.0.1:PORT/team/app:1 at http://127.0.0.1:PORT/v2/team/app/manifests/1: access denied (401: authentication required); log in, or check the image's name");
+    assert_eq!(fake.count("manifests"), 1);
 }
 
 #[tokio::test]

@@ -6,10 +6,12 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat, symlinkat};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
-use super::Root;
 use super::overlay::{filesystem, tmpfs};
-use crate::container::StartError;
+use super::{Root, clone_tree};
 use crate::container::error::During;
+use crate::container::terminal::Terminal;
+use crate::container::{StartError, TerminalSize};
+use crate::security::Defence;
 use crate::sys::{MountAttr, mount_setattr};
 
 const NODES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
@@ -40,7 +42,11 @@ pub(super) fn mount(root: &Root) -> Result<(), StartError> {
     for (name, target) in LINKS {
         symlinkat(target, &dev, name).during_at("link the device", Path::new(name))?;
     }
-    let pts = devpts()?;
+    let pts = if Defence::OwnTerminals.is_on() {
+        devpts()?
+    } else {
+        clone_tree(Path::new("/dev/pts"))?
+    };
     let shm = tmpfs(&[("mode", "1777"), ("size", SHM_SIZE)])?;
     let mqueue = filesystem("mqueue", &[])?;
     for (name, tree, no_exec) in [
@@ -66,6 +72,21 @@ pub(super) fn mount(root: &Root) -> Result<(), StartError> {
         .during_at("mount", Path::new(name))?;
     }
     Ok(())
+}
+
+/// Makes a terminal among the container's own, and shows it as its console as well (OCI runtime specification, "Default
+/// Devices"). Both are reached by descriptor and never by a name that the image could have given away (CVE-2025-52565).
+pub(super) fn open_terminal(root: &Root, size: TerminalSize) -> Result<Terminal, StartError> {
+    let ptmx = Path::new("/dev/pts/ptmx");
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let outside = root.open_with(ptmx, flags);
+    let terminal = Terminal::of(outside.during_at("open", ptmx)?, size)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = open_tree(&terminal.inside, "", flags).during("clone the terminal")?;
+    root.mount(&tree, Path::new("/dev/console"))?;
+    Ok(terminal)
 }
 
 /// Terminals of the container's own. Group 5 is `tty` on every distribution; where it is not mapped the kernel

@@ -9,41 +9,76 @@
 //! the zygote has prepared the [`Stage`].
 
 mod dev;
+mod mount_table;
+mod nesting;
 mod overlay;
 mod pseudo;
 mod root;
 mod stage;
 
-pub(crate) use overlay::{Overlay, Upper};
+pub(crate) use mount_table::{mount_below, unescaped};
+pub(crate) use overlay::{Overlay, Upper, is_on_overlay};
 pub(crate) use root::Root;
 pub(crate) use stage::Stage;
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 
 use crate::container::error::During;
 use crate::container::prepared::Prepared;
-use crate::container::{ContainerSpec, MountSource, Network, StartError};
+use crate::container::terminal::Terminal;
+use crate::container::{
+    ContainerSpec, MountSource, Network, Phase, StartError, TerminalSize, Trace,
+};
+use crate::security::Defence;
 use crate::sys::{MountAttr, mount_setattr};
 
-/// Builds the whole root that `spec` asks for; the calling process must be in a mount namespace of its own.
+/// A root that is ready to be entered.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// The root.
+    pub(crate) root: Root,
+    /// The files of the specification's exchange, open.
+    pub(crate) exchange: Vec<File>,
+    /// The command's terminal, if it is to have one.
+    pub(crate) terminal: Option<Terminal>,
+}
+
+/// Builds the whole root that `spec` asks for, with a terminal of a size; the calling process must be in a mount namespace
+/// of its own.
 pub(crate) fn build(
     prepared: &Prepared,
     spec: &ContainerSpec,
     upper: Upper,
-) -> Result<Root, StartError> {
+    terminal: Option<TerminalSize>,
+    trace: &mut Trace,
+) -> Result<Built, StartError> {
     let stage = &prepared.stage;
     let overlay = Overlay {
         layers: &spec.rootfs.layers,
         upper,
     };
     let root = Root::attach(stage, &overlay.mount(stage)?)?;
+    trace.mark(Phase::Root);
     dev::mount(&root)?;
-    pseudo::mount(&root, prepared, spec.network)?;
+    let terminal = terminal
+        .map(|size| dev::open_terminal(&root, size))
+        .transpose()?;
+    trace.mark(Phase::Dev);
+    pseudo::mount(&root, spec.network)?;
+    trace.mark(Phase::Kernel);
+    pseudo::cover(&root, prepared)?;
+    if spec.process.nesting {
+        nesting::prepare(&root, spec.network)?;
+    }
+    trace.mark(Phase::Masked);
     for mount in &spec.mounts {
+        leave_alone_the_kernels(&mount.target)?;
         let tree = match &mount.source {
             MountSource::Held { name } => clone_tree(&stage.held(name))?,
             MountSource::Tmpfs { size } => {
@@ -52,7 +87,7 @@ pub(crate) fn build(
         };
         let attr = MountAttr {
             read_only: mount.read_only,
-            no_suid: true,
+            no_suid: Defence::NoSetUserId.is_on(),
             no_dev: true,
             recursive: true,
             ..MountAttr::default()
@@ -60,6 +95,28 @@ pub(crate) fn build(
         mount_setattr(&tree, attr).during_at("restrict the mount", &mount.target)?;
         root.mount(&tree, &mount.target)?;
     }
+    trace.mark(Phase::Mounts);
+    write_files(&root, spec)?;
+    let exchange = spec.exchange.iter();
+    let exchange = exchange.map(|path| root.make_file(path, 0o666));
+    let exchange = exchange.collect::<Result<_, _>>()?;
+    if spec.rootfs.read_only {
+        if spec.process.create_cwd {
+            // Later is too late. Where it cannot be made, the command says so.
+            let _ = root.directory(&spec.process.cwd);
+        }
+        root.seal()?;
+    }
+    trace.mark(Phase::Files);
+    Ok(Built {
+        root,
+        exchange,
+        terminal,
+    })
+}
+
+/// What every container finds in its `/etc`, and the files of its own.
+fn write_files(root: &Root, spec: &ContainerSpec) -> Result<(), StartError> {
     let resolver = match spec.network {
         Network::Host => std::fs::read("/etc/resolv.conf").unwrap_or_default(),
         Network::None => Vec::new(),
@@ -78,7 +135,20 @@ pub(crate) fn build(
     for file in &spec.files {
         root.write_file(&file.path, &file.content, file.mode)?;
     }
-    Ok(root)
+    Ok(())
+}
+
+/// A mount over `/proc` or `/sys` would take the masks away, or show a process something else than the kernel's files
+/// when it asks about itself (CVE-2019-16884, CVE-2019-19921, CVE-2023-27561).
+fn leave_alone_the_kernels(target: &Path) -> Result<(), StartError> {
+    let names: PathBuf = root::normal_components(target).iter().collect();
+    let is_the_kernels = ["proc", "sys"].iter().any(|top| names.starts_with(top));
+    if is_the_kernels && Defence::MountTargets.is_on() {
+        return Err(StartError::MountTarget {
+            path: target.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 fn hosts(hostname: &str) -> String {
@@ -95,6 +165,29 @@ pub(crate) fn clone_tree(path: &Path) -> Result<OwnedFd, StartError> {
     open_tree(CWD, path, flags).during_at("clone the mount of", path)
 }
 
+/// The same, where no symbolic link may be on the way.
+pub(crate) fn clone_without_links(path: &Path) -> Result<OwnedFd, StartError> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    let place = open_without_links(path).during_at("open", path)?;
+    open_tree(place, "", flags).during_at("clone the mount of", path)
+}
+
+/// Opens a path of the machine that has been resolved before: a link in it has come since.
+pub(crate) fn open_without_links(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let strict = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    openat2(CWD, path, flags, Mode::empty(), strict)
+}
+
+/// Whether a detached mount is of a directory; else it is of a file.
+fn is_directory(tree: &OwnedFd) -> Result<bool, StartError> {
+    let stat = rustix::fs::fstat(tree).during("look at a mount")?;
+    Ok(FileType::from_raw_mode(stat.st_mode).is_dir())
+}
+
 /// No attribute: `fsmount(2)`'s default.
 pub(super) const PLAIN: MountAttrFlags = MountAttrFlags::empty();
 
@@ -102,4 +195,22 @@ pub(super) const PLAIN: MountAttrFlags = MountAttrFlags::empty();
 /// whole one is visible.
 pub(crate) fn mount_proc() -> Result<(), StartError> {
     stage::attach(&overlay::filesystem("proc", &[])?, Path::new("/proc"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_has_come_since_leads_nowhere() {
+        let place = tempfile::tempdir().unwrap();
+        let real = place.path().canonicalize().unwrap();
+        std::fs::create_dir_all(real.join("parent/source")).unwrap();
+        assert!(open_without_links(&real.join("parent/source")).is_ok());
+        // Whoever may write to the directory above puts another tree in its place.
+        std::fs::rename(real.join("parent"), real.join("moved")).unwrap();
+        std::os::unix::fs::symlink("moved", real.join("parent")).unwrap();
+        let refused = open_without_links(&real.join("parent/source"));
+        assert_eq!(refused.unwrap_err(), Errno::LOOP);
+    }
 }

@@ -1,13 +1,21 @@
-//! Overlay file systems through the new mount interface (fsopen(2), Documentation/filesystems/overlayfs.rst).
+//! Overlay file systems (Documentation/filesystems/overlayfs.rst).
+//!
+//! They are mounted through the new mount interface (fsopen(2)) where it takes the lower layers one by one, and with
+//! mount(2) elsewhere: `lower_dirs` finds out which, `classic` is the second way. Either way the answer is a detached
+//! mount.
+
+mod classic;
+mod lower_dirs;
+
+pub(super) use lower_dirs::LowerDirs;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, Timespec, Timestamps};
-use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
-    fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen,
 };
 use rustix::process::{Gid, Uid};
 
@@ -28,9 +36,11 @@ pub(crate) struct Overlay<'a, L> {
 /// Where what is written to an overlay goes.
 #[derive(Debug)]
 pub(crate) enum Upper {
-    /// A tmpfs that is gone with the container's mount namespace, whatever happens to the agent. Bounded by half of
-    /// the machine's memory, as every tmpfs.
-    Memory,
+    /// A tmpfs that is gone with the container's mount namespace, whatever happens to the agent.
+    Memory {
+        /// Its bound in bytes; half of the machine's memory where there is none, as for every tmpfs.
+        size: Option<u64>,
+    },
     /// Two fresh directories, `upper` and `work`, in this one. An overlay that was mounted `volatile` can never be
     /// mounted again from the same `work`.
     Directory(PathBuf),
@@ -40,8 +50,11 @@ impl<L: AsRef<Path>> Overlay<'_, L> {
     /// Mounts it, detached.
     pub(crate) fn mount(&self, stage: &Stage) -> Result<OwnedFd, StartError> {
         let base = match &self.upper {
-            Upper::Memory => {
-                attach(&tmpfs(&[("mode", "0700")])?, &stage.upper())?;
+            Upper::Memory { size } => {
+                let size = size.map(|size| size.to_string());
+                let mut options = vec![("mode", "0700")];
+                options.extend(size.as_deref().map(|size| ("size", size)));
+                attach(&tmpfs(&options)?, &stage.upper())?;
                 stage.upper()
             }
             Upper::Directory(path) => path.clone(),
@@ -53,18 +66,50 @@ impl<L: AsRef<Path>> Overlay<'_, L> {
         if let Some(top) = self.layers.last() {
             show_as(top.as_ref(), &upper)?;
         }
-        let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).during("open overlay")?;
-        // Without it the kernel would look for `trusted.` attributes, which a user namespace cannot set, and would
-        // silently ignore opaque directories.
-        fsconfig_set_flag(&fs, "userxattr").during("set userxattr on the overlay")?;
-        // The upper layer is thrown away: syncing it is wasted.
-        fsconfig_set_flag(&fs, "volatile").during("set volatile on the overlay")?;
-        set_layers(&fs, self.layers)?;
-        fsconfig_set_string(&fs, "upperdir", &upper).during_at("use as upper layer", &upper)?;
-        fsconfig_set_string(&fs, "workdir", &work).during_at("use as work directory", &work)?;
-        fsconfig_create(&fs).during("create the overlay")?;
-        fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, PLAIN).during("mount the overlay")
+        let mounted = match stage.lower_dirs() {
+            LowerDirs::OneByOne => configure(self.layers, &upper, &work),
+            LowerDirs::AllAtOnce => classic::mount(self.layers, &upper, &work, &stage.root()),
+        };
+        mounted.map_err(|error| {
+            if error.is_invalid_argument() && is_on_overlay(&upper) {
+                StartError::UpperOnOverlay
+            } else {
+                error
+            }
+        })
     }
+}
+
+/// Whether a path is on an overlay, which the kernel does not take as another one's upper layer.
+pub(crate) fn is_on_overlay(path: &Path) -> bool {
+    /// `OVERLAYFS_SUPER_MAGIC`, statfs(2).
+    const OVERLAY: rustix::fs::FsWord = 0x794c_7630;
+    rustix::fs::statfs(path).is_ok_and(|found| found.f_type == OVERLAY)
+}
+
+/// Marks as `user.` attributes: without it the kernel would look for `trusted.` ones, which a user namespace cannot set,
+/// and would silently ignore opaque directories.
+const USER_MARKS: &str = "userxattr";
+/// The upper layer is thrown away: syncing it is wasted.
+const NEVER_SYNC: &str = "volatile";
+
+/// Mounts through fsopen(2), whose strings are bounded to 256 bytes, each.
+fn configure<L: AsRef<Path>>(
+    layers: &[L],
+    upper: &Path,
+    work: &Path,
+) -> Result<OwnedFd, StartError> {
+    let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).during("open overlay")?;
+    for flag in [USER_MARKS, NEVER_SYNC] {
+        fsconfig_set_flag(&fs, flag).during_at("set on the overlay", Path::new(flag))?;
+    }
+    for layer in layers.iter().rev().map(AsRef::as_ref) {
+        fsconfig_set_string(&fs, "lowerdir+", layer).during_at("use as layer", layer)?;
+    }
+    fsconfig_set_string(&fs, "upperdir", upper).during_at("use as upper layer", upper)?;
+    fsconfig_set_string(&fs, "workdir", work).during_at("use as work directory", work)?;
+    fsconfig_create(&fs).during("create the overlay")?;
+    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, PLAIN).during("mount the overlay")
 }
 
 /// Gives `upper` the mode, owner and time of `lower`: a merged root shows those of its upper directory.
@@ -91,35 +136,6 @@ fn show_as(lower: &Path, upper: &Path) -> Result<(), StartError> {
     rustix::fs::utimensat(CWD, upper, &times, AtFlags::empty()).during_at("date", upper)
 }
 
-/// Adds the lower layers, one `lowerdir+` each (Linux 6.5), else all in one option.
-fn set_layers<L: AsRef<Path>>(fs: &OwnedFd, layers: &[L]) -> Result<(), StartError> {
-    for (position, layer) in layers.iter().rev().enumerate() {
-        let layer = layer.as_ref();
-        match fsconfig_set_string(fs, "lowerdir+", layer) {
-            Ok(()) => {}
-            Err(Errno::INVAL) if position == 0 => return set_layers_at_once(fs, layers),
-            Err(error) => return Err(error).during_at("use as layer", layer),
-        }
-    }
-    Ok(())
-}
-
-/// The option before Linux 6.5; fsconfig(2) bounds it to 256 bytes, which holds few layers.
-fn set_layers_at_once<L: AsRef<Path>>(fs: &OwnedFd, layers: &[L]) -> Result<(), StartError> {
-    let names: Vec<_> = layers
-        .iter()
-        .rev()
-        .map(|layer| {
-            layer
-                .as_ref()
-                .to_string_lossy()
-                .replace('\\', "\\\\")
-                .replace(':', "\\:")
-        })
-        .collect();
-    fsconfig_set_string(fs, "lowerdir", names.join(":")).during("set the overlay's layers")
-}
-
 /// A detached tmpfs with these options.
 pub(super) fn tmpfs(options: &[(&str, &str)]) -> Result<OwnedFd, StartError> {
     filesystem("tmpfs", options)
@@ -127,6 +143,19 @@ pub(super) fn tmpfs(options: &[(&str, &str)]) -> Result<OwnedFd, StartError> {
 
 /// A detached mount of a file system that needs no device.
 pub(super) fn filesystem(kind: &str, options: &[(&str, &str)]) -> Result<OwnedFd, StartError> {
+    mount_filesystem(kind, options, PLAIN)
+}
+
+/// The same without options, read-only.
+pub(super) fn read_only_filesystem(kind: &str) -> Result<OwnedFd, StartError> {
+    mount_filesystem(kind, &[], MountAttrFlags::MOUNT_ATTR_RDONLY)
+}
+
+fn mount_filesystem(
+    kind: &str,
+    options: &[(&str, &str)],
+    attributes: MountAttrFlags,
+) -> Result<OwnedFd, StartError> {
     let fs = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).during_at("open", Path::new(kind))?;
     for (key, value) in options {
         if value.is_empty() {
@@ -137,5 +166,8 @@ pub(super) fn filesystem(kind: &str, options: &[(&str, &str)]) -> Result<OwnedFd
         .during_at("configure", Path::new(kind))?;
     }
     fsconfig_create(&fs).during_at("create", Path::new(kind))?;
-    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, PLAIN).during_at("mount", Path::new(kind))
+    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes).during_at("mount", Path::new(kind))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,47 +7,59 @@ use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
-use super::overlay::filesystem;
+use super::overlay::{filesystem, read_only_filesystem};
 use super::{Root, Stage, clone_tree};
 use crate::container::error::{During, refused};
 use crate::container::prepared::Prepared;
 use crate::container::{Network, StartError};
+use crate::security::Defence;
 use crate::security::masks::READ_ONLY;
 use crate::sys::{MountAttr, mount_setattr};
 
-const RESTRICTED: MountAttr<'static> = MountAttr {
+pub(super) const RESTRICTED: MountAttr<'static> = MountAttr {
     read_only: false,
     no_suid: true,
     no_dev: true,
     no_exec: true,
     id_map: None,
+    private: false,
     recursive: false,
 };
 
-/// Mounts both and covers what must be covered. The process must already be in the container's PID namespace.
-pub(super) fn mount(root: &Root, prepared: &Prepared, network: Network) -> Result<(), StartError> {
+/// Mounts both. The process must already be in the container's PID namespace.
+pub(super) fn mount(root: &Root, network: Network) -> Result<(), StartError> {
     let proc = filesystem("proc", &[])?;
     mount_setattr(&proc, RESTRICTED).during("restrict proc")?;
     root.mount(&proc, Path::new("/proc"))?;
-    root.mount(&sys(network)?, Path::new("/sys"))?;
-    for path in &prepared.masked {
-        mask(root, &prepared.stage, path)?;
+    root.mount(&sys(network)?, Path::new("/sys"))
+}
+
+/// Covers what must be covered.
+pub(super) fn cover(root: &Root, prepared: &Prepared) -> Result<(), StartError> {
+    if Defence::Masks.is_on() {
+        for path in &prepared.masked {
+            mask(root, &prepared.stage, path)?;
+        }
     }
-    for path in READ_ONLY {
-        make_read_only(root, Path::new(path))?;
+    if Defence::ReadOnlyPaths.is_on() {
+        for path in READ_ONLY {
+            make_read_only(root, Path::new(path))?;
+        }
     }
     Ok(())
 }
 
 /// A sysfs shows the network namespace it is mounted in and may only be mounted by its owner: a container on the
 /// machine's network gets the machine's mount instead, read-only throughout.
-fn sys(network: Network) -> Result<OwnedFd, StartError> {
+pub(super) fn sys(network: Network) -> Result<OwnedFd, StartError> {
     let (tree, recursive) = match network {
+        // Inside another container it has to be so from the beginning.
+        Network::None if Defence::ReadOnlyPaths.is_on() => (read_only_filesystem("sysfs")?, false),
         Network::None => (filesystem("sysfs", &[])?, false),
         Network::Host => (clone_tree(Path::new("/sys"))?, true),
     };
     let attr = MountAttr {
-        read_only: true,
+        read_only: Defence::ReadOnlyPaths.is_on(),
         recursive,
         ..RESTRICTED
     };

@@ -7,17 +7,37 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, unlinkat};
 use rustix::io::Errno;
-use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount};
+use rustix::mount::{
+    MountPropagationFlags, MoveMountFlags, UnmountFlags, mount_change, move_mount,
+};
 
-use super::Stage;
 use super::stage::attach;
+use super::{Stage, is_directory};
 use crate::container::StartError;
 use crate::container::error::{During, refused};
+use crate::security::Defence;
+use crate::sys::{MountAttr, mount_setattr};
 
 /// Mount points are looked up below the root and through nothing that could point elsewhere.
 const STRICT: ResolveFlags = ResolveFlags::IN_ROOT
     .union(ResolveFlags::NO_SYMLINKS)
     .union(ResolveFlags::NO_MAGICLINKS);
+
+fn strict() -> ResolveFlags {
+    if Defence::ImageLinks.is_on() {
+        STRICT
+    } else {
+        ResolveFlags::empty()
+    }
+}
+
+fn not_followed() -> OFlags {
+    if Defence::ImageLinks.is_on() {
+        OFlags::NOFOLLOW
+    } else {
+        OFlags::empty()
+    }
+}
 
 /// A container's root, mounted and not yet entered.
 #[derive(Debug)]
@@ -37,7 +57,11 @@ impl Root {
 
     /// Opens something in the image as a path, without following any symbolic link.
     pub(super) fn open(&self, path: &Path) -> Result<OwnedFd, Errno> {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.open_with(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)
+    }
+
+    /// The same for use.
+    pub(super) fn open_with(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         openat2(&self.directory, path, flags, Mode::empty(), STRICT)
     }
 
@@ -50,16 +74,49 @@ impl Root {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(refused(path, "a directory", errno)),
             }
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            here = openat2(&here, &name, flags, Mode::empty(), STRICT)
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | not_followed();
+            here = openat2(&here, &name, flags, Mode::empty(), strict())
                 .map_err(|errno| refused(path, "a directory", errno))?;
         }
         Ok(here)
     }
 
-    /// Mounts a detached tree on a directory of the image, which is made where it is missing.
-    pub(super) fn mount(&self, tree: &impl AsFd, path: &Path) -> Result<(), StartError> {
-        self.mount_on(tree, &self.directory(path)?, path)
+    /// Mounts a detached tree on a directory of the image, or a file on a file; either is made where it is missing.
+    pub(super) fn mount(&self, tree: &OwnedFd, path: &Path) -> Result<(), StartError> {
+        let target = if is_directory(tree)? {
+            self.directory(path)?
+        } else {
+            self.file(path)?
+        };
+        self.mount_on(tree, &target, path)
+    }
+
+    /// Opens something of the image that is no directory, or makes an empty file.
+    fn file(&self, path: &Path) -> Result<OwnedFd, StartError> {
+        let refuse = |errno| refused(path, "a file", errno);
+        if let Some(parent) = path.parent() {
+            self.directory(parent)?;
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o644);
+        match openat2(&self.directory, path, flags, mode, STRICT) {
+            Ok(_) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(refuse(errno)),
+        }
+        let target = self.open(path).map_err(refuse)?;
+        if is_directory(&target)? {
+            return Err(refuse(Errno::ISDIR));
+        }
+        Ok(target)
+    }
+
+    /// Refuses writing from now on, save to what is mounted below.
+    pub(super) fn seal(&self) -> Result<(), StartError> {
+        let attr = MountAttr {
+            read_only: true,
+            ..MountAttr::default()
+        };
+        mount_setattr(&self.directory, attr).during("make the root read-only")
     }
 
     /// Mounts a detached tree on something already opened.
@@ -81,21 +138,29 @@ impl Root {
         content: &[u8],
         mode: u32,
     ) -> Result<(), StartError> {
+        self.make_file(path, mode)?
+            .write_all(content)
+            .during_at("write", path)
+    }
+
+    /// Makes an empty regular file in the container's own layer, in place of what stood there.
+    pub(super) fn make_file(&self, path: &Path, mode: u32) -> Result<File, StartError> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(refused(path, "a file", Errno::ISDIR));
         };
         let parent = self.directory(parent)?;
-        match unlinkat(&parent, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(refused(path, "a file", errno)),
+        let mut flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | not_followed();
+        if Defence::ImageLinks.is_on() {
+            match unlinkat(&parent, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(refused(path, "a file", errno)),
+            }
+            flags |= OFlags::EXCL;
         }
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // The umask must not take bits away from what the specification asks for.
-        let file = openat(&parent, name, flags, Mode::from_raw_mode(mode))
-            .map_err(|errno| refused(path, "a file", errno))?;
-        let mut file = File::from(file);
-        file.write_all(content).during_at("write", path)
+        openat(&parent, name, flags, Mode::from_raw_mode(mode))
+            .map(File::from)
+            .map_err(|errno| refused(path, "a file", errno))
     }
 
     /// Makes this the root directory of the mount namespace and lets go of everything outside (pivot_root(2)).
@@ -104,12 +169,15 @@ impl Root {
         rustix::process::pivot_root(".", ".").during("pivot the root")?;
         // The old root is now mounted on top of the new one: "." is it.
         rustix::mount::unmount(".", UnmountFlags::DETACH).during("detach the old root")?;
-        rustix::process::chdir("/").during("enter the new root")
+        rustix::process::chdir("/").during("enter the new root")?;
+        // Trees of the machine follow it in the zygote; what it mounts from now on is not for this container.
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        mount_change("/", private).during("make all mounts private")
     }
 }
 
 /// The names on the way to `path`, without what would lead up or sideways.
-fn normal_components(path: &Path) -> Vec<PathBuf> {
+pub(super) fn normal_components(path: &Path) -> Vec<PathBuf> {
     path.components()
         .filter_map(|component| match component {
             Component::Normal(name) => Some(PathBuf::from(name)),

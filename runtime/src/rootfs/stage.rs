@@ -4,24 +4,30 @@
 //!
 //! ```text
 //! layers/    unpacked image layers, by diff ID
+//! host/      layers of the machine itself, by fingerprint
 //! scratch/   upper directories of workspaces, by run
 //! mnt/       mount point of the stage
 //!   upper/   a container mounts its private upper layer here, in its own namespace
 //!   root/    .. and its root here
 //!   empty/   a read-only tmpfs that covers masked directories
 //!   held/    mounts the zygote holds for jobs, by name
+//!   lower/   while an overlay is mounted over a tree of the machine: that tree
 //!   host/    the lower layer of `image: host`
 //! ```
 //!
 //! Paths are relative on purpose: after `unshare(CLONE_NEWNS)` the working directory leads into the new namespace's
 //! copy of the tree, and no permission on the directories above it is needed.
 
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount};
 
-use super::overlay::tmpfs;
+use super::is_directory;
+use super::overlay::{LowerDirs, tmpfs};
 use crate::container::StartError;
 use crate::container::error::During;
 use crate::sys::{MountAttr, mount_setattr};
@@ -30,6 +36,7 @@ use crate::sys::{MountAttr, mount_setattr};
 #[derive(Debug)]
 pub(crate) struct Stage {
     marks_in_memory: bool,
+    lower_dirs: LowerDirs,
 }
 
 /// The stage's mount point.
@@ -38,14 +45,21 @@ const AT: &str = "mnt";
 impl Stage {
     /// Mounts the stage below the working directory.
     pub(crate) fn prepare() -> Result<Self, StartError> {
+        Self::with(LowerDirs::of_this_kernel(Path::new(AT))?)
+    }
+
+    /// The same, with a given way to mount overlays.
+    pub(super) fn with(lower_dirs: LowerDirs) -> Result<Self, StartError> {
         attach(&tmpfs(&[("mode", "0700")])?, Path::new(AT))?;
         let stage = Self {
             marks_in_memory: takes_user_attributes(Path::new(AT)),
+            lower_dirs,
         };
         for directory in [
             stage.upper(),
             stage.root(),
             stage.empty(),
+            stage.lower(),
             stage.path("held"),
         ] {
             make_directory(&directory)?;
@@ -68,6 +82,11 @@ impl Stage {
         self.marks_in_memory
     }
 
+    /// How overlays get their lower layers.
+    pub(super) const fn lower_dirs(&self) -> LowerDirs {
+        self.lower_dirs
+    }
+
     /// Mount point of a container's upper layer.
     pub(crate) fn upper(&self) -> PathBuf {
         self.path("upper")
@@ -88,18 +107,48 @@ impl Stage {
         self.path("held").join(name)
     }
 
+    /// Has `tree` under a short path while `mount` mounts an overlay over it: an overlay takes its layers by path, and
+    /// fsconfig(2) only paths shorter than 256 bytes. The overlay keeps the tree afterwards.
+    pub(crate) fn with_lower<T>(
+        &self,
+        tree: &impl AsFd,
+        mount: impl FnOnce(&Path) -> Result<T, StartError>,
+    ) -> Result<T, StartError> {
+        let at = self.lower();
+        attach(tree, &at)?;
+        let mounted = mount(&at);
+        rustix::mount::unmount(&at, UnmountFlags::DETACH).during_at("unmount", &at)?;
+        mounted
+    }
+
     /// Makes the mount point for something to be held and mounts it there.
-    pub(crate) fn hold(&self, name: &str, tree: &impl std::os::fd::AsFd) -> Result<(), StartError> {
-        let at = self.held(name);
-        make_directory(&at)?;
-        attach(tree, &at)
+    pub(crate) fn hold(&self, name: &str, tree: &OwnedFd) -> Result<(), StartError> {
+        self.mount(&self.held(name), tree)
+    }
+
+    /// Makes a mount point and mounts something there.
+    pub(crate) fn mount(&self, at: &Path, tree: &OwnedFd) -> Result<(), StartError> {
+        if is_directory(tree)? {
+            make_directory(at)?;
+        } else {
+            File::create_new(at).during_at("make", at)?;
+        }
+        attach(tree, at)
     }
 
     /// Gives up what [`Stage::hold`] holds; containers that have a copy keep it.
     pub(crate) fn release(&self, name: &str) -> Result<(), StartError> {
         let at = self.held(name);
         rustix::mount::unmount(&at, UnmountFlags::DETACH).during_at("unmount", &at)?;
-        std::fs::remove_dir(&at).during_at("remove", &at)
+        match std::fs::remove_dir(&at) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => std::fs::remove_file(&at),
+            result => result,
+        }
+        .during_at("remove", &at)
+    }
+
+    fn lower(&self) -> PathBuf {
+        self.path("lower")
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -117,6 +166,6 @@ fn make_directory(path: &Path) -> Result<(), StartError> {
 }
 
 /// Attaches a detached mount at a path of ours.
-pub(super) fn attach(tree: &impl std::os::fd::AsFd, at: &Path) -> Result<(), StartError> {
+pub(super) fn attach(tree: &impl AsFd, at: &Path) -> Result<(), StartError> {
     move_mount(tree, "", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).during_at("mount", at)
 }

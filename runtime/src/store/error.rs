@@ -15,7 +15,7 @@ pub enum PullError {
     #[error("the image `host` is not pulled")]
     Host,
     /// The registry did not give it.
-    #[error("failed to pull {0}")]
+    #[error("failed to pull{colon} {0}", colon = colon(.0))]
     Registry(#[from] registry::Error),
     /// The files are not there, or not an image.
     #[error("failed to load {image}: {source}")]
@@ -66,6 +66,15 @@ pub enum PullError {
     /// The store itself.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Most errors begin with the image's name; the others are not about one.
+const fn colon(error: &registry::Error) -> &'static str {
+    use registry::Error;
+    match error {
+        Error::Mirror { .. } | Error::Registry(_) | Error::Credentials(_) | Error::Setup(_) => ":",
+        _ => "",
+    }
 }
 
 fn named(layer: Option<&Digest>) -> String {

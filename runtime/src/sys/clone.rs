@@ -1,6 +1,6 @@
 //! `clone3(2)`, as a fork into new namespaces.
 
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -54,13 +54,32 @@ pub(crate) enum Cloned {
 /// # Errors
 /// The errors of clone(2): `EPERM` or `ENOSPC` where namespaces are forbidden or exhausted, `EAGAIN` at a limit of
 /// processes.
-pub(crate) fn clone3(_proof: &SingleThreaded, flags: CloneFlags) -> Result<Cloned, Errno> {
+pub(crate) fn clone3(proof: &SingleThreaded, flags: CloneFlags) -> Result<Cloned, Errno> {
+    clone3_into(proof, flags, None)
+}
+
+/// The same, with the child in a control group of version 2 from its first instruction on.
+///
+/// # Errors
+/// Also `EACCES` where that group, or the nearest one above both it and ours, does not take processes from us, and
+/// `EBUSY` where it is divided.
+pub(crate) fn clone3_into(
+    _proof: &SingleThreaded,
+    flags: CloneFlags,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Cloned, Errno> {
+    /// `CLONE_INTO_CGROUP`, which libc has as an `int` that cannot hold it.
+    const INTO_CGROUP: u64 = 0x2_0000_0000;
     let mut pidfd: RawFd = -1;
     // SAFETY: clone_args is plain data; all zeroes is a valid value.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = flags.0 | libc::CLONE_PIDFD as u64;
     args.exit_signal = libc::SIGCHLD as u64;
     args.pidfd = (&raw mut pidfd) as u64;
+    if let Some(cgroup) = cgroup {
+        args.flags |= INTO_CGROUP;
+        args.cgroup = u64::from(cgroup.as_raw_fd().unsigned_abs());
+    }
     // SAFETY: without CLONE_VM and without a stack the child is a copy-on-write copy of this process, as after
     // fork(2). SingleThreaded proves that no other thread could hold a lock (malloc's, stdio's) across the call, so
     // the child may run any code. The kernel writes one descriptor to `pidfd`, which outlives the call.

@@ -12,22 +12,23 @@ mod exit;
 mod fd;
 mod keyring;
 mod loopback;
+mod memory;
 mod mount;
-
 mod seccomp;
 mod signal;
 mod single_threaded;
 mod wait;
 mod watch;
 
-pub(crate) use clone::{CloneFlags, Cloned, clone3};
+pub(crate) use clone::{CloneFlags, Cloned, clone3, clone3_into};
 pub(crate) use exit::exit_now;
-pub(crate) use fd::{adopt, close_range, pass_on};
+pub(crate) use fd::{adopt, close_all_but, pass_on};
 pub(crate) use keyring::join_new_session_keyring;
 pub(crate) use loopback::loopback_up;
+pub(crate) use memory::give_back_program;
 pub(crate) use mount::{MountAttr, mount_setattr};
 pub(crate) use seccomp::install_filter;
-pub(crate) use signal::reset_signals;
+pub(crate) use signal::{forwardable_signals, reset_signals, signal_group, signal_process};
 pub(crate) use single_threaded::SingleThreaded;
 pub(crate) use wait::wait_any;
 pub(crate) use watch::watch;

@@ -19,6 +19,8 @@ pub(crate) struct MountAttr<'a> {
     pub(crate) no_exec: bool,
     /// Ids on disk are read through this user namespace (`MOUNT_ATTR_IDMAP`).
     pub(crate) id_map: Option<BorrowedFd<'a>>,
+    /// Nothing that is mounted on the tree it was copied from appears in it, nor the other way round.
+    pub(crate) private: bool,
     /// The same for every mount below it.
     pub(crate) recursive: bool,
 }
@@ -43,7 +45,7 @@ pub(crate) fn mount_setattr(fd: impl AsFd, attr: MountAttr<'_>) -> Result<(), Er
     let args = libc::mount_attr {
         attr_set: set,
         attr_clr: 0,
-        propagation: 0,
+        propagation: if attr.private { libc::MS_PRIVATE } else { 0 },
         userns_fd: attr
             .id_map
             .map_or(0, |fd| u64::from(fd.as_raw_fd().unsigned_abs())),

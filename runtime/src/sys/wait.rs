@@ -32,6 +32,10 @@ pub(crate) fn wait_any(block: bool) -> Result<Option<(Pid, ExitStatus, Usage)>, 
             system: duration(usage.ru_stime),
             // getrusage(2): kibibytes.
             max_rss: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
+            // Blocks of 512 bytes, whatever the device's are.
+            read: Some(u64::try_from(usage.ru_inblock).unwrap_or(0) * 512),
+            written: Some(u64::try_from(usage.ru_oublock).unwrap_or(0) * 512),
+            ..Usage::default()
         };
         return Ok(Some((pid, status, usage)));
     }

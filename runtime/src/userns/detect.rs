@@ -36,12 +36,12 @@ pub fn detect() -> Result<IdMap, DetectError> {
         rustix::process::geteuid().as_raw(),
         rustix::process::getegid().as_raw(),
     );
-    let wanted = CapabilitySet::SETUID | CapabilitySet::SETGID;
-    let privileged =
-        rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(wanted));
-    if uid == 0 && privileged {
+    if uid == 0 && may_map_ids() {
         let users = available(Path::new("/proc/self/uid_map"))?;
         let groups = available(Path::new("/proc/self/gid_map"))?;
+        if !has(CapabilitySet::SYS_ADMIN) {
+            return Ok(nested(&users, &groups));
+        }
         if let (Some(users), Some(groups)) = (root_range(&users), root_range(&groups)) {
             return Ok(IdMap {
                 rung: Rung::Root,
@@ -84,6 +84,37 @@ pub fn detect() -> Result<IdMap, DetectError> {
             })
         }
         _ => Ok(IdMap::single(uid, gid)),
+    }
+}
+
+/// Whether this process may write maps of other ids than its own by itself.
+pub(super) fn may_map_ids() -> bool {
+    has(CapabilitySet::SETUID | CapabilitySet::SETGID)
+}
+
+fn has(wanted: CapabilitySet) -> bool {
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(wanted))
+}
+
+/// For root of a container, who may map ids and mount nothing: everything there is, as it is. Containers in there have this
+/// root as theirs, as a plain user's have that user.
+fn nested(users: &[Extent], groups: &[Extent]) -> IdMap {
+    let as_it_is = |extents: &[Extent]| {
+        let extents = extents.iter().map(|extent| Extent {
+            outside: extent.inside,
+            ..*extent
+        });
+        extents.collect::<Vec<_>>()
+    };
+    let (users, groups) = (as_it_is(users), as_it_is(groups));
+    let total = |extents: &[Extent]| extents.iter().map(|extent| u64::from(extent.count)).sum();
+    if u64::min(total(&users), total(&groups)) <= 1 {
+        return IdMap::single(0, 0);
+    }
+    IdMap {
+        rung: Rung::Subordinate,
+        users,
+        groups,
     }
 }
 
@@ -162,6 +193,17 @@ mod tests {
     fn root_of_an_outer_container_maps_everything_but_itself() {
         let range = root_range(&extents("0 1000 1\n1 100000 65536")).unwrap();
         assert_eq!((range.inside, range.outside, range.count), (0, 1, 65_536));
+    }
+
+    #[test]
+    fn root_of_a_container_that_may_not_mount_maps_everything_as_it_is() {
+        let all = extents("0 1000 1\n1 100000 65536");
+        let map = nested(&all, &all);
+        assert_eq!(map.rung, Rung::Subordinate);
+        assert_eq!(map.root_outside(), (0, 0));
+        assert_eq!(map.users, extents("0 0 1\n1 1 65536"));
+        let one = extents("0 1000 1");
+        assert_eq!(nested(&one, &one), IdMap::single(0, 0));
     }
 
     #[test]

@@ -1,4 +1,6 @@
+use std::ffi::{CStr, OsStr};
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 
 /// A run of ids, as one line of `/proc/PID/uid_map` (user_namespaces(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,24 @@ pub enum Rung {
     Subordinate,
     /// A plain user with no id but its own.
     Single,
+}
+
+impl Rung {
+    /// The word for it on a command line.
+    pub(crate) const fn name(self) -> &'static CStr {
+        match self {
+            Self::Root => c"root",
+            Self::Subordinate => c"subordinate",
+            Self::Single => c"single",
+        }
+    }
+
+    /// The rung that a word of a command line stands for.
+    pub(crate) fn named(name: &OsStr) -> Option<Self> {
+        [Self::Root, Self::Subordinate, Self::Single]
+            .into_iter()
+            .find(|rung| rung.name().to_bytes() == name.as_bytes())
+    }
 }
 
 /// Which ids exist in the user namespace and what they are outside.

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Pid;
 
-use super::detect::helper;
+use super::detect::{helper, may_map_ids};
 use super::id_map::lines;
 use super::{Extent, IdMap, Rung};
 
@@ -56,6 +56,10 @@ pub(crate) fn install(map: &IdMap, child: Pid) -> Result<(), InstallError> {
         Rung::Single => {
             // user_namespaces(7): without privilege a group map needs setgroups(2) denied first.
             write("setgroups", "deny")?;
+            write("gid_map", &lines(&map.groups))?;
+            write("uid_map", &lines(&map.users))
+        }
+        Rung::Subordinate if may_map_ids() => {
             write("gid_map", &lines(&map.groups))?;
             write("uid_map", &lines(&map.users))
         }

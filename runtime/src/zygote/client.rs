@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{CWD, MemfdFlags, memfd_create};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -14,8 +14,17 @@ use rustix::process::{Signal, pidfd_send_signal};
 use tokio::io::Interest;
 
 use super::instance::{Instance, Stale};
-use super::wire::{HeldSource, Job, Replies, Reply, Request, send};
-use crate::container::{Container, ContainerSpec, Network, StartError};
+use super::start::Start;
+use super::wire::{HeldSource, Job, Reply, Request};
+use crate::cgroup::{Entry, GroupError, Groups, Keeper, Lease};
+use crate::container::limits::OwnLimits;
+use crate::container::{
+    Container, ContainerHandle, ContainerSpec, Enforcement, Exit, Network, Phase, Process,
+    Resources, StartError, Streams, Trace,
+};
+use crate::message::{Connection, send};
+use crate::rootfs::open_without_links;
+use crate::security::Defence;
 use crate::sys::{MountAttr, mount_setattr, watch};
 use crate::userns::{IdMap, Rung};
 
@@ -30,6 +39,9 @@ pub enum RequestError {
         /// Why.
         source: io::Error,
     },
+    /// The container's control group cannot be made, or does not take a limit.
+    #[error(transparent)]
+    Group(#[from] GroupError),
     /// The zygote or the container's first process refused it.
     #[error(transparent)]
     Refused(#[from] StartError),
@@ -65,6 +77,10 @@ pub struct Zygote {
     pub(super) instance: Instance,
     pub(super) stale: Mutex<Vec<Stale>>,
     pub(super) serial: AtomicU64,
+    pub(super) groups: Option<Groups>,
+    /// Removes the groups when this process is gone.
+    pub(super) _keeper: Option<Keeper>,
+    pub(super) enforcement: Enforcement,
 }
 
 /// What becomes of a directory of the machine that is held for containers.
@@ -91,50 +107,110 @@ impl Zygote {
         &self.directory
     }
 
-    /// Starts a container; returns when its command has been executed. The streams become its descriptors 0 to 2.
+    /// Starts a container; returns when its command has been executed.
     ///
     /// # Errors
     /// See [`RequestError`]; a command that cannot be executed is [`RequestError::Refused`].
     pub async fn start(
         &self,
         spec: &ContainerSpec,
-        [input, output, error]: [OwnedFd; 3],
+        streams: impl Into<Streams>,
     ) -> Result<Container, RequestError> {
-        let spec_file = memory_file(spec).map_err(|source| RequestError::Io {
+        let mut trace = Trace::default();
+        trace.mark(Phase::Asked);
+        let streams = streams.into();
+        let has_terminal = streams.terminal().is_some();
+        let private_network = spec.network == Network::None;
+        let own = OwnLimits::of(&spec.resources, &self.enforcement);
+        let spec_file = memory_file(&(spec, own)).map_err(|source| RequestError::Io {
             operation: "pass the container's specification",
             source,
         })?;
-        let request = Request::Start {
-            private_network: spec.network == Network::None,
+        let lease = self.group(&spec.resources).await?;
+        let entry = lease.as_ref().and_then(Lease::entry);
+        let request = Request::Start(Start {
+            private_network,
             writable: spec.rootfs.writable,
             upper: self.upper(&format!(
                 "root.{}",
                 self.serial.fetch_add(1, Ordering::Relaxed)
             )),
+            disk: bound_of_upper(spec),
+            terminal: streams.terminal(),
+            grouped: matches!(entry, Some(Entry::Directory(_))),
+        });
+        let mut fds = with_streams(vec![spec_file.as_fd()], &streams);
+        let replies = match entry {
+            Some(Entry::Helper(helper)) => request_on(&helper.socket, &request, &fds),
+            Some(Entry::Directory(group)) => {
+                fds.push(group.as_fd());
+                self.request(&request, &fds).await
+            }
+            None => self.request(&request, &fds).await,
         };
-        let fds = [
-            spec_file.as_fd(),
-            input.as_fd(),
-            output.as_fd(),
-            error.as_fd(),
-        ];
-        let mut replies = self.request(&request, &fds).await?;
-        drop((spec_file, input, output, error));
-        // The zygote tells that it has cloned, the container that it runs and that it is over: two senders, in any order.
-        let (mut init, mut runs, mut exit) = (None, false, None);
-        loop {
-            match next(&mut replies).await? {
-                (Reply::Cloned, fds) => init = fds.into_iter().next(),
-                (Reply::Running, _) => runs = true,
-                (Reply::Exited(early), _) => exit = Some(early),
-                (Reply::Failed(error), _) => return Err(error.into()),
-                (other @ Reply::Done(_), _) => {
-                    return Err(out_of_turn(&format!("{other:?} came out of turn")));
-                }
+        drop((spec_file, streams));
+        match running(replies?, &mut trace).await {
+            Ok((init, replies, files, exit)) => {
+                let handle = ContainerHandle {
+                    init,
+                    private_network,
+                    helper: lease
+                        .as_ref()
+                        .and_then(Lease::helper)
+                        .map(OwnedFd::try_clone)
+                        .transpose()
+                        .map_err(not_sent)?,
+                };
+                trace.mark(Phase::Told);
+                let container =
+                    Container::new(handle, replies, files, has_terminal, exit, trace, lease);
+                Ok(container)
             }
-            if let Some(init) = init.take_if(|_| runs) {
-                return Ok(Container::new(init, replies, exit));
-            }
+            Err(error) => Err(too_low(&spec.resources, lease.as_ref()).unwrap_or(error)),
+        }
+    }
+
+    /// A control group held to `resources`, where there are any.
+    async fn group(&self, resources: &Resources) -> Result<Option<Lease>, RequestError> {
+        let Some(groups) = &self.groups else {
+            return Ok(None);
+        };
+        let mut lease = groups.take().await?;
+        lease.limit(resources)?;
+        Ok(Some(lease))
+    }
+
+    /// How limits of containers are held here.
+    #[must_use]
+    pub const fn enforcement(&self) -> Enforcement {
+        self.enforcement
+    }
+
+    /// Starts a process in a running container, with everything that is taken from the container's command taken from it.
+    /// What becomes of it is told on `answers`, the other end of which is for [`crate::container::Execution`].
+    ///
+    /// # Errors
+    /// When the zygote could not be asked; everything else is told on `answers`.
+    pub async fn exec(
+        &self,
+        container: &ContainerHandle,
+        process: &Process,
+        streams: Streams,
+        answers: BorrowedFd<'_>,
+    ) -> Result<(), RequestError> {
+        let process = memory_file(process).map_err(|source| RequestError::Io {
+            operation: "pass the process's specification",
+            source,
+        })?;
+        let request = Request::Exec {
+            private_network: container.private_network,
+            terminal: streams.terminal(),
+        };
+        let fds = vec![answers, container.init.as_fd(), process.as_fd()];
+        let fds = with_streams(fds, &streams);
+        match &container.helper {
+            Some(helper) => send(helper, &request, &fds).map_err(not_sent),
+            None => self.send(&request, &fds).await,
         }
     }
 
@@ -144,17 +220,18 @@ impl Zygote {
     /// # Errors
     /// See [`HoldError`].
     pub async fn hold(&self, name: &str, path: &Path, hold: Hold) -> Result<(), HoldError> {
-        let tree = self
-            .as_container_root(path, hold)
-            .map_err(|source| HoldError::Source {
-                path: path.to_owned(),
-                source,
-            })?;
+        let failed = |source| HoldError::Source {
+            path: path.to_owned(),
+            source,
+        };
+        // Links are followed now and never again: whoever may change a directory on the way gets nothing else mounted.
+        let real = path.canonicalize().map_err(failed)?;
+        let tree = self.as_container_root(&real, hold).map_err(failed)?;
         let request = Request::Hold {
             name: name.to_owned(),
             source: match tree {
                 Some(_) => HeldSource::Tree,
-                None => HeldSource::Path(path.to_owned()),
+                None => HeldSource::Path(real.into()),
             },
             upper: match hold {
                 Hold::Bind | Hold::Shared => None,
@@ -230,19 +307,30 @@ impl Zygote {
     /// For an agent that is root: the directory through the containers' id map, so that what belongs to the caller
     /// belongs to container root and the other way round. A plain user's map says the same without a mount.
     fn as_container_root(&self, path: &Path, hold: Hold) -> io::Result<Option<OwnedFd>> {
-        if self.map.rung != Rung::Root || hold == Hold::Shared {
+        let of_nobody = hold == Hold::Shared && Defence::HostFilesOfNobody.is_on();
+        if self.map.rung != Rung::Root || of_nobody {
             return Ok(None);
         }
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        let tree = open_tree(CWD, path, flags)?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_EMPTY_PATH;
+        let tree = open_tree(open_without_links(path)?, "", flags)?;
         let attr = MountAttr {
             id_map: Some(self.user_namespace.as_fd()),
+            // A copy of a shared mount would be its equal: what containers mount on it would appear on the machine.
+            private: true,
             ..MountAttr::default()
         };
         match mount_setattr(&tree, attr) {
             // A file system that cannot be id-mapped (NFS, FUSE, an overlay) is seen as others see it; an overlay of ours
             // on it is writable all the same where modes allow.
-            Err(Errno::INVAL) if hold == Hold::Overlay => {}
+            Err(Errno::INVAL) if hold == Hold::Overlay => {
+                let attr = MountAttr {
+                    id_map: None,
+                    ..attr
+                };
+                mount_setattr(&tree, attr)?;
+            }
             result => result?,
         }
         Ok(Some(tree))
@@ -259,8 +347,8 @@ impl Zygote {
         request: &Request,
         fds: &[BorrowedFd<'_>],
     ) -> Result<serde_json::Value, RequestError> {
-        let mut replies = self.request(request, fds).await?;
-        match next(&mut replies).await? {
+        let replies = self.request(request, fds).await?;
+        match next(&replies).await? {
             (Reply::Done(value), _) => Ok(value),
             (Reply::Failed(error), _) => Err(error.into()),
             (other, _) => Err(out_of_turn(&format!("{other:?} came out of turn"))),
@@ -272,29 +360,24 @@ impl Zygote {
         &self,
         request: &Request,
         fds: &[BorrowedFd<'_>],
-    ) -> Result<Replies, RequestError> {
-        let failed = |source| RequestError::Io {
-            operation: "send a request to the zygote",
-            source,
-        };
-        let (ours, theirs) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(|errno| failed(errno.into()))?;
+    ) -> Result<Connection, RequestError> {
+        let (ours, theirs) = reply_sockets().map_err(not_sent)?;
         let mut all = vec![theirs.as_fd()];
         all.extend_from_slice(fds);
+        self.send(request, &all).await?;
+        Connection::new(ours).map_err(not_sent)
+    }
+
+    /// Sends a request whose first descriptor is where the replies go.
+    async fn send(&self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<(), RequestError> {
         loop {
-            match send(&self.socket, request, &all) {
+            match send(&self.socket, request, fds) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.writable().await.map_err(failed)?;
+                    self.writable().await.map_err(not_sent)?;
                 }
-                result => break result.map_err(failed)?,
+                result => return result.map_err(not_sent),
             }
         }
-        Replies::new(ours).map_err(failed)
     }
 }
 
@@ -304,14 +387,83 @@ impl Drop for Zygote {
     }
 }
 
-async fn next(replies: &mut Replies) -> Result<(Reply, Vec<OwnedFd>), RequestError> {
-    let reply = replies
-        .next_with_fds()
-        .await
-        .map_err(|source| RequestError::Io {
-            operation: "receive the zygote's answer",
-            source,
-        })?;
+const fn not_sent(source: io::Error) -> RequestError {
+    RequestError::Io {
+        operation: "send a request to the zygote",
+        source,
+    }
+}
+
+/// These descriptors and then those of the streams.
+fn with_streams<'a>(mut fds: Vec<BorrowedFd<'a>>, streams: &'a Streams) -> Vec<BorrowedFd<'a>> {
+    if let Streams::Files(files) = streams {
+        fds.extend(files.iter().map(AsFd::as_fd));
+    }
+    fds
+}
+
+/// Waits until a container's command runs: its first process, where its end will be told, the files that come with it, and
+/// its end, if that was told before.
+async fn running(
+    replies: Connection,
+    trace: &mut Trace,
+) -> Result<(OwnedFd, Connection, Vec<OwnedFd>, Option<Exit>), RequestError> {
+    // Whoever clones tells that it has, the container that it runs and that it is over: two senders, in any order.
+    let (mut init, mut runs, mut exit) = (None, None, None);
+    loop {
+        match next(&replies).await? {
+            (Reply::Cloned, fds) => init = fds.into_iter().next(),
+            (Reply::Running(inside), files) => {
+                trace.merge(inside);
+                runs = Some(files);
+            }
+            (Reply::Exited(early), _) => exit = Some(early),
+            (Reply::Failed(error), _) => return Err(error.into()),
+            (other @ Reply::Done(_), _) => {
+                return Err(out_of_turn(&format!("{other:?} came out of turn")));
+            }
+        }
+        if let Some(init) = init.take_if(|_| runs.is_some()) {
+            return Ok((init, replies, runs.take().unwrap_or_default(), exit));
+        }
+    }
+}
+
+/// Whether it was a limit that kept a container from starting.
+fn too_low(resources: &Resources, lease: Option<&Lease>) -> Option<RequestError> {
+    let reading = lease?.group()?.read();
+    let limit = match (resources.memory, resources.pids) {
+        (Some(bytes), _) if reading.oom_kills > 0 => format!("{bytes} bytes of memory"),
+        (_, Some(count)) if reading.refused_forks > 0 => format!("{count} processes"),
+        _ => return None,
+    };
+    Some(StartError::LimitTooLow { limit }.into())
+}
+
+/// Sends a request to a helper, which has no other one to do.
+fn request_on(
+    socket: &OwnedFd,
+    request: &Request,
+    fds: &[BorrowedFd<'_>],
+) -> Result<Connection, RequestError> {
+    let (ours, theirs) = reply_sockets().map_err(not_sent)?;
+    let mut all = vec![theirs.as_fd()];
+    all.extend_from_slice(fds);
+    send(socket, request, &all).map_err(not_sent)?;
+    Connection::new(ours).map_err(not_sent)
+}
+
+fn reply_sockets() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC;
+    let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+    Ok(pair?)
+}
+
+async fn next(replies: &Connection) -> Result<(Reply, Vec<OwnedFd>), RequestError> {
+    let reply = replies.receive().await.map_err(|source| RequestError::Io {
+        operation: "receive the zygote's answer",
+        source,
+    })?;
     reply.ok_or_else(|| out_of_turn("it closed the connection without an answer"))
 }
 
@@ -321,7 +473,21 @@ fn out_of_turn(reason: &str) -> RequestError {
     })
 }
 
-fn memory_file(spec: &ContainerSpec) -> io::Result<OwnedFd> {
+/// The bound of a container's upper layer: what it may write, and what we write there ourselves.
+fn bound_of_upper(spec: &ContainerSpec) -> Option<u64> {
+    /// A tmpfs counts pages.
+    const PAGE: u64 = 4096;
+    /// Files of ours that are not among the specification's, such as `/etc/hosts`.
+    const OTHERS: u64 = 16 * PAGE;
+    let of_files = spec
+        .files
+        .iter()
+        .map(|file| file.content.len() as u64 + PAGE);
+    let disk = spec.resources.disk?;
+    Some(of_files.fold(disk.saturating_add(OTHERS), u64::saturating_add))
+}
+
+fn memory_file(spec: &impl serde::Serialize) -> io::Result<OwnedFd> {
     let mut file = std::fs::File::from(memfd_create("container", MemfdFlags::CLOEXEC)?);
     file.write_all(&serde_json::to_vec(spec)?)?;
     rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;

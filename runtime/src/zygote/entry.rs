@@ -7,18 +7,22 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::fcntl::AtFlags;
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, OpenTreeFlags, mount_change, open_tree};
 use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 
 use super::server;
 use super::spawn::Mapped;
-use super::wire::{Reply, receive, send};
+use super::wire::Reply;
 use crate::container::StartError;
 use crate::container::error::During;
 use crate::container::prepared::Prepared;
+use crate::detach::let_go_of_streams;
+use crate::host;
+use crate::message::{receive, send};
 use crate::rootfs::{Stage, mount_proc};
-use crate::sys::{MountAttr, SingleThreaded, adopt, close_range, mount_setattr, pass_on};
+use crate::security::{self, Defence};
+use crate::sys::{MountAttr, SingleThreaded, adopt, close_all_but, mount_setattr, pass_on};
 use crate::userns::Rung;
 
 /// The zygote's name in `argv[0]`, by which the agent's binary knows what it is.
@@ -35,6 +39,8 @@ pub(super) fn before_exec(
     die_with_parent()?;
     // Out of the terminal's foreground group: Ctrl-C is for the agent, which decides what containers hear of it.
     rustix::process::setsid().during("start a session")?;
+    // The agent may let go of its streams while we live; whoever reads them waits for the last one who has them.
+    let_go_of_streams().during("let go of the agent's streams")?;
     let go = receive::<Mapped>(socket.as_fd()).during("wait for the ids")?;
     if go.is_none() {
         return Err(StartError::ZygoteGone {
@@ -45,13 +51,17 @@ pub(super) fn before_exec(
     // mount namespace.
     rustix::process::chdir(directory).during_at("enter", directory)?;
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).during("make a mount namespace")?;
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change("/", private).during("make all mounts private")?;
+    // What the machine unmounts goes here as well, else a disk could not be taken out while an agent lives; what is
+    // mounted here stays here.
+    let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    mount_change("/", slave).during("make all mounts follow the machine's")?;
     // Away from the number that the socket is about to take.
     let program = rustix::io::fcntl_dupfd_cloexec(read_only_self()?, SOCKET + 1)
         .during("duplicate our program")?;
     let root = (Gid::ROOT, Uid::ROOT);
-    if rung != Rung::Single {
+    // A plain user stays in its groups, as container root, who is that user, will: with one id the kernel does not let go
+    // of them, and with several they are what some of the user's files can be read by.
+    if rung == Rung::Root {
         rustix::thread::set_thread_groups(&[]).during("give up supplementary groups")?;
     }
     rustix::thread::set_thread_res_gid(root.0, root.0, root.0).during("become group root")?;
@@ -59,19 +69,13 @@ pub(super) fn before_exec(
     mount_proc()?;
 
     pass_on(socket, SOCKET).during("pass the socket on")?;
-    let single = if rung == Rung::Single {
-        c"single"
-    } else {
-        c"many"
-    };
     let name = CString::new(NAME).unwrap_or_default();
-    let arguments = [name.as_c_str(), single];
-    let environment: [CString; 0] = [];
+    let arguments = [name.as_c_str(), rung.name()];
     let errno = match nix::unistd::execveat(
         &program,
         c"",
         &arguments,
-        &environment,
+        &security::environment(),
         AtFlags::AT_EMPTY_PATH,
     ) {
         Ok(never) => match never {},
@@ -98,7 +102,7 @@ fn read_only_self() -> Result<OwnedFd, StartError> {
             let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
             let tree = open_tree(CWD, &path, flags).during_at("clone the mount of", &path)?;
             let attr = MountAttr {
-                read_only: true,
+                read_only: Defence::ReadOnlyProgram.is_on(),
                 ..MountAttr::default()
             };
             mount_setattr(&tree, attr).during("make our program read-only")?;
@@ -129,14 +133,16 @@ pub fn run_if_zygote() -> Option<std::process::ExitCode> {
     if arguments.next()?.as_bytes() != NAME.as_bytes() {
         return None;
     }
-    let single_id = arguments.next().is_some_and(|rung| rung == "single");
-    let Ok(socket) = adopt(SOCKET) else {
+    let rung = arguments.next().and_then(|name| Rung::named(&name));
+    let (Some(rung), Ok(socket)) = (rung, adopt(SOCKET)) else {
         return Some(std::process::ExitCode::FAILURE);
     };
-    Some(match prepare(&socket, single_id) {
-        Ok(prepared) => {
+    Some(match prepare(&socket, rung) {
+        Ok((prepared, kept)) => {
             let _ = send(&socket, &Reply::Done(serde_json::Value::Null), &[]);
-            server::serve(prepared, &socket)
+            let code = server::serve(&prepared, &socket);
+            drop(kept);
+            code
         }
         Err(error) => {
             let _ = send(&socket, &Reply::Failed(error), &[]);
@@ -145,14 +151,29 @@ pub fn run_if_zygote() -> Option<std::process::ExitCode> {
     })
 }
 
-fn prepare(socket: &OwnedFd, single_id: bool) -> Result<Prepared, StartError> {
+fn prepare(socket: &OwnedFd, rung: Rung) -> Result<(Prepared, host::Kept), StartError> {
     let proof = SingleThreaded::prove().during("prove that no other thread runs")?;
     rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::CLOEXEC).during("keep the socket")?;
-    close_range(&proof, SOCKET.unsigned_abs() + 1..=u32::MAX).during("close descriptors")?;
+    if Defence::ClosedDescriptors.is_on() {
+        close_all_but(&proof, &[socket.as_fd()]).during("close descriptors")?;
+    }
+    // What is forked from us is in a container: nothing of the agent's terminal is to be found there.
+    stand_in_for_standard_streams().during("let go of the standard streams")?;
     // Changing ids has cleared it.
     die_with_parent()?;
     // Nothing in a container may look into us or into what is forked from us.
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        .during("become undumpable")?;
-    Ok(Prepared::new(proof, Stage::prepare()?, single_id))
+    if Defence::Undumpable.is_on() {
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .during("become undumpable")?;
+    }
+    let kept = host::Kept::open()?;
+    Ok((Prepared::new(proof, Stage::prepare()?, rung), kept))
+}
+
+/// Puts `/dev/null` in the place of the three descriptors that every program has.
+fn stand_in_for_standard_streams() -> Result<(), rustix::io::Errno> {
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)
 }

@@ -55,9 +55,14 @@ impl Instance {
         flock(&guard, FlockOperation::LockExclusive)
             .map_err(|errno| (scratch.clone(), errno.into()))?;
         let stale = stale(&scratch).map_err(at(&scratch))?;
+        // Process ids come again, in a container soon: what another one keeps must not be in our way when we keep.
+        let is_free = |name: &String| {
+            let path = scratch.join(name);
+            !path.exists() && !kept(&path).exists()
+        };
         let name = (0..u32::MAX)
             .map(|serial| format!("{}.{serial}", std::process::id()))
-            .find(|name| !scratch.join(name).exists())
+            .find(is_free)
             .unwrap_or_default();
         let path = scratch.join(&name);
         DirBuilder::new()
@@ -81,15 +86,9 @@ impl Instance {
     /// Has the directory renamed instead of removed in the end; returns its later path.
     pub(super) fn keep(&self) -> PathBuf {
         self.kept.store(true, Ordering::Relaxed);
-        self.kept_path()
+        kept(&self.path)
     }
 
-    fn kept_path(&self) -> PathBuf {
-        self.path.with_file_name(format!("{}{KEPT}", self.name))
-    }
-}
-
-impl Instance {
     /// Removes or renames the directory, once. By now everything in it has been removed; what is not, because we are in
     /// a hurry, the next agent finds.
     pub(super) fn finish(&self) {
@@ -97,7 +96,7 @@ impl Instance {
             return;
         }
         let result = if self.kept.load(Ordering::Relaxed) {
-            fs::rename(&self.path, self.kept_path())
+            fs::rename(&self.path, kept(&self.path))
         } else {
             fs::remove_dir(&self.path)
         };
@@ -105,6 +104,13 @@ impl Instance {
             tracing::debug!(%error, path = %self.path.display(), "left for the next agent");
         }
     }
+}
+
+/// What an instance's directory is called when it is kept.
+fn kept(path: &Path) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(KEPT);
+    path.into()
 }
 
 impl Drop for Instance {
@@ -207,8 +213,15 @@ mod tests {
         let kept = instance.keep();
         drop(instance);
         assert!(kept.join("workspace.main").exists());
-        let (_next, found) = create(directory.path());
+        let (next, found) = create(directory.path());
         assert_eq!(found, Vec::<PathBuf>::new());
+        drop(next);
+
+        // The process id has come again.
+        let (instance, _) = create(directory.path());
+        let other = instance.keep();
+        drop(instance);
+        assert!(other != kept && other.exists() && kept.join("workspace.main").exists());
 
         let long_ago = SystemTime::now() - KEPT_FOR - Duration::from_secs(1);
         File::open(&kept).unwrap().set_modified(long_ago).unwrap();

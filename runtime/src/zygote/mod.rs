@@ -4,6 +4,7 @@
 //! agent                                     zygote (PID 1 of a PID namespace of its own)
 //!   Zygote::spawn ---clone3---------------> maps, mount namespace, exec of itself from a read-only mount, stage
 //!   Zygote::start ---request + fds--------> clone3 of all namespaces ---> container::init
+//!   (cgroup v1: to a helper of the zygote, already in the group)
 //!   Zygote::hold / release / work --------> mounts held for jobs; workers forked for unpacking and removing
 //! ```
 //!
@@ -13,16 +14,20 @@
 //! It executes the agent's own binary again from a read-only mount, so that nothing in a container can ever write to
 //! that binary through `/proc/PID/exe` (CVE-2019-5736), and starts with little memory to copy.
 
+mod cgroups;
 mod client;
 mod entry;
 mod error;
+mod helpers;
 mod instance;
 mod layers;
 mod server;
 mod spawn;
+mod start;
 pub(crate) mod wire;
 mod work;
 
+pub use crate::cgroup::GroupError;
 pub use client::{Hold, HoldError, RequestError, Zygote};
 pub use entry::run_if_zygote;
 pub use error::SpawnError;

@@ -7,21 +7,28 @@ use std::process::ExitCode;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::wire::{HeldSource, Job, Reply, Request, receive, send};
+use super::start::fork_helper;
+use super::wire::{HeldSource, Job, Reply, Request};
 use super::work;
 use crate::container::error::During;
-use crate::container::init::{self, Stdio};
 use crate::container::prepared::Prepared;
-use crate::container::{StartError, Writable};
-use crate::rootfs::{Overlay, Stage, Upper, clone_tree};
-use crate::sys::{CloneFlags, Cloned, clone3, exit_now, wait_any};
+use crate::container::{StartError, Streams, TerminalSize, exec};
+use crate::message::{receive, send};
+use crate::rootfs::{Overlay, Stage, Upper, clone_without_links, mount_below};
+use crate::sys::{CloneFlags, Cloned, clone3, exit_now, give_back_program, wait_any};
+
+/// Without a request for so long, what the last ones needed in memory is given back.
+const IDLE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 50_000_000,
+};
 
 /// Serves until the agent is gone; returning ends the PID namespace and with it everything in it.
-pub(super) fn serve(prepared: Prepared, socket: &OwnedFd) -> ExitCode {
+pub(super) fn serve(prepared: &Prepared, socket: &OwnedFd) -> ExitCode {
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGCHLD);
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
@@ -35,12 +42,18 @@ pub(super) fn serve(prepared: Prepared, socket: &OwnedFd) -> ExitCode {
         prepared,
         uppers: HashMap::new(),
     };
+    let mut patience = Some(IDLE);
     loop {
         let mut ready = [
             PollFd::new(socket, PollFlags::IN),
             PollFd::new(&children, PollFlags::IN),
         ];
-        match poll(&mut ready, None) {
+        match poll(&mut ready, patience.as_ref()) {
+            Ok(0) => {
+                // What cannot be given back is kept.
+                let _ = give_back_program(&prepared.proof);
+                patience = None;
+            }
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => return ExitCode::FAILURE,
         }
@@ -51,6 +64,7 @@ pub(super) fn serve(prepared: Prepared, socket: &OwnedFd) -> ExitCode {
             server.reap();
         }
         if asked {
+            patience = Some(IDLE);
             match receive::<Request>(socket.as_fd()) {
                 Ok(Some((request, fds))) => server.answer(request, fds),
                 Ok(None) => return ExitCode::SUCCESS,
@@ -62,18 +76,18 @@ pub(super) fn serve(prepared: Prepared, socket: &OwnedFd) -> ExitCode {
 }
 
 /// All there is to know between two requests.
-struct Server {
-    prepared: Prepared,
+struct Server<'a> {
+    prepared: &'a Prepared,
     /// Upper layers on disk, by the container's first process.
     uppers: HashMap<Pid, PathBuf>,
 }
 
-impl Server {
+impl Server<'_> {
     /// Collects children that have ended; a container's upper layer on disk goes with it.
     fn reap(&mut self) {
         while let Ok(Some((pid, ..))) = wait_any(false) {
             if let Some(path) = self.uppers.remove(&pid) {
-                work::fork_silently(&self.prepared, &Job::Remove { path });
+                work::fork_silently(self.prepared, &Job::Remove { path });
             }
         }
     }
@@ -84,23 +98,28 @@ impl Server {
             return;
         };
         let outcome = match request {
-            Request::Start {
+            Request::Start(start) => {
+                start
+                    .perform(self.prepared, &mut fds, &reply)
+                    .map(|(pid, upper)| {
+                        self.uppers.extend(upper.map(|path| (pid, path)));
+                        None
+                    })
+            }
+            Request::Help => match fds.next() {
+                Some(socket) => fork_helper(self.prepared, &socket, &reply).map(|()| None),
+                None => return,
+            },
+            Request::Exec {
                 private_network,
-                writable,
-                upper,
+                terminal,
             } => {
-                let (Some(spec), Some(input), Some(output), Some(error)) =
-                    (fds.next(), fds.next(), fds.next(), fds.next())
+                let (Some(container), Some(process), Some(streams)) =
+                    (fds.next(), fds.next(), streams(terminal, &mut fds))
                 else {
                     return;
                 };
-                let stdio = Stdio {
-                    input,
-                    output,
-                    error,
-                };
-                self.upper(writable, &upper)
-                    .and_then(|upper| self.start(private_network, upper, &reply, &spec, stdio))
+                self.exec(&container, private_network, process, streams, &reply)
             }
             Request::Hold {
                 name,
@@ -116,7 +135,7 @@ impl Server {
             .map(|()| Some(done())),
             Request::Release { name } => self.prepared.stage.release(&name).map(|()| Some(done())),
             Request::Work(job) => {
-                work::fork(&self.prepared, &job, fds.collect(), &reply).map(|()| None)
+                work::fork(self.prepared, &job, fds.collect(), &reply).map(|()| None)
             }
         };
         let last = match outcome {
@@ -128,42 +147,40 @@ impl Server {
         let _ = send(&reply, &last, &[]);
     }
 
-    fn upper(&self, writable: Writable, upper: &Path) -> Result<Upper, StartError> {
-        match writable {
-            Writable::Memory if self.prepared.stage.marks_in_memory() => Ok(Upper::Memory),
-            Writable::Memory | Writable::Disk => scratch(upper),
-        }
-    }
-
-    fn start(
-        &mut self,
+    /// Forks a worker that starts a process in a running container and answers on `reply` itself.
+    fn exec(
+        &self,
+        container: &OwnedFd,
         private_network: bool,
-        upper: Upper,
+        process: OwnedFd,
+        streams: Streams,
         reply: &OwnedFd,
-        spec: &OwnedFd,
-        stdio: Stdio,
     ) -> Result<Option<Reply>, StartError> {
-        let mut flags = CloneFlags::NEWNS
-            .and(CloneFlags::NEWPID)
-            .and(CloneFlags::NEWUTS)
-            .and(CloneFlags::NEWIPC)
-            .and(CloneFlags::NEWCGROUP);
-        if private_network {
-            flags = flags.and(CloneFlags::NEWNET);
-        }
-        match clone3(&self.prepared.proof, flags).during("clone into new namespaces")? {
+        match clone3(&self.prepared.proof, CloneFlags::NONE).during("fork a worker")? {
             Cloned::Child => {
-                init::run(&self.prepared, upper, spec, stdio, reply);
+                exec::run(
+                    self.prepared,
+                    container,
+                    private_network,
+                    process,
+                    streams,
+                    reply,
+                );
                 exit_now(0)
             }
-            Cloned::Parent { pid, pidfd } => {
-                if let Upper::Directory(path) = upper {
-                    self.uppers.insert(pid, path);
-                }
-                let _ = send(reply, &Reply::Cloned, &[pidfd.as_fd()]);
-                Ok(None)
-            }
+            Cloned::Parent { .. } => Ok(None),
         }
+    }
+}
+
+/// The streams that come with a request.
+pub(super) fn streams(
+    terminal: Option<TerminalSize>,
+    fds: &mut impl Iterator<Item = OwnedFd>,
+) -> Option<Streams> {
+    match terminal {
+        Some(size) => Some(Streams::Terminal(size)),
+        None => Some(Streams::Files([fds.next()?, fds.next()?, fds.next()?])),
     }
 }
 
@@ -179,34 +196,42 @@ fn hold(
     upper: Option<&Path>,
     tree: Option<OwnedFd>,
 ) -> Result<(), StartError> {
-    let tree = match (source, tree) {
-        (HeldSource::Path(path), _) if upper.is_none() => clone_tree(path)?,
-        (HeldSource::Path(path), _) => {
-            let overlay = Overlay {
-                layers: &[path],
-                upper: scratch(upper.unwrap_or_else(|| Path::new("")))?,
-            };
-            overlay.mount(stage)?
-        }
-        (HeldSource::Tree, Some(tree)) if upper.is_none() => tree,
-        (HeldSource::Tree, Some(tree)) => {
-            // An overlay takes its layers by path, so the tree is attached first and stays attached beneath.
-            let lower = format!("{name}.lower");
-            stage.hold(&lower, &tree)?;
-            let overlay = Overlay {
-                layers: &[stage.held(&lower)],
-                upper: scratch(upper.unwrap_or_else(|| Path::new("")))?,
-            };
-            let overlay = overlay.mount(stage);
-            stage.release(&lower)?;
-            overlay?
-        }
+    let lower = match (source, tree) {
+        (HeldSource::Path(path), _) => clone_without_links(Path::new(path))?,
+        (HeldSource::Tree, Some(tree)) => tree,
         (HeldSource::Tree, None) => return Err(Errno::BADF).during("take the tree to hold"),
+    };
+    let tree = match upper {
+        None => lower,
+        Some(upper) => stage
+            .with_lower(&lower, |lower| {
+                let overlay = Overlay {
+                    layers: &[lower],
+                    upper: scratch(upper)?,
+                };
+                overlay.mount(stage)
+            })
+            .map_err(|error| explain(error, source))?,
     };
     stage.hold(name, &tree)
 }
 
-fn scratch(upper: &Path) -> Result<Upper, StartError> {
+/// The kernel refuses a tree with mounts below that came into the user namespace with it, and does not say why.
+fn explain(error: StartError, source: &HeldSource) -> StartError {
+    let HeldSource::Path(path) = source else {
+        return error;
+    };
+    let ours = std::env::current_dir().unwrap_or_default();
+    match mount_below(Path::new(path), &ours) {
+        Some(mount) if error.is_invalid_argument() => StartError::MountBelow {
+            mount: mount.display().to_string(),
+        },
+        _ => error,
+    }
+}
+
+/// A fresh directory for an upper layer.
+pub(super) fn scratch(upper: &Path) -> Result<Upper, StartError> {
     let path = Path::new("scratch").join(upper);
     std::fs::create_dir_all(&path).during_at("make", &path)?;
     Ok(Upper::Directory(path))

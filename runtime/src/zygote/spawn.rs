@@ -9,12 +9,14 @@ use std::sync::atomic::AtomicU64;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use super::Zygote;
+use super::cgroups::Cgroups;
 use super::entry;
 use super::error::SpawnError;
 use super::instance::Instance;
-use super::wire::{Reply, receive, send};
+use super::wire::Reply;
 use crate::container::StartError;
-use crate::sys::{CloneFlags, Cloned, SingleThreaded, clone3};
+use crate::message::{receive, send};
+use crate::sys::{CloneFlags, Cloned, SingleThreaded, clone3_into};
 use crate::userns::{self, IdMap};
 
 impl Zygote {
@@ -41,6 +43,8 @@ impl Zygote {
                 source: source.into(),
             }
         };
+        let system_io =
+            |operation| move |source: std::io::Error| SpawnError::System { operation, source };
         let (socket, inner) = socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -48,8 +52,14 @@ impl Zygote {
             None,
         )
         .map_err(system("make the zygote's socket"))?;
+        let cgroups = Cgroups::prepare(&proof, map.root_outside());
+        let leaf = cgroups.leaf().map_err(|source| SpawnError::System {
+            operation: "open the zygote's control group",
+            source,
+        })?;
         let flags = CloneFlags::NEWUSER.and(CloneFlags::NEWPID);
-        let (pid, process) = match clone3(&proof, flags) {
+        let leaf = leaf.as_ref().map(AsFd::as_fd);
+        let (pid, process) = match clone3_into(&proof, flags, leaf) {
             Ok(Cloned::Child) => {
                 drop(socket);
                 let Err(error) = entry::before_exec(&inner, &directory, map.rung);
@@ -77,10 +87,14 @@ impl Zygote {
             },
         };
         send(&socket, &Mapped, &[]).map_err(|_| gone("it did not wait for its ids"))?;
+        let cgroups = cgroups.settle();
         match receive::<Reply>(socket.as_fd()) {
             Ok(Some((Reply::Done(_), _))) => {
                 rustix::io::ioctl_fionbio(&socket, true)
                     .map_err(system("make the zygote's socket non-blocking"))?;
+                let (groups, keeper, enforcement) = cgroups
+                    .start(&socket)
+                    .map_err(system_io("start the control groups' thread"))?;
                 Ok(Self {
                     socket,
                     process,
@@ -90,6 +104,9 @@ impl Zygote {
                     instance,
                     stale: Mutex::new(stale),
                     serial: AtomicU64::new(0),
+                    groups,
+                    _keeper: keeper,
+                    enforcement,
                 })
             }
             Ok(Some((Reply::Failed(source), _))) => Err(SpawnError::Inside { source }),

@@ -1,42 +1,30 @@
-//! What passes between agent and zygote: a JSON message with descriptors on a SEQPACKET socket, a request one way and,
-//! on a socket of the request's own, its replies the other way.
+//! What passes between agent and zygote (see [`crate::message`]): a request one way and, on a socket of the request's own,
+//! its replies the other way.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
-use crate::container::{Exit, StartError, Writable};
+use super::start::Start;
+use crate::container::{Exit, StartError, TerminalSize, Trace};
 use crate::layer::Compression;
-use crate::sys::watch;
-
-/// Bound of a message; what can be larger (a container's specification) travels in a memory file.
-pub(super) const MAX_MESSAGE: usize = 64 << 10;
-/// Bound of the descriptors with it.
-const MAX_FDS: usize = 8;
 
 /// What the agent asks for. The first descriptor is always the socket for the replies.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub(super) enum Request {
-    /// Start a container. Descriptors: specification, stdin, stdout, stderr.
-    Start {
-        /// In a network namespace of its own.
+    /// See [`Start`].
+    Start(Start),
+    /// Fork a helper. Descriptors: the socket on which it takes requests; it ends with that.
+    Help,
+    /// Start a process in a running container. Descriptors: the process descriptor of its init, what to execute and,
+    /// without a terminal, stdin, stdout, stderr.
+    Exec {
+        /// The container has a network namespace of its own.
         private_network: bool,
-        /// Where its upper layer is to be.
-        writable: Writable,
-        /// A fresh directory below `scratch/` for an upper layer on disk.
-        upper: PathBuf,
+        /// As for a container.
+        terminal: Option<TerminalSize>,
     },
     /// Mount something and keep it. Descriptors: the tree, when the source is one.
     Hold {
@@ -60,8 +48,8 @@ pub(super) enum Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeldSource {
-    /// A path of the machine, as the caller's own ids see it.
-    Path(PathBuf),
+    /// A path of the machine, as the caller's own ids see it. Not a `PathBuf`, which has to be UTF-8 on the wire.
+    Path(OsString),
     /// A detached mount that comes with the request.
     Tree,
 }
@@ -96,10 +84,11 @@ pub enum Job {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
-    /// The container's first process exists. Descriptor: its process descriptor.
+    /// The container's first process, or a helper, exists. Descriptor: its process descriptor.
     Cloned,
-    /// The command has been executed.
-    Running,
+    /// The command has been executed, and this is how long everything took. Descriptors: the files of the exchange, and
+    /// then its terminal.
+    Running(Trace),
     /// The command is over.
     Exited(Exit),
     /// The request could not be carried out.
@@ -108,100 +97,10 @@ pub(crate) enum Reply {
     Done(serde_json::Value),
 }
 
-/// Sends a message whole, or not at all.
-pub(crate) fn send(
-    socket: impl AsFd,
-    message: &impl Serialize,
-    fds: &[BorrowedFd<'_>],
-) -> io::Result<()> {
-    let bytes = serde_json::to_vec(message)?;
-    if bytes.len() > MAX_MESSAGE {
-        return Err(Errno::MSGSIZE.into());
-    }
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
-        return Err(Errno::INVAL.into());
-    }
-    loop {
-        match sendmsg(
-            &socket,
-            &[IoSlice::new(&bytes)],
-            &mut control,
-            SendFlags::NOSIGNAL,
-        ) {
-            Ok(_) => return Ok(()),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-}
-
-/// Receives a message and its descriptors; `None` when the other end is gone.
-pub(super) fn receive<T: DeserializeOwned>(
-    socket: impl AsFd,
-) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
-    let mut bytes = vec![0; MAX_MESSAGE];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let message = loop {
-        let flags = RecvFlags::CMSG_CLOEXEC;
-        match recvmsg(
-            &socket,
-            &mut [IoSliceMut::new(&mut bytes)],
-            &mut control,
-            flags,
-        ) {
-            Err(Errno::INTR) => {}
-            Err(Errno::CONNRESET) => return Ok(None),
-            result => break result?,
-        }
-    };
-    if message.bytes == 0 {
-        return Ok(None);
-    }
-    if message
-        .flags
-        .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
-    {
-        return Err(Errno::MSGSIZE.into());
-    }
-    let mut fds = Vec::new();
-    for part in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = part {
-            fds.extend(rights);
-        }
-    }
-    Ok(Some((
-        serde_json::from_slice(&bytes[..message.bytes])?,
-        fds,
-    )))
-}
-
-/// The replies to one request.
-#[derive(Debug)]
-pub(crate) struct Replies {
-    socket: AsyncFd<OwnedFd>,
-}
-
-impl Replies {
-    /// Listens on the agent's end of a request's socket.
-    pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
-        rustix::io::ioctl_fionbio(&socket, true)?;
-        watch(socket, Interest::READABLE).map(|socket| Self { socket })
-    }
-
-    /// The next reply; `None` when there will be none. Nothing is lost when it is cancelled.
-    pub(crate) async fn next(&mut self) -> io::Result<Option<Reply>> {
-        Ok(self.next_with_fds().await?.map(|(reply, _)| reply))
-    }
-
-    pub(super) async fn next_with_fds(&mut self) -> io::Result<Option<(Reply, Vec<OwnedFd>)>> {
-        loop {
-            let mut ready = self.socket.readable().await?;
-            if let Ok(result) = ready.try_io(|socket| receive(socket.get_ref())) {
-                return result;
-            }
-        }
-    }
+/// What may be sent the other way on the socket of a process in a running container. Its end asks that process to end.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Order {
+    /// Sends a signal to the process group.
+    Signal(i32),
 }

@@ -1,5 +1,5 @@
 //! Work on the namespace's files, each job in a process forked for it: a crash, a full disk or a hostile archive ends
-//! that process and nothing else.
+//! that process and nothing else. Those that read what others have written are confined to where they write.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,13 +10,16 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::Serialize;
 
-use super::wire::{Job, Reply, send};
+use super::wire::{Job, Reply};
 use crate::container::StartError;
 use crate::container::error::During;
+use crate::container::init;
 use crate::container::prepared::Prepared;
 use crate::host;
 use crate::layer::{self, Compression, Limits, Operation, UnpackError, Unpacked};
+use crate::message::send;
 use crate::rootfs::Stage;
+use crate::security::sandbox;
 use crate::sys::{CloneFlags, Cloned, clone3, exit_now};
 
 /// Forks a worker; it answers on `reply` itself.
@@ -28,6 +31,8 @@ pub(super) fn fork(
 ) -> Result<(), StartError> {
     match clone3(&prepared.proof, CloneFlags::NONE).during("fork a worker")? {
         Cloned::Child => {
+            let kept: Vec<_> = fds.iter().chain([reply]).map(AsFd::as_fd).collect();
+            init::keep_only(prepared, &kept);
             let answer = perform(&prepared.stage, job, fds).map_or_else(Reply::Failed, Reply::Done);
             let _ = send(reply, &answer, &[]);
             exit_now(0)
@@ -47,18 +52,28 @@ pub(super) fn fork_silently(prepared: &Prepared, job: &Job) {
 fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Value, StartError> {
     match job {
         Job::Remove { path } => remove(path).map(|()| serde_json::Value::Null),
-        Job::HostLayer => host::build_layer(stage).map(|()| serde_json::Value::Null),
+        Job::HostLayer => host::stage_layer(stage).map(|()| serde_json::Value::Null),
         Job::Unpack {
             target,
             compression,
         } => {
             let stream = fds.into_iter().next().ok_or(Errno::BADF);
             let stream = stream.during("take the layer's stream")?;
-            answer(&unpack(File::from(stream), target, *compression))
+            match layers().and_then(|layers| layer::make(layers.as_fd(), target)) {
+                Ok(directory) => {
+                    sandbox::confine_to(directory.as_fd())?;
+                    answer(&unpack(File::from(stream), *compression, &directory))
+                }
+                Err(error) => answer::<()>(&Err(error)),
+            }
         }
-        Job::RemoveLayer { name } => {
-            answer(&layers().and_then(|layers| layer::remove(layers.as_fd(), name)))
-        }
+        Job::RemoveLayer { name } => match layers() {
+            Ok(layers) => {
+                sandbox::confine_to(layers.as_fd())?;
+                answer(&layer::remove(layers.as_fd(), name))
+            }
+            Err(error) => answer::<()>(&Err(error)),
+        },
     }
 }
 
@@ -75,9 +90,12 @@ fn layers() -> Result<OwnedFd, UnpackError> {
         .map_err(|errno| UnpackError::system(Operation::Open, b"layers", errno))
 }
 
-fn unpack(stream: File, target: &str, compression: Compression) -> Result<Unpacked, UnpackError> {
-    let directory = layer::make(layers()?.as_fd(), target)?;
-    layer::unpack(stream, compression, directory.as_fd(), &Limits::default())
+fn unpack(
+    stream: File,
+    compression: Compression,
+    target: &OwnedFd,
+) -> Result<Unpacked, UnpackError> {
+    layer::unpack(stream, compression, target.as_fd(), &Limits::default())
 }
 
 /// Removes a tree of ours, of whatever depth and modes a container has left it with.
@@ -98,5 +116,6 @@ fn remove(path: &Path) -> Result<(), StartError> {
         Err(Errno::NOENT) => return Ok(()),
         result => result.during_at("open", parent)?,
     };
+    sandbox::confine_to(parent.as_fd())?;
     layer::remove_entry(parent.as_fd(), name.as_bytes()).during_at("remove", path)
 }

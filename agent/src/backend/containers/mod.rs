@@ -1,10 +1,8 @@
 //! The backend that runs steps in containers of our own runtime.
 //!
-//! `image` gets images (the machine itself, or one of the store's), `specification` turns a step's request into what
-//! the runtime wants, `step` is a started one.
+//! [`crate::images`] gets images, `specification` turns a step's request into what the runtime wants, `step` is a started
+//! one.
 
-mod image;
-mod relay;
 mod specification;
 mod step;
 
@@ -12,17 +10,19 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use pipelines::plan::Resources;
 use protocol::WorkspaceMode;
-use runtime::container::Network;
-use runtime::zygote::{Hold, RequestError, Zygote};
+use runtime::container::StartError as Refusal;
+use runtime::zygote::{Hold, HoldError, RequestError, Zygote};
 use tokio::sync::OnceCell;
 
 use super::{
     Backend, BackendError, BackendOptions, ConnectError, ImageError, Prepared, ProgressFn,
     StartError, StartErrorKind, StepRequest,
 };
-use crate::cli::NetworkMode;
-use image::{Image, Images};
+use crate::chain::chain;
+use crate::enforcement::shortcomings;
+use crate::images::{Image, Images};
 use step::Step;
 
 /// Runs steps in containers.
@@ -43,7 +43,7 @@ impl Containers {
     pub fn connect(options: BackendOptions) -> Result<Self, ConnectError> {
         let zygote = Zygote::spawn(&options.data)?;
         let kept = options.keep.then(|| zygote.keep());
-        let images = Images::new(&zygote, &options)?;
+        let images = Images::new(&zygote, &options.data, &options.tree, &options.config)?;
         Ok(Self {
             zygote,
             images,
@@ -61,6 +61,20 @@ impl Containers {
     }
 }
 
+/// Why a workspace could not be opened, and what can be done about it where that is known.
+fn with_advice(error: &HoldError) -> String {
+    let advice = match error {
+        HoldError::Request(RequestError::Refused(Refusal::MountBelow { .. })) => {
+            "; unmount it, or run with --in-place"
+        }
+        HoldError::Request(RequestError::Refused(Refusal::UpperOnOverlay)) => {
+            "; name a directory on another file system with SLIPWAY_DATA, or run with --in-place"
+        }
+        _ => "",
+    };
+    format!("{}{advice}", chain(error))
+}
+
 impl Backend for Containers {
     type Image = Image;
     type Workspace = String;
@@ -71,7 +85,7 @@ impl Backend for Containers {
         image: &str,
         progress: ProgressFn<'_>,
     ) -> Result<Prepared<Image>, ImageError> {
-        self.images.get(&self.zygote, image, progress).await
+        self.images.get(&self.zygote, image, None, progress).await
     }
 
     async fn open_workspace(&self, job: &str) -> Result<String, BackendError> {
@@ -83,7 +97,7 @@ impl Backend for Containers {
         let (held, ()) = tokio::join!(self.zygote.hold(&name, &self.options.tree, hold), async {
             self.swept.get_or_init(|| self.sweep()).await;
         });
-        held.map_err(|error| BackendError::new("open the workspace", error))?;
+        held.map_err(|error| BackendError::new("open the workspace", with_advice(&error)))?;
         Ok(name)
     }
 
@@ -99,6 +113,13 @@ impl Backend for Containers {
 
     fn end(&self) {
         self.zygote.end();
+    }
+
+    fn shortcomings(&self, wanted: &Resources) -> Vec<String> {
+        shortcomings(
+            &self.zygote.enforcement(),
+            &specification::resources(wanted),
+        )
     }
 
     fn kept(&self) -> Option<PathBuf> {
@@ -119,11 +140,7 @@ impl Backend for Containers {
         let error = output
             .try_clone()
             .map_err(|error| internal(format!("duplicate the step's output: {error}")))?;
-        let network = match self.options.network {
-            NetworkMode::Host => Network::Host,
-            NetworkMode::None => Network::None,
-        };
-        let spec = specification::of(request, network)?;
+        let spec = specification::of(request)?;
         match self
             .zygote
             .start(&spec, [input.into(), output, error])

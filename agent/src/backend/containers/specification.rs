@@ -3,31 +3,33 @@
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
-use pipelines::plan::Action;
+use pipelines::plan::{self, Action};
 use runtime::container::{
-    ContainerSpec, File, Mount, MountSource, Network, Process, Rootfs, StartError as Refusal,
-    Writable,
+    ContainerSpec, File, Mount, MountSource, Network, Process, Resources, Rootfs,
+    StartError as Refusal, Writable,
 };
 
-use super::image::Image;
 use crate::backend::{StartError, StartErrorKind, StepRequest};
+use crate::images::Image;
 
 /// Where steps see the workspace.
 const WORKSPACE: &str = "/workspace";
 /// Where a step's script is, inside its container: messages of the shell name it with a line.
 const SCRIPT: &str = "/run/slipway/script";
-/// For an image that says nothing, as Docker has it.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The files of [`crate::backend::Exchange`], in its order, by the variables that lead to them.
+const EXCHANGE: [(&str, &str); 3] = [
+    ("SLIPWAY_OUTPUT", "/run/slipway/output"),
+    ("SLIPWAY_ENV", "/run/slipway/env"),
+    ("SLIPWAY_MASK", "/run/slipway/mask"),
+];
 
 /// What the runtime needs to know of a step.
 ///
 /// # Errors
 /// When neither step nor image say what to execute.
-pub(super) fn of(
-    request: StepRequest<'_, Image, String>,
-    network: Network,
-) -> Result<ContainerSpec, StartError> {
+pub(super) fn of(request: StepRequest<'_, Image, String>) -> Result<ContainerSpec, StartError> {
     let image = request.image;
+    let network = network(request.network)?;
     let (argv, files) = command(request.action, image)?;
     let (cwd, create_cwd) = directory(request.workdir, request.action, image);
     let mut mounts = image.mounts.clone();
@@ -43,25 +45,52 @@ pub(super) fn of(
         rootfs: Rootfs {
             layers: image.layers.clone(),
             writable: Writable::Memory,
+            read_only: false,
         },
         mounts,
         files,
+        exchange: EXCHANGE.map(|(_, path)| PathBuf::from(path)).to_vec(),
         process: Process {
             argv,
-            env: environment(&image.env, request.env),
+            env: environment(image, request.env),
             cwd,
             create_cwd,
             user: request
                 .user
                 .map(str::to_owned)
                 .or_else(|| image.user.clone()),
+            nesting: request.nesting,
         },
         network,
+        resources: resources(&request.resources),
     })
 }
 
+/// The plan's limits in the runtime's words.
+pub(super) fn resources(of: &plan::Resources) -> Resources {
+    Resources {
+        cpus: of.cpu_millis,
+        memory: of.memory_bytes,
+        pids: of.pids,
+        disk: of.disk_bytes,
+        nofile: of.nofile,
+    }
+}
+
+/// Steps are on the machine's network unless they say otherwise.
+fn network(network: &plan::Network) -> Result<Network, StartError> {
+    match network {
+        plan::Network::Default | plan::Network::Host => Ok(Network::Host),
+        plan::Network::None => Ok(Network::None),
+        plan::Network::Allow(_) => Err(StartError {
+            kind: StartErrorKind::Request,
+            message: "`allow` of `network` is not supported yet".to_owned(),
+        }),
+    }
+}
+
 /// A script becomes a file, however long it is: an argument is bounded by 128 KiB (execve(2), MAX_ARG_STRLEN).
-fn command(action: &Action, image: &Image) -> Result<(Vec<String>, Vec<File>), StartError> {
+fn command(action: &Action<String>, image: &Image) -> Result<(Vec<String>, Vec<File>), StartError> {
     match action {
         Action::Script { script, shell } => {
             let mut argv = shell.clone();
@@ -73,13 +102,13 @@ fn command(action: &Action, image: &Image) -> Result<(Vec<String>, Vec<File>), S
             };
             Ok((argv, vec![file]))
         }
-        Action::Entrypoint => {
-            let argv: Vec<_> = image
-                .entrypoint
-                .iter()
-                .chain(&image.command)
-                .cloned()
-                .collect();
+        Action::Entrypoint { args } => {
+            let command = if args.is_empty() {
+                &image.command
+            } else {
+                args
+            };
+            let argv: Vec<_> = image.entrypoint.iter().chain(command).cloned().collect();
             if argv.is_empty() {
                 return Err(StartError {
                     kind: StartErrorKind::Request,
@@ -95,22 +124,19 @@ fn command(action: &Action, image: &Image) -> Result<(Vec<String>, Vec<File>), S
 
 /// The step's own directory, which must exist; for an entrypoint the image's, which is made (OCI image configuration,
 /// `WorkingDir`); else the workspace.
-fn directory(workdir: Option<&str>, action: &Action, image: &Image) -> (PathBuf, bool) {
+fn directory(workdir: Option<&str>, action: &Action<String>, image: &Image) -> (PathBuf, bool) {
     match (workdir, action, image.working_directory.as_deref()) {
         (Some(own), ..) => (Path::new(WORKSPACE).join(own), false),
-        (None, Action::Entrypoint, Some(of_image)) => (Path::new("/").join(of_image), true),
+        (None, Action::Entrypoint { .. }, Some(of_image)) => (Path::new("/").join(of_image), true),
         _ => (PathBuf::from(WORKSPACE), false),
     }
 }
 
 /// The image's environment under the step's.
-fn environment(image: &[String], step: IndexMap<String, String>) -> Vec<(String, String)> {
-    let mut all = IndexMap::from([("PATH".to_owned(), PATH.to_owned())]);
-    for line in image {
-        let (name, value) = line.split_once('=').unwrap_or((line, ""));
-        all.insert(name.to_owned(), value.to_owned());
-    }
+fn environment(image: &Image, step: IndexMap<String, String>) -> Vec<(String, String)> {
+    let mut all = image.environment();
     all.extend(step);
+    all.extend(EXCHANGE.map(|(name, path)| (name.to_owned(), path.to_owned())));
     all.into_iter().collect()
 }
 
@@ -119,14 +145,20 @@ pub(super) const fn blame(refusal: &Refusal) -> StartErrorKind {
     match refusal {
         Refusal::CommandNotFound { .. }
         | Refusal::NotExecutable { .. }
+        | Refusal::TooLong { .. }
         | Refusal::WorkingDirectory { .. }
         | Refusal::NoSuchUser { .. }
         | Refusal::InvalidUser { .. }
         | Refusal::UnmappedId { .. }
-        | Refusal::ImageRefused { .. } => StartErrorKind::Request,
-        Refusal::NoSpace { .. } | Refusal::System { .. } | Refusal::ZygoteGone { .. } => {
-            StartErrorKind::Internal
-        }
+        | Refusal::ImageRefused { .. }
+        | Refusal::LimitTooLow { .. }
+        | Refusal::MountTarget { .. } => StartErrorKind::Request,
+        Refusal::MountBelow { .. }
+        | Refusal::UpperOnOverlay
+        | Refusal::NoSpace { .. }
+        | Refusal::System { .. }
+        | Refusal::ContainerGone
+        | Refusal::ZygoteGone { .. } => StartErrorKind::Internal,
     }
 }
 
@@ -150,7 +182,7 @@ mod tests {
         }
     }
 
-    fn spec(action: &Action, workdir: Option<&str>, user: Option<&str>) -> ContainerSpec {
+    fn spec(action: &Action<String>, workdir: Option<&str>, user: Option<&str>) -> ContainerSpec {
         let request = StepRequest {
             image: &image(),
             workspace: &"workspace.main".to_owned(),
@@ -158,12 +190,15 @@ mod tests {
             env: IndexMap::from([("A".to_owned(), "step".to_owned())]),
             workdir,
             user,
+            network: &plan::Network::None,
+            nesting: false,
             hostname: "main".to_owned(),
+            resources: plan::Resources::default(),
         };
-        of(request, Network::Host).unwrap()
+        of(request).unwrap()
     }
 
-    fn script() -> Action {
+    fn script() -> Action<String> {
         Action::Script {
             script: "make\n".to_owned(),
             shell: vec!["sh".to_owned(), "-e".to_owned()],
@@ -176,11 +211,24 @@ mod tests {
         assert_eq!(spec.process.argv, ["sh", "-e", SCRIPT]);
         assert_eq!(spec.files[0].content, b"make\n");
         assert_eq!(spec.process.cwd, Path::new(WORKSPACE));
+        assert_eq!(spec.network, Network::None);
+    }
+
+    #[test]
+    fn a_network_that_cannot_be_made_is_refused() {
+        assert_eq!(network(&plan::Network::Default).unwrap(), Network::Host);
+        let allow = plan::Network::Allow(vec!["example.org".into()]);
+        assert_eq!(network(&allow).unwrap_err().kind, StartErrorKind::Request);
     }
 
     #[test]
     fn an_entrypoint_runs_with_its_command_in_the_images_directory() {
-        let spec = spec(&Action::Entrypoint, None, None);
+        let with = |args: &[&str]| {
+            let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+            spec(&Action::Entrypoint { args }, None, None)
+        };
+        assert_eq!(with(&["--own", "x"]).process.argv, ["/entry", "--own", "x"]);
+        let spec = with(&[]);
         assert_eq!(spec.process.argv, ["/entry", "--default"]);
         assert_eq!(
             (spec.process.cwd.to_str(), spec.process.create_cwd),
@@ -209,7 +257,11 @@ mod tests {
             .iter()
             .map(|(n, v)| (n.as_str(), v.as_str()))
             .collect();
-        assert_eq!(pairs, [("PATH", "/opt/bin"), ("A", "step"), ("FLAG", "")]);
+        assert_eq!(
+            pairs[..3],
+            [("PATH", "/opt/bin"), ("A", "step"), ("FLAG", "")]
+        );
+        assert_eq!(pairs[3..], EXCHANGE);
         assert_eq!(inherited.user.as_deref(), Some("build"));
         assert_eq!(
             spec(&script(), None, Some("0")).process.user.as_deref(),
@@ -224,7 +276,7 @@ mod tests {
             command: Vec::new(),
             ..image()
         };
-        let error = command(&Action::Entrypoint, &bare).unwrap_err();
+        let error = command(&Action::Entrypoint { args: Vec::new() }, &bare).unwrap_err();
         assert_eq!(error.kind, StartErrorKind::Request);
     }
 }

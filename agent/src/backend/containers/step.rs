@@ -1,7 +1,10 @@
-use protocol::Usage;
-use runtime::container::{Container, ExitStatus as Status};
+use std::fs::File;
+use std::os::fd::OwnedFd;
 
-use crate::backend::{BackendError, Exit, ExitStatus, RunningStep};
+use protocol::Usage;
+use runtime::container::{Container, Exceeded as Limit, ExitStatus as Status};
+
+use crate::backend::{BackendError, Exceeded, Exchange, Exit, ExitStatus, RunningStep};
 
 /// A started step: its container.
 #[derive(Debug)]
@@ -14,6 +17,12 @@ impl Step {
 }
 
 impl RunningStep for Step {
+    fn take_exchange(&mut self) -> Option<Exchange> {
+        let files: [OwnedFd; 3] = self.0.take_exchange().try_into().ok()?;
+        let [output, env, mask] = files.map(File::from);
+        Some(Exchange { output, env, mask })
+    }
+
     async fn wait(&mut self) -> Result<Exit, BackendError> {
         let exit = self
             .0
@@ -27,10 +36,19 @@ impl RunningStep for Step {
                 Status::Code(code) => ExitStatus::Code(code),
                 Status::Signal(signal) => ExitStatus::Signal(signal),
             },
-            usage: Some(Usage {
-                user_us: micros(exit.usage.user),
-                system_us: micros(exit.usage.system),
-                max_rss_bytes: exit.usage.max_rss,
+            usage: exit.usage.map(|usage| Usage {
+                user_us: micros(usage.user),
+                system_us: micros(usage.system),
+                max_rss_bytes: usage.max_rss,
+                peak_memory_bytes: usage.peak_memory,
+                peak_pids: usage.peak_pids,
+                read_bytes: usage.read,
+                written_bytes: usage.written,
+            }),
+            exceeded: exit.exceeded.map(|limit| match limit {
+                Limit::Memory => Exceeded::Memory,
+                Limit::Pids => Exceeded::Pids,
+                Limit::Disk => Exceeded::Disk,
             }),
         })
     }

@@ -6,31 +6,25 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use pipelines::Context;
 use pipelines::plan::{Action, Job, Plan, Step};
 use protocol::{Event, WorkspaceMode};
 use tokio::sync::mpsc;
 
 use crate::backend::fake::Fake;
 use crate::executor::{Dispatcher, Report, Request, Run, Settings};
+use crate::limits::Limits;
 use crate::log::{Chunk, RunDirectory};
+use crate::secrets::Secrets;
 use crate::sink::{Json, Layout, Plain, Printer, Sink, Style, Verbosity};
 
 /// A step that needs the one before it.
 pub(super) fn step(name: &str) -> Step {
-    Step {
-        name: name.to_owned(),
-        needs: Vec::new(),
-        image: "host".to_owned(),
-        action: Action::Script {
-            script: name.to_owned(),
-            shell: vec!["sh".to_owned(), "-e".to_owned()],
-        },
-        env: IndexMap::new(),
-        workdir: None,
-        user: None,
-        timeout: None,
-        allow_failure: false,
-    }
+    let action = Action::Script {
+        script: name.into(),
+        shell: vec!["sh".into(), "-e".into()],
+    };
+    Step::new(name, "host", action)
 }
 
 /// A job of steps one after the other.
@@ -40,11 +34,8 @@ pub(super) fn job(id: &str, needs: &[&str], steps: impl IntoIterator<Item = Step
         steps[index].needs = vec![steps[index - 1].name.clone()];
     }
     Job {
-        id: id.to_owned(),
         needs: needs.iter().map(|need| (*need).to_owned()).collect(),
-        timeout: None,
-        allow_failure: false,
-        steps,
+        ..Job::new(id, steps)
     }
 }
 
@@ -124,9 +115,12 @@ impl TestRun {
             settings: Settings {
                 parallel,
                 grace: Duration::from_secs(10),
+                limits: Limits::default(),
                 workspace: WorkspaceMode::Overlay,
-                network: "host".to_owned(),
+                event: Context::of(pipelines::Event::Manual),
                 predefined: IndexMap::from([("CI".to_owned(), "true".to_owned())]),
+                secrets: Secrets::default(),
+                masks: Arc::default(),
             },
             logs: Arc::clone(&logs),
             queue: printer.queue(),
@@ -177,7 +171,10 @@ impl Sink for Timeless {
             | Event::StepFinished { duration_ms, .. }
             | Event::JobFinished { duration_ms, .. }
             | Event::RunFinished { duration_ms, .. } => *duration_ms = 0,
-            Event::ImageStarted { .. } | Event::Log { .. } | Event::Warning { .. } => {}
+            Event::ImageStarted { .. }
+            | Event::Log { .. }
+            | Event::StepRetrying { .. }
+            | Event::Warning { .. } => {}
         }
         self.0.event(&event, out)
     }

@@ -44,7 +44,7 @@ async fn a_pull_is_told_with_its_size_and_its_warnings() {
     ==> main / build (host)
     <== main / build: ok (0ms)
 
-    JOB   STEP   RESULT  TIME  CPU  MEMORY
+    JOB   STEP   RESULT  TIME  CPU  MEMORY  I/O  PIDS
     main  build  ok
 
     run: ok (0ms)
@@ -85,7 +85,7 @@ async fn an_image_that_cannot_be_had_is_the_reason_of_its_step() {
     <== main / build: error, failed to get image host: Unavailable (0ms)
     <== main / test: skipped, `build` failed before
 
-    JOB   STEP   RESULT   TIME  CPU  MEMORY
+    JOB   STEP   RESULT   TIME  CPU  MEMORY  I/O  PIDS
     main  build  error
     main  test   skipped
 

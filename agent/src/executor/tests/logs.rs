@@ -3,6 +3,7 @@ use protocol::Conclusion;
 use super::harness::{Format, TestRun, job, step};
 use crate::backend::ExitStatus;
 use crate::backend::fake::{End, Fake, Script};
+use crate::log::{RunDirectory, StepId};
 
 #[tokio::test(start_paused = true)]
 async fn every_byte_of_a_big_log_is_shown_before_the_step_ends() {
@@ -45,6 +46,19 @@ async fn a_step_may_close_its_output_and_go_on() {
     ");
 }
 
+/// What the directory of a job's logs is called.
+fn directory_of(job: &str) -> String {
+    let data = tempfile::tempdir().unwrap();
+    let logs = RunDirectory::create(data.path(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+    let path = logs.log_path(&StepId {
+        job: job.to_owned(),
+        step: "same".to_owned(),
+        index: 0,
+    });
+    let directory = path.parent().and_then(|directory| directory.file_name());
+    directory.unwrap().to_str().unwrap().to_owned()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_log_that_cannot_be_kept_ends_the_step_with_an_error() {
     // Two steps whose logs would be one file: the second cannot create it.
@@ -52,15 +66,16 @@ async fn a_log_that_cannot_be_kept_ends_the_step_with_an_error() {
     plan.steps[0].name = "same".to_owned();
     let backend = Fake::default().step("main/same", Script::exits(0).writing(b"text\n"));
     let mut jobs = vec![plan.clone(), plan];
-    jobs[1].id = "main!".to_owned();
-    jobs[0].id = "main?".to_owned();
-    jobs[1].needs = vec!["main?".to_owned()];
+    jobs[0].id = "main!".to_owned();
+    jobs[1].id = directory_of("main!");
+    jobs[1].needs = vec!["main!".to_owned()];
     let outcome = TestRun::of(jobs).on(backend).await;
     assert_eq!(outcome.report.conclusion, Conclusion::Error);
     assert!(
         outcome
             .output
-            .contains("failed to create the log file DATA/runs/RUN/main-/0-same.log: File exists"),
+            .contains("failed to create the log file DATA/runs/RUN/main-")
+            && outcome.output.contains("/0-same.log: File exists"),
         "{}",
         outcome.output
     );

@@ -30,7 +30,7 @@ async fn a_run_shows_each_step_and_ends_with_a_summary() {
     10%<CR>100%
     <== main / test: ok (0ms)
 
-    JOB   STEP   RESULT  TIME  CPU  MEMORY
+    JOB   STEP   RESULT  TIME  CPU  MEMORY  I/O  PIDS
     main  build  ok
     main  test   ok
 
@@ -70,7 +70,7 @@ async fn a_failing_step_skips_the_rest_and_shows_its_last_lines_again() {
     <== main / test: failed, exit status 2 (0ms)
     <== main / pack: skipped, `test` failed before
 
-    JOB   STEP   RESULT   TIME  CPU  MEMORY
+    JOB   STEP   RESULT   TIME  CPU  MEMORY  I/O  PIDS
     main  build  ok
     main  test   failed
     main  pack   skipped
@@ -96,7 +96,7 @@ async fn quiet_shows_only_failures_and_the_summary() {
     .await;
     insta::assert_snapshot!(outcome.output, @r"
     <== main / test: failed, exit status 1 (0ms)
-    JOB   STEP   RESULT  TIME  CPU  MEMORY
+    JOB   STEP   RESULT  TIME  CPU  MEMORY  I/O  PIDS
     main  build  ok
     main  test   failed
 
@@ -161,7 +161,7 @@ async fn allowed_failures_are_shown_and_do_not_count() {
     ==> main / build (host)
     <== main / build: ok (0ms)
 
-    JOB      STEP   RESULT            TIME  CPU  MEMORY
+    JOB      STEP   RESULT            TIME  CPU  MEMORY  I/O  PIDS
     nightly  try    failed (allowed)
     main     lint   failed (allowed)
     main     build  ok
@@ -201,7 +201,7 @@ async fn a_job_whose_needs_failed_is_skipped_and_independent_ones_go_on() {
     ==> docs / book (host)
     <== docs / book: ok (0ms)
 
-    JOB    STEP  RESULT   TIME  CPU  MEMORY
+    JOB    STEP  RESULT   TIME  CPU  MEMORY  I/O  PIDS
     build  make  failed
     test   -     skipped
     pack   -     skipped
@@ -315,7 +315,7 @@ async fn a_runtime_that_loses_a_step_is_an_error() {
     <== main / build: error, failed to wait for the step: lost (0ms)
     <== main / test: skipped, `build` failed before
 
-    JOB   STEP   RESULT   TIME  CPU  MEMORY
+    JOB   STEP   RESULT   TIME  CPU  MEMORY  I/O  PIDS
     main  build  error
     main  test   skipped
 
@@ -338,7 +338,7 @@ async fn a_workspace_that_cannot_be_opened_fails_the_job_with_an_error() {
     network: this machine's; steps reach whatever it reaches
     <== main: error, failed to mount the workspace: no space (0ms)
 
-    JOB   STEP  RESULT  TIME  CPU  MEMORY
+    JOB   STEP  RESULT  TIME  CPU  MEMORY  I/O  PIDS
     main  -     error
 
     main: error: failed to mount the workspace: no space

@@ -28,7 +28,7 @@ async fn a_step_that_takes_too_long_is_terminated() {
     <== main / slow: failed, timed out after 1m00s (0ms)
     <== main / next: skipped, `slow` failed before
 
-    JOB   STEP  RESULT   TIME  CPU  MEMORY
+    JOB   STEP  RESULT   TIME  CPU  MEMORY  I/O  PIDS
     main  slow  failed
     main  next  skipped
 
@@ -88,7 +88,7 @@ async fn a_jobs_timeout_ends_its_step_and_covers_allowed_failures() {
     <== main / next: skipped, `slow` failed before
     <== main: failed, timed out after 1m30s (0ms)
 
-    JOB   STEP   RESULT   TIME  CPU  MEMORY
+    JOB   STEP   RESULT   TIME  CPU  MEMORY  I/O  PIDS
     main  quick  ok
     main  slow   failed
     main  next   skipped
@@ -147,7 +147,7 @@ async fn cancelling_terminates_steps_and_still_ends_with_the_summary() {
     <== build / make: cancelled (0ms)
     <== build / check: cancelled (0ms)
 
-    JOB    STEP   RESULT     TIME  CPU  MEMORY
+    JOB    STEP   RESULT     TIME  CPU  MEMORY  I/O  PIDS
     build  make   cancelled
     build  check  cancelled
     pack   -      cancelled

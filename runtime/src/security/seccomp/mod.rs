@@ -49,6 +49,8 @@ pub struct Options {
     /// The container's bounding set. A call that needs one of these capabilities is allowed, as in moby's profile;
     /// without it the call would fail anyway, and refusing it early keeps code of the kernel out of reach.
     pub capabilities: CapabilitySet,
+    /// Whether it may make namespaces, and mounts in them.
+    pub nesting: bool,
 }
 
 impl Default for Options {
@@ -56,6 +58,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             capabilities: capabilities::DEFAULT,
+            nesting: false,
         }
     }
 }
@@ -73,7 +76,7 @@ impl Program {
     #[must_use]
     pub fn default_profile(options: &Options) -> Self {
         Self {
-            instructions: compile::compile(&Profile::new(options.capabilities).ranges()),
+            instructions: compile::compile(&Profile::new(options).ranges()),
         }
     }
 

@@ -6,15 +6,19 @@
 
 use std::collections::BTreeMap;
 
-use linux_raw_sys::general::{__NR_clone, __NR_clone3, __NR_ioctl, __NR_personality, __NR_socket};
-use linux_raw_sys::ioctl::{TIOCLINUX, TIOCSTI};
-use rustix::thread::CapabilitySet;
-
+use super::Options;
 use super::action::Action;
 use super::arch::FIRST_FOREIGN;
 use super::moby;
 use super::ranges::Ranges;
 use super::rule::{Check, Condition, Rule};
+use linux_raw_sys::general::{
+    __NR_clone, __NR_clone3, __NR_fsconfig, __NR_fsmount, __NR_fsopen, __NR_fspick, __NR_ioctl,
+    __NR_keyctl, __NR_mount, __NR_mount_setattr, __NR_move_mount, __NR_open_tree, __NR_personality,
+    __NR_pivot_root, __NR_setdomainname, __NR_sethostname, __NR_setns, __NR_socket, __NR_umount2,
+    __NR_unshare,
+};
+use linux_raw_sys::ioctl::{TIOCLINUX, TIOCSTI};
 
 /// What a call gets that the profile knows, but does not allow.
 const REFUSED: Rule = Rule::Answer(Action::NotPermitted);
@@ -33,6 +37,28 @@ const IOCTL: Check = Check {
     unmet: Action::Allow,
 };
 
+/// What an engine needs that makes containers inside this one. All of it takes `CAP_SYS_ADMIN`, which a command has only in
+/// a user namespace that it makes. (Such an engine takes a session keyring for something that a kernel may lack: `keyctl`
+/// answers so.)
+const NESTING: &[u32] = &[
+    __NR_clone,
+    __NR_clone3,
+    __NR_fsconfig,
+    __NR_fsmount,
+    __NR_fsopen,
+    __NR_fspick,
+    __NR_mount,
+    __NR_mount_setattr,
+    __NR_move_mount,
+    __NR_open_tree,
+    __NR_pivot_root,
+    __NR_setdomainname,
+    __NR_sethostname,
+    __NR_setns,
+    __NR_umount2,
+    __NR_unshare,
+];
+
 /// Rules by number, for one set of capabilities.
 #[derive(Debug, Clone)]
 pub(super) struct Profile {
@@ -44,7 +70,7 @@ pub(super) struct Profile {
 
 impl Profile {
     /// The rules of a container whose processes can have at most these capabilities.
-    pub(super) fn new(capabilities: CapabilitySet) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
         let allow = |number: &u32| (*number, Rule::Answer(Action::Allow));
         let mut rules: BTreeMap<u32, Rule> = moby::ALLOWED
             .iter()
@@ -58,9 +84,13 @@ impl Profile {
             (__NR_socket, Rule::Check(moby::SOCKET)),
         ]);
         for gate in moby::GATES {
-            if capabilities.contains(gate.capability) {
+            if options.capabilities.contains(gate.capability) {
                 rules.extend(gate.numbers.iter().map(allow));
             }
+        }
+        if options.nesting {
+            rules.extend(NESTING.iter().map(allow));
+            rules.insert(__NR_keyctl, UNKNOWN);
         }
         rules.insert(__NR_ioctl, Rule::Check(IOCTL));
 
@@ -93,6 +123,8 @@ impl Profile {
 
 #[cfg(test)]
 mod tests {
+    use rustix::thread::CapabilitySet;
+
     use super::*;
 
     #[test]
@@ -115,7 +147,15 @@ mod tests {
 
     #[test]
     fn what_is_known_does_not_depend_on_the_capabilities() {
-        let newest = |capabilities| Profile::new(capabilities).newest;
-        assert_eq!(newest(CapabilitySet::empty()), newest(CapabilitySet::all()));
+        let newest = |capabilities, nesting| {
+            let options = Options {
+                capabilities,
+                nesting,
+            };
+            Profile::new(&options).newest
+        };
+        let least = newest(CapabilitySet::empty(), false);
+        assert_eq!(least, newest(CapabilitySet::all(), false));
+        assert_eq!(least, newest(CapabilitySet::all(), true));
     }
 }

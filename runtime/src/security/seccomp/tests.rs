@@ -295,6 +295,7 @@ fn a_capability_brings_its_calls() {
     let with = |capability| {
         Program::default_profile(&Options {
             capabilities: Options::default().capabilities | capability,
+            ..Options::default()
         })
     };
     let without = default_program();
@@ -324,10 +325,12 @@ fn a_capability_brings_its_calls() {
     );
     let nothing = Program::default_profile(&Options {
         capabilities: CapabilitySet::empty(),
+        ..Options::default()
     });
     assert_eq!(answer(&nothing, __NR_chroot, [0; 6]), EPERM);
     let everything = Program::default_profile(&Options {
         capabilities: CapabilitySet::all(),
+        ..Options::default()
     });
     assert_eq!(
         answer(&everything, __NR_ioctl, [0, 0x5412, 0, 0, 0, 0]),
@@ -344,7 +347,10 @@ fn the_kernel_would_accept_the_program_of_any_capability() {
             !capability,
             CapabilitySet::DAC_OVERRIDE | capability,
         ] {
-            let program = Program::default_profile(&Options { capabilities });
+            let program = Program::default_profile(&Options {
+                capabilities,
+                ..Options::default()
+            });
             assert_eq!(check(program.instructions()), Ok(()), "{capabilities:?}");
         }
     }
@@ -373,7 +379,7 @@ fn no_number_is_listed_twice() {
 #[cfg(target_arch = "x86_64")]
 fn the_default_program_is_short_and_quick() {
     let program = default_program();
-    let profile = super::profile::Profile::new(Options::default().capabilities);
+    let profile = super::profile::Profile::new(&Options::default());
     let answers: Vec<(u32, Outcome)> = (0..=profile.newest)
         .map(|number| (number, call(&program, number, [0; 6])))
         .collect();
@@ -434,4 +440,40 @@ fn an_instruction_is_laid_out_as_the_kernels() {
         ),
         (0, 2, 3, 4),
     );
+}
+
+#[test]
+fn nesting_brings_namespaces_and_mounts_and_nothing_else() {
+    let options = Options {
+        nesting: true,
+        ..Options::default()
+    };
+    let (usual, nesting) = (default_program(), Program::default_profile(&options));
+    let mut changed: Vec<u32> = numbers()
+        .filter(|number| answer(&usual, *number, [0; 6]) != answer(&nesting, *number, [0; 6]))
+        .collect();
+    changed.sort_unstable();
+    let mut expected = vec![
+        __NR_clone3,
+        __NR_fsconfig,
+        __NR_fsmount,
+        __NR_fsopen,
+        __NR_fspick,
+        __NR_keyctl,
+        __NR_mount,
+        __NR_mount_setattr,
+        __NR_move_mount,
+        __NR_open_tree,
+        __NR_pivot_root,
+        __NR_setdomainname,
+        __NR_sethostname,
+        __NR_setns,
+        __NR_umount2,
+        __NR_unshare,
+    ];
+    expected.sort_unstable();
+    assert_eq!(changed, expected);
+    let user = [u64::from(CLONE_NEWUSER), 0, 0, 0, 0, 0];
+    assert_eq!(answer(&nesting, __NR_clone, user), ALLOW);
+    assert_eq!(answer(&nesting, __NR_keyctl, [0; 6]), ENOSYS);
 }

@@ -1,65 +1,92 @@
-//! Getting images: from the machine itself, or through the store.
+//! Getting images, for steps and for containers by hand: from the machine itself, or through the store.
 
-use std::path::PathBuf;
+mod announce;
+mod relay;
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
 
 use runtime::container::{Mount, MountSource};
 use runtime::host;
 use runtime::image::Source;
 use runtime::registry;
-use runtime::store::{ErrorKind, Progress, PullError, Store, StoreError};
+use runtime::store::{ErrorKind, Progress, PullError, PullPolicy, Store, StoreError};
 use runtime::zygote::{Hold, Job, Zygote};
 use tokio::sync::OnceCell;
 
-use super::relay::Relay;
-use crate::backend::{BackendOptions, ImageError, ImageErrorKind, Prepared, ProgressFn};
+use crate::backend::{ImageError, ImageErrorKind, Prepared, ProgressFn};
 use crate::chain::chain;
-use crate::config::Host;
+use crate::config::{Config, Host};
+pub(crate) use announce::announce;
+use relay::Relay;
+
+/// For an image that says nothing, as Docker has it.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// An image that can be run: its layers and what its configuration says.
 #[derive(Debug, Clone, Default)]
 pub struct Image {
-    pub(super) layers: Vec<String>,
-    pub(super) mounts: Vec<Mount>,
+    pub(crate) layers: Vec<String>,
+    pub(crate) mounts: Vec<Mount>,
     /// `NAME=value`.
-    pub(super) env: Vec<String>,
-    pub(super) entrypoint: Vec<String>,
-    pub(super) command: Vec<String>,
-    pub(super) user: Option<String>,
-    pub(super) working_directory: Option<String>,
+    pub(crate) env: Vec<String>,
+    pub(crate) entrypoint: Vec<String>,
+    pub(crate) command: Vec<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) working_directory: Option<String>,
+}
+
+impl Image {
+    /// The environment that the image gives to what runs in it, with a `PATH` in any case.
+    pub(crate) fn environment(&self) -> IndexMap<String, String> {
+        let mut all = IndexMap::from([("PATH".to_owned(), PATH.to_owned())]);
+        for line in &self.env {
+            let (name, value) = line.split_once('=').unwrap_or((line, ""));
+            all.insert(name.to_owned(), value.to_owned());
+        }
+        all
+    }
 }
 
 /// Where images come from.
 #[derive(Debug)]
-pub(super) struct Images {
+pub(crate) struct Images {
     store: Store,
     registries: registry::Settings,
     host: Host,
-    /// Paths of local images are relative to this: the directory of the pipeline.
+    /// Paths of local images are relative to this: the directory of the pipeline, or the current one.
     base: PathBuf,
     prepared_host: OnceCell<Image>,
 }
 
 impl Images {
+    /// Opens the store in the agent's data directory. Relative paths are relative to `base`.
+    ///
     /// # Errors
     /// When the store cannot be opened.
-    pub(super) fn new(zygote: &Zygote, options: &BackendOptions) -> Result<Self, StoreError> {
-        let store = Store::open(
-            &options.data.join("images"),
-            &zygote.directory().join("layers"),
-        )?;
+    pub(crate) fn new(
+        zygote: &Zygote,
+        data: &Path,
+        base: &Path,
+        config: &Config,
+    ) -> Result<Self, StoreError> {
+        let store = Store::open(&data.join("images"), &zygote.directory().join("layers"))?;
         Ok(Self {
             store,
-            registries: options.config.registries.clone(),
-            host: options.config.host.clone(),
-            base: options.tree.clone(),
+            registries: config.registries.clone(),
+            host: config.host.clone(),
+            base: base.to_owned(),
             prepared_host: OnceCell::new(),
         })
     }
 
-    pub(super) async fn get(
+    /// Makes sure that an image is here. Without a policy its source's own decides.
+    pub(crate) async fn get(
         &self,
         zygote: &Zygote,
         reference: &str,
+        policy: Option<PullPolicy>,
         progress: ProgressFn<'_>,
     ) -> Result<Prepared<Image>, ImageError> {
         let source: Source = reference.parse().map_err(|error| ImageError {
@@ -82,7 +109,13 @@ impl Images {
         let relay = |news: Progress<'_>| relay.pass_on(news);
         let pulled = self
             .store
-            .pull(&source, &self.registries, zygote, &relay)
+            .pull_with(
+                &source,
+                policy.unwrap_or_else(|| PullPolicy::of(&source)),
+                &self.registries,
+                zygote,
+                &relay,
+            )
             .await
             .map_err(|error| failure(&error))?;
         let config = pulled.config;

@@ -1,0 +1,69 @@
+//! What a shell offers for `--job`, `--step` and `--matrix`: names of the pipeline that is nearest.
+//!
+//! A shell puts what it is offered on its command line as it is, and a pipeline may come from anybody: names with
+//! characters that a shell acts on are not offered.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::Path;
+
+use clap_complete::CompletionCandidate;
+use pipelines::plan::Plan;
+use pipelines::{Options, Severity, compile_with};
+
+use crate::workspace;
+
+pub(super) fn jobs(typed: &OsStr) -> Vec<CompletionCandidate> {
+    offer(typed, |plan| {
+        plan.jobs.iter().map(|job| job.key().to_owned()).collect()
+    })
+}
+
+pub(super) fn steps(typed: &OsStr) -> Vec<CompletionCandidate> {
+    offer(typed, |plan| {
+        let steps = plan.jobs.iter().flat_map(|job| &job.steps);
+        steps.map(|step| step.name.clone()).collect()
+    })
+}
+
+pub(super) fn cells(typed: &OsStr) -> Vec<CompletionCandidate> {
+    offer(typed, |plan| {
+        let cells = plan.jobs.iter().filter_map(|job| job.cell.as_ref());
+        cells
+            .flat_map(|cell| &cell.values)
+            .filter_map(|(axis, value)| Some(format!("{axis}={}", value.to_text()?)))
+            .collect()
+    })
+}
+
+/// Nothing where there is no pipeline, or one that is not valid: a shell is no place for diagnostics.
+fn offer(typed: &OsStr, names: impl FnOnce(&Plan) -> BTreeSet<String>) -> Vec<CompletionCandidate> {
+    let Ok(mut found) = workspace::find(Path::new(".")) else {
+        return Vec::new();
+    };
+    // Files of other repositories are not fetched for this.
+    workspace::gather(
+        &mut found.source,
+        &found.directory,
+        Path::new("/nonexistent"),
+    );
+    let options = Options {
+        not_yet: Severity::Warning,
+        ..Options::default()
+    };
+    let Some(plan) = compile_with(&found.source, &options).plan else {
+        return Vec::new();
+    };
+    let typed = typed.to_string_lossy();
+    names(&plan)
+        .into_iter()
+        .filter(|name| name.starts_with(&*typed) && is_plain(name))
+        .map(CompletionCandidate::new)
+        .collect()
+}
+
+/// No shell acts on any of it.
+fn is_plain(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,+@%".contains(c);
+    name.chars().all(is_plain) && !name.starts_with('-')
+}

@@ -1,0 +1,99 @@
+//! The commands about containers that `agent run` has started.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+/// List containers, the newest first.
+#[derive(Debug, Clone, Args)]
+pub struct Ps {
+    /// Those that are over, too
+    #[arg(long, short)]
+    pub all: bool,
+
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = PsFormat::Table)]
+    pub format: PsFormat,
+
+    /// Print names only
+    #[arg(long, short, conflicts_with = "format")]
+    pub quiet: bool,
+}
+
+/// How containers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PsFormat {
+    /// For people
+    Table,
+    /// For programs: a list of objects
+    Json,
+}
+
+/// Print what a container's command has written.
+#[derive(Debug, Clone, Args)]
+pub struct Logs {
+    /// Go on until the container is over
+    #[arg(long, short)]
+    pub follow: bool,
+
+    /// Begin with so many lines from the end
+    #[arg(long, short = 'n', value_name = "LINES", alias = "lines")]
+    pub tail: Option<usize>,
+
+    /// Print in front of each line when it was written
+    #[arg(long, short)]
+    pub timestamps: bool,
+
+    /// The container's name
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+}
+
+/// Send a signal to the commands of running containers.
+#[derive(Debug, Clone, Args)]
+pub struct Kill {
+    /// Which, by name or number; KILL ends everything in a container
+    #[arg(long, short, value_name = "SIGNAL", default_value = "KILL")]
+    pub signal: String,
+
+    /// The containers' names
+    #[arg(value_name = "CONTAINER", required = true)]
+    pub containers: Vec<String>,
+}
+
+/// Ask running containers to end (SIGTERM), and kill those that do not.
+#[derive(Debug, Clone, Args)]
+pub struct Stop {
+    /// How long a container has, in seconds [default: `grace` of the machine's configuration, 10]
+    #[arg(long, short, value_name = "SECONDS", value_parser = seconds)]
+    pub time: Option<Duration>,
+
+    /// The containers' names
+    #[arg(value_name = "CONTAINER", required = true)]
+    pub containers: Vec<String>,
+}
+
+/// Wait until containers are over, and print their exit codes.
+#[derive(Debug, Clone, Args)]
+pub struct Wait {
+    /// The containers' names
+    #[arg(value_name = "CONTAINER", required = true)]
+    pub containers: Vec<String>,
+}
+
+/// Forget containers that are over, their logs included.
+#[derive(Debug, Clone, Args)]
+pub struct Remove {
+    /// Kill those that are not over
+    #[arg(long, short)]
+    pub force: bool,
+
+    /// The containers' names
+    #[arg(value_name = "CONTAINER", required = true)]
+    pub containers: Vec<String>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "it is not a number of seconds");
+    Ok(Duration::from_secs(seconds?))
+}

@@ -1,0 +1,17 @@
+//! `agent pull`.
+
+use clap::Args;
+
+/// Fetch an image, or what has changed of it.
+///
+/// Prints the digest that its name stands for now; images that have none, such as a bare archive, print nothing.
+#[derive(Debug, Clone, Args)]
+pub struct ImagePull {
+    /// Say nothing on the way
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// The image, as `image:` in a pipeline has it
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+}

@@ -1,0 +1,229 @@
+//! Values that come from outside and must not be shown.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use pipelines::plan::{Condition, Place, Plan};
+
+use crate::assignments::{self, AssignmentError};
+use crate::mask::SHORTEST;
+
+/// A value nobody sees by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself: for a step's environment, and for masking it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// The secrets of a run, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Secrets(IndexMap<String, Secret>);
+
+/// Why the secrets that were asked for cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// `--secret` names a variable that is not set.
+    #[error("failed to take the secret {name} from the environment: the variable is not set")]
+    NotSet {
+        /// The variable.
+        name: String,
+    },
+    /// A value is no text.
+    #[error("the secret {name} is not UTF-8")]
+    NotText {
+        /// Its name.
+        name: String,
+    },
+    /// A value is so short that masking it would mask everything.
+    #[error("the secret {name} has fewer than {SHORTEST} bytes and could not be masked")]
+    TooShort {
+        /// Its name.
+        name: String,
+    },
+    /// A file cannot be opened.
+    #[error("failed to open the secret file {path}: {source}", path = path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file makes no sense.
+    #[error("failed to read the secret file {path}: {source}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: AssignmentError,
+    },
+    /// A step needs one that was not given.
+    #[error("{}", missing(.place, .job, .step, .name))]
+    Missing {
+        /// Where the step is written.
+        place: Place,
+        /// The job's id.
+        job: String,
+        /// The step's name.
+        step: String,
+        /// The secret's.
+        name: String,
+    },
+}
+
+fn missing(place: &Place, job: &str, step: &str, name: &str) -> String {
+    let at = match place.line {
+        0 => String::new(),
+        line => format!("{}:{line}: ", place.file),
+    };
+    format!("{at}step `{step}` of job `{job}` needs the secret {name}, which was not given")
+}
+
+impl Secrets {
+    /// Takes secrets from files, and then by name from the environment, which wins. The second half of the answer is what
+    /// a person should hear.
+    ///
+    /// # Errors
+    /// See [`SecretError`].
+    pub fn gather(
+        names: &[String],
+        files: &[PathBuf],
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<(Self, Vec<String>), SecretError> {
+        let mut secrets = Self::default();
+        let mut warnings = Vec::new();
+        for path in files {
+            let file = File::open(path).map_err(|source| SecretError::Open {
+                path: path.clone(),
+                source,
+            })?;
+            warnings.extend(exposed(&file, path));
+            let found = assignments::read(file).map_err(|source| SecretError::File {
+                path: path.clone(),
+                source,
+            })?;
+            for (name, value) in found {
+                secrets.insert(name, value)?;
+            }
+        }
+        for name in names {
+            let value = variable(name).ok_or_else(|| SecretError::NotSet { name: name.clone() })?;
+            let value = value
+                .into_string()
+                .map_err(|_| SecretError::NotText { name: name.clone() })?;
+            secrets.insert(name.clone(), value)?;
+        }
+        Ok((secrets, warnings))
+    }
+
+    fn insert(&mut self, name: String, value: String) -> Result<(), SecretError> {
+        if value.trim().len() < SHORTEST {
+            return Err(SecretError::TooShort { name });
+        }
+        self.0.insert(name, Secret(value));
+        Ok(())
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.0.get(name)
+    }
+
+    /// All values.
+    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.values().map(|secret| secret.expose().as_bytes())
+    }
+
+    /// Sees to it that every step that may run has its secrets.
+    ///
+    /// # Errors
+    /// [`SecretError::Missing`] for the first that lacks one.
+    pub fn check(&self, plan: &Plan) -> Result<(), SecretError> {
+        let is_due = |condition: &Condition| !matches!(condition, Condition::Never { .. });
+        for job in plan.jobs.iter().filter(|job| is_due(&job.condition)) {
+            for step in job.steps.iter().chain(&job.after) {
+                let lacks = step.secrets.iter().find(|name| self.get(name).is_none());
+                if let Some(name) = lacks.filter(|_| is_due(&step.condition)) {
+                    return Err(SecretError::Missing {
+                        place: step.place.clone(),
+                        job: job.id.clone(),
+                        step: step.name.clone(),
+                        name: name.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A warning when others can read a file of secrets.
+fn exposed(file: &File, path: &Path) -> Option<String> {
+    let metadata = file.metadata().ok()?;
+    (metadata.is_file() && metadata.mode() & 0o077 != 0).then(|| {
+        let path = path.display();
+        format!("Others can read the secrets in {path}: `chmod 600 {path}` keeps them out.")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::Secrets;
+
+    #[test]
+    fn values_come_from_files_and_the_environment_and_are_not_printed() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("secrets");
+        fs::write(
+            &file,
+            "# ours\nTOKEN=from-file\nKEY<<END\nline one\nline two\nEND\n",
+        )
+        .unwrap();
+        let gather = |mode| {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            let names = ["TOKEN".to_owned()];
+            let files = [file.clone()];
+            Secrets::gather(&names, &files, |_| Some("from-environment".into())).unwrap()
+        };
+        let (secrets, warnings) = gather(0o600);
+        assert_eq!(secrets.get("TOKEN").unwrap().expose(), "from-environment");
+        assert_eq!(secrets.get("KEY").unwrap().expose(), "line one\nline two");
+        assert_eq!(warnings, [""; 0]);
+        assert_eq!(
+            format!("{secrets:?}"),
+            r#"Secrets({"TOKEN": ***, "KEY": ***})"#
+        );
+        assert!(gather(0o644).1[0].contains("chmod 600"));
+    }
+
+    #[test]
+    fn what_cannot_be_had_or_masked_is_refused() {
+        let gather = |value: Option<&str>| {
+            let value = value.map(Into::into);
+            Secrets::gather(&["T".to_owned()], &[], |_| value.clone())
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(gather(None).contains("the variable is not set"));
+        assert!(gather(Some(" ab ")).contains("fewer than 4 bytes"));
+    }
+}

@@ -1,0 +1,255 @@
+//! `cache`, `artifacts` and `reports`.
+
+use std::time::Duration;
+
+use super::{
+    duration::DURATION,
+    keys::{Keys, Put, key},
+    shape::{Shape, Type},
+    shared::{TEXT, texts},
+    value::Field,
+};
+use crate::{
+    Code, Diagnostic,
+    diagnostic::{Diagnostics, quoted},
+    plan::{Artifact, Cache, Reports, When},
+    syntax::Text,
+};
+
+pub(super) const CACHES: Type<Vec<Cache<Text>>> = Type {
+    words: "list of [caches](#cache)",
+    shape: Shape::List {
+        of: &Shape::Keys(&CACHE),
+        least: 0,
+        most: None,
+    },
+    read: |field, diagnostics| items(field, "a list of caches", diagnostics, cache),
+};
+
+pub(super) const ARTIFACTS: Type<Vec<Artifact<Text>>> = Type {
+    words: "list of [artifacts](#artifact)",
+    shape: Shape::List {
+        of: &Shape::Keys(&ARTIFACT),
+        least: 0,
+        most: None,
+    },
+    read: |field, diagnostics| items(field, "a list of artifacts", diagnostics, artifact),
+};
+
+/// Patterns by format.
+pub(super) const REPORTS: Type<Reports<Text>> = Type {
+    words: "[reports](#reports)",
+    shape: Shape::Keys(&FORMATS),
+    read: |field, diagnostics| {
+        let mut reports = Reports::new();
+        FORMATS.read(&mut reports, field, diagnostics);
+        reports
+    },
+};
+
+const PATHS: Type<Vec<Text>> = texts("list of paths", |field, diagnostics| {
+    field.templates("a list of paths", diagnostics)
+});
+
+fn items<T>(
+    field: Field<'_>,
+    what: &str,
+    diagnostics: &mut Diagnostics,
+    read: impl Fn(Field<'_>, &mut Diagnostics) -> Option<T>,
+) -> Vec<T> {
+    let Some(items) = field.items() else {
+        diagnostics.push(field.wrong_type(what).help("start each one with `- `"));
+        return Vec::new();
+    };
+    items
+        .iter()
+        .filter_map(|item| read(field.item(item), diagnostics))
+        .collect()
+}
+
+#[derive(Debug, Default)]
+struct CacheDraft {
+    key: Option<Text>,
+    fallback: Vec<Text>,
+    paths: Vec<Text>,
+}
+
+static CACHE: Keys<CacheDraft> = Keys {
+    name: "cache",
+    what: "a cache",
+    keys: &[
+        key("key", &Put(&TEXT, |cache: &mut CacheDraft, key| cache.key = key))
+            .means("Under which name it is kept.")
+            .example("key: deps-1")
+            .required(),
+        key("fallback", &Put(&PREFIXES, |cache: &mut CacheDraft, fallback| cache.fallback = fallback))
+            .default("none")
+            .means("Beginnings of other keys to start from when there is none of this name, best first.")
+            .example("fallback: [deps-]"),
+        key("paths", &Put(&PATHS, |cache: &mut CacheDraft, paths| cache.paths = paths))
+            .means("What is kept: paths in the workspace, absolute ones, or ones in the home directory (`~/`).")
+            .example("paths: [target]")
+            .required(),
+    ],
+    rules: &[],
+    others: None,
+    frame: "\
+image: host
+jobs:
+  test:
+    cache:
+      - KEY
+        key: deps-1 # else
+        paths: [target] # else
+    steps: [{ run: 'true' }]
+",
+};
+
+const PREFIXES: Type<Vec<Text>> = texts("list of strings", |field, diagnostics| {
+    field.templates("a list of prefixes", diagnostics)
+});
+
+fn cache(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<Cache<Text>> {
+    let mut draft = CacheDraft::default();
+    CACHE.read(&mut draft, field, diagnostics)?;
+    Some(Cache {
+        key: draft.key?,
+        fallback: draft.fallback,
+        paths: draft.paths,
+    })
+}
+
+#[derive(Debug, Default)]
+struct ArtifactDraft {
+    name: Option<Text>,
+    paths: Vec<Text>,
+    when: When,
+    expire: Option<Duration>,
+}
+
+static ARTIFACT: Keys<ArtifactDraft> = Keys {
+    name: "artifact",
+    what: "an artifact",
+    keys: &[
+        key(
+            "name",
+            &Put(&TEXT, |artifact: &mut ArtifactDraft, name| {
+                artifact.name = name
+            }),
+        )
+        .means("What it is called.")
+        .example("name: binary")
+        .required(),
+        key(
+            "paths",
+            &Put(&PATHS, |artifact: &mut ArtifactDraft, paths| {
+                artifact.paths = paths
+            }),
+        )
+        .means("Paths and patterns in the workspace.")
+        .example("paths: [target/app]")
+        .required(),
+        key(
+            "when",
+            &Put(&WHEN, |artifact: &mut ArtifactDraft, when| {
+                artifact.when = when
+            }),
+        )
+        .default("`success`")
+        .means("After which ends of the job it is kept: `success`, `failure` or `always`.")
+        .example("when: always"),
+        key(
+            "expire",
+            &Put(&DURATION, |artifact: &mut ArtifactDraft, expire| {
+                artifact.expire = expire
+            }),
+        )
+        .default("the server's")
+        .means("How long it is kept.")
+        .example("expire: 30d"),
+    ],
+    rules: &[],
+    others: None,
+    frame: "\
+image: host
+jobs:
+  test:
+    artifacts:
+      - KEY
+        name: binary # else
+        paths: [target/app] # else
+    steps: [{ run: 'true' }]
+",
+};
+
+fn artifact(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<Artifact<Text>> {
+    let mut draft = ArtifactDraft::default();
+    ARTIFACT.read(&mut draft, field, diagnostics)?;
+    Some(Artifact {
+        name: draft.name?,
+        paths: draft.paths,
+        when: draft.when,
+        expire: draft.expire,
+    })
+}
+
+const WHEN: Type<When> = Type {
+    words: "string",
+    shape: Shape::Word(&["success", "failure", "always"]),
+    read: when,
+};
+
+fn when(field: Field<'_>, diagnostics: &mut Diagnostics) -> When {
+    let Some(text) = field.literal(diagnostics) else {
+        return When::default();
+    };
+    match &*text.value {
+        "success" => When::Success,
+        "failure" => When::Failure,
+        "always" => When::Always,
+        other => {
+            let message = format!("{} is no end of a job", quoted(other));
+            diagnostics.push(
+                Diagnostic::new(Code::WrongType, field.span, message)
+                    .help("write `success`, `failure` or `always`"),
+            );
+            When::default()
+        }
+    }
+}
+
+static FORMATS: Keys<Reports<Text>> = Keys {
+    name: "reports",
+    what: "`reports`",
+    keys: &[key(
+        "junit",
+        &Put(&PATTERNS, |reports: &mut Reports<Text>, patterns| {
+            reports.insert("junit".to_owned(), patterns);
+        }),
+    )
+    .default("none")
+    .means("Files in JUnit's format.")
+    .example("junit: \"**/junit*.xml\"")],
+    rules: &[],
+    others: None,
+    frame: "\
+image: host
+jobs:
+  test:
+    reports:
+      KEY
+    steps: [{ run: 'true' }]
+",
+};
+
+const PATTERNS: Type<Vec<Text>> = Type {
+    words: "pattern or list of patterns",
+    shape: Shape::Either(&[Shape::Text, Shape::list(&Shape::Text)]),
+    read: |field, diagnostics| {
+        if field.items().is_some() {
+            field.templates("a pattern or a list of them", diagnostics)
+        } else {
+            field.template(diagnostics).into_iter().collect()
+        }
+    },
+};

@@ -1,0 +1,73 @@
+//! What outlives a job: caches, artifacts, reports.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::expression::Template;
+
+/// An item of `cache`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cache<T = Template> {
+    /// Under which name it is kept.
+    pub key: T,
+    /// Prefixes of other keys to start from when there is none of this name, best first.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<T>,
+    /// What is kept: paths in the workspace, absolute ones, or ones in the home directory (`~/`).
+    pub paths: Vec<T>,
+}
+
+/// An item of `artifacts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact<T = Template> {
+    /// What it is called; unique in the job.
+    pub name: T,
+    /// Paths and patterns in the workspace.
+    pub paths: Vec<T>,
+    /// After which ends of the job it is kept.
+    pub when: When,
+    /// How long it is kept; `None` leaves it to the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expire: Option<Duration>,
+}
+
+/// After which ends of a job something happens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// When it succeeded.
+    #[default]
+    Success,
+    /// When it failed.
+    Failure,
+    /// Whatever happened.
+    Always,
+}
+
+/// `reports`: files that are read after the job, patterns in the workspace by format (`junit`, ..).
+pub type Reports<T = Template> = IndexMap<String, Vec<T>>;
+
+impl<T> Cache<T> {
+    /// The same with other texts.
+    pub(crate) fn map<U>(&self, text: &mut impl FnMut(&T) -> U) -> Cache<U> {
+        Cache {
+            key: text(&self.key),
+            fallback: self.fallback.iter().map(&mut *text).collect(),
+            paths: self.paths.iter().map(text).collect(),
+        }
+    }
+}
+
+impl<T> Artifact<T> {
+    /// The same with other texts.
+    pub(crate) fn map<U>(&self, text: &mut impl FnMut(&T) -> U) -> Artifact<U> {
+        Artifact {
+            name: text(&self.name),
+            paths: self.paths.iter().map(text).collect(),
+            when: self.when,
+            expire: self.expire,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A container's clone, by the zygote or by a helper of it.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::server::{self, scratch, streams};
+use super::wire::Reply;
+use crate::container::error::During;
+use crate::container::init::{self, Begin};
+use crate::container::prepared::Prepared;
+use crate::container::{Phase, StartError, TerminalSize, Trace, Writable};
+use crate::message::send;
+use crate::rootfs::Upper;
+use crate::sys::{CloneFlags, Cloned, clone3, clone3_into, exit_now};
+
+/// Start a container. Descriptors: specification, without a terminal stdin, stdout and stderr, and the control group if it
+/// is `grouped`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Start {
+    /// In a network namespace of its own.
+    pub(super) private_network: bool,
+    /// Where its upper layer is to be.
+    pub(super) writable: Writable,
+    /// A fresh directory below `scratch/` for an upper layer on disk.
+    pub(super) upper: PathBuf,
+    /// The bound of an upper layer in memory, bytes.
+    pub(super) disk: Option<u64>,
+    /// Its command's streams are a terminal of its own, of this size.
+    pub(super) terminal: Option<TerminalSize>,
+    /// Cloned into a control group of version 2.
+    pub(super) grouped: bool,
+}
+
+/// A container's first process, and its upper layer if that is on disk.
+pub(super) type Begun = (Pid, Option<PathBuf>);
+
+impl Start {
+    /// Clones the container, which answers on `reply` itself from then on.
+    pub(super) fn perform(
+        &self,
+        prepared: &Prepared,
+        fds: &mut impl Iterator<Item = OwnedFd>,
+        reply: &OwnedFd,
+    ) -> Result<Begun, StartError> {
+        let mut trace = Trace::default();
+        trace.mark(Phase::Received);
+        let missing = || Err(Errno::BADF).during("take a descriptor");
+        let Some((spec, streams)) = fds.next().zip(streams(self.terminal, fds)) else {
+            return missing();
+        };
+        let cgroup = match (self.grouped, fds.next()) {
+            (false, _) => None,
+            (true, Some(cgroup)) => Some(cgroup),
+            (true, None) => return missing(),
+        };
+        let upper = self.upper(prepared)?;
+        let mut flags = CloneFlags::NEWNS
+            .and(CloneFlags::NEWPID)
+            .and(CloneFlags::NEWUTS)
+            .and(CloneFlags::NEWIPC)
+            .and(CloneFlags::NEWCGROUP);
+        if self.private_network {
+            flags = flags.and(CloneFlags::NEWNET);
+        }
+        let cgroup = cgroup.as_ref().map(AsFd::as_fd);
+        match clone3_into(&prepared.proof, flags, cgroup).during("clone into new namespaces")? {
+            Cloned::Child => {
+                let begin = Begin {
+                    upper,
+                    spec: &spec,
+                    streams,
+                    reply,
+                    trace,
+                };
+                init::run(prepared, begin);
+                exit_now(0)
+            }
+            Cloned::Parent { pid, pidfd } => {
+                let _ = send(reply, &Reply::Cloned, &[pidfd.as_fd()]);
+                let directory = match upper {
+                    Upper::Memory { .. } => None,
+                    Upper::Directory(path) => Some(path),
+                };
+                Ok((pid, directory))
+            }
+        }
+    }
+
+    fn upper(&self, prepared: &Prepared) -> Result<Upper, StartError> {
+        match self.writable {
+            Writable::Memory if prepared.stage.marks_in_memory() => {
+                Ok(Upper::Memory { size: self.disk })
+            }
+            Writable::Memory | Writable::Disk => scratch(&self.upper),
+        }
+    }
+}
+
+/// Forks a process that serves on `socket` as the zygote does on its own: containers it clones are in the control groups
+/// that it was moved to meanwhile.
+pub(super) fn fork_helper(
+    prepared: &Prepared,
+    socket: &OwnedFd,
+    reply: &OwnedFd,
+) -> Result<(), StartError> {
+    match clone3(&prepared.proof, CloneFlags::NONE).during("fork a helper")? {
+        Cloned::Child => {
+            server::serve(prepared, socket);
+            exit_now(0)
+        }
+        Cloned::Parent { pidfd, .. } => {
+            let _ = send(reply, &Reply::Cloned, &[pidfd.as_fd()]);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! `kill -9` of the agent at any moment: nothing of it goes on, and the next run works as if nothing had happened.
+#![expect(
+    clippy::print_stdout,
+    reason = "how fast, for whoever reads the log of a test"
+)]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use harness::{Registry, TestEnvironment, for_everyone, images};
+use rustix::process::Signal;
+
+use crate::support::{output_of, run_local};
+
+for_everyone!(
+    an_agent_killed_at_two_hundred_moments_leaves_nothing,
+    a_pull_killed_at_a_hundred_moments_is_taken_up_by_the_next,
+);
+
+const MOMENTS: u32 = 200;
+
+/// 20 steps in four jobs that run at once, on two images. What they start would live on for hours; what they write to the
+/// workspace and to their root would stay.
+fn pipeline() -> String {
+    let mut text = String::from("jobs:\n");
+    for job in 0..4 {
+        let image = match job % 2 {
+            0 => images::plain(),
+            _ => "host".to_owned(),
+        };
+        let _ = write!(text, "  job{job}:\n    image: \"{image}\"\n    steps:\n");
+        for step in 0..5 {
+            let _ = write!(
+                text,
+                "      - name: s{step}\n        run: |\n          (sleep 5000 & sleep 5000 &)\n          \
+                 setsid sleep 5000 &\n          echo {step} >> written; mkdir -p d/{step}/e; ln -s / d/{step}/root\n          \
+                 echo {step} > /tmp/f\n"
+            );
+        }
+    }
+    text
+}
+
+fn an_agent_killed_at_two_hundred_moments_leaves_nothing(env: &TestEnvironment) {
+    let checksum = "find / -xdev -path /workspace -prune -o -path /etc/host* -prune -o -type f -print | sort | xargs sha256sum | sha256sum";
+    let before = output_of(env, &images::plain(), checksum);
+    env.pipeline(&pipeline());
+    let options = ["--jobs-parallel", "4"];
+    let from = Instant::now();
+    let _ = run_local(env, &options).expect(0);
+    let mut whole = from.elapsed();
+
+    let mut moments = Moments::new(std::process::id());
+    let (mut killed, mut slowest) = (0, Duration::ZERO);
+    for _ in 0..MOMENTS {
+        let running = env.agent(["run-local"].iter().chain(&options)).spawn();
+        // Any moment from the first instruction to a little behind the last.
+        let moment = whole.mul_f64(moments.next() * 1.1);
+        std::thread::sleep(moment);
+        running.signal(Signal::KILL);
+        let from = Instant::now();
+        let code = running.finish().code();
+        assert!(
+            code == 137 || code == 0,
+            "a run that nobody stopped ended with {code}, seed {}",
+            moments.seed
+        );
+        match code {
+            137 => killed += 1,
+            // It was faster than the first one.
+            _ => whole = whole.min(moment),
+        }
+        env.assert_nothing_survives();
+        slowest = slowest.max(from.elapsed());
+    }
+    assert!(killed > MOMENTS / 2, "only {killed} runs were still there");
+    println!("{killed} of {MOMENTS} runs killed; the slowest was gone after {slowest:?}");
+
+    let _ = run_local(env, &options).expect(0);
+    assert_eq!(output_of(env, &images::plain(), checksum), before);
+}
+
+/// Stores are killed at until one is whole; then it is looked at, and the next one begins.
+fn a_pull_killed_at_a_hundred_moments_is_taken_up_by_the_next(env: &TestEnvironment) {
+    let registry = Registry::start();
+    let reference = registry.push(
+        &format!("oci:{}", images::path("tree:latest").display()),
+        "tree",
+    );
+    let listing = fs::read_to_string(images::path("list-tree")).expect("read the listing's script");
+    let store = |number: u32| env.data().with_file_name(format!("store-{number}"));
+    let pull = |number| {
+        let agent = env.agent(["pull", &reference]);
+        agent.variable("SLIPWAY_DATA", store(number))
+    };
+    let tree = |number| {
+        let agent = env.agent(["run", &reference, "sh", "-c", &listing]);
+        let agent = agent.variable("SLIPWAY_DATA", store(number));
+        agent.run().expect(0).output()
+    };
+    let from = Instant::now();
+    let _ = pull(0).run().expect(0);
+    let mut whole = from.elapsed();
+    let expected = tree(0);
+
+    let mut moments = Moments::new(std::process::id());
+    let (mut killed, mut number) = (0, 1);
+    for _ in 0..100 {
+        let running = pull(number).spawn();
+        let moment = whole.mul_f64(moments.next() * 1.1);
+        std::thread::sleep(moment);
+        running.signal(Signal::KILL);
+        let done = running.finish();
+        env.assert_nothing_survives();
+        if done.code() == 137 {
+            killed += 1;
+            continue;
+        }
+        let _ = done.expect(0);
+        whole = whole.min(moment);
+        assert_eq!(tree(number), expected, "seed {}", moments.seed);
+        number += 1;
+    }
+    assert!(killed > 25, "only {killed} pulls were still there");
+    println!("{killed} pulls killed, {number} stores");
+    let _ = pull(number).run().expect(0);
+    assert_eq!(tree(number), expected, "seed {}", moments.seed);
+    for number in 0..=number {
+        assert_eq!(unfinished(&store(number)), Vec::<PathBuf>::new());
+    }
+}
+
+/// Layers of a store that are not whole.
+fn unfinished(store: &Path) -> Vec<PathBuf> {
+    let maps = fs::read_dir(store.join("rootfs")).expect("list a store");
+    maps.flatten()
+        .flat_map(|map| fs::read_dir(map.path().join("layers")).expect("list layers"))
+        .flatten()
+        .map(|layer| layer.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "tmp"))
+        .collect()
+}
+
+/// Numbers between 0 and 1 that a seed reproduces (xorshift64*, Vigna 2016).
+struct Moments {
+    seed: u32,
+    state: u64,
+}
+
+impl Moments {
+    fn new(seed: u32) -> Self {
+        Self {
+            seed,
+            state: u64::from(seed) | 1 << 40,
+        }
+    }
+
+    fn next(&mut self) -> f64 {
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        let bits = self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
+        f64::from(u32::try_from(bits).unwrap_or_default()) / f64::from(u32::MAX)
+    }
+}
