@@ -23,6 +23,7 @@ pub mod log;
 pub mod machine;
 pub mod mask;
 pub mod output;
+pub mod program;
 pub mod secrets;
 pub mod sink;
 pub mod tracing_output;
