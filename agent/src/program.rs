@@ -4,6 +4,7 @@ use crate::backend::Containers;
 use crate::cli::{Cli, Command};
 use crate::command::{
     CommandError, containers, doctor, exec, explain, lint, plan, ps, pull, run, run_local, schema,
+    stats,
 };
 use crate::door::Ending;
 use crate::exit_code::ExitCode;
@@ -79,6 +80,7 @@ fn execute(command: &Command) -> Result<ExitCode, CommandError> {
         Command::Pull(arguments) => pull::execute(arguments, &machine),
         Command::Exec(arguments) => exec::execute(arguments, &machine),
         Command::Ps(arguments) => ps::execute(arguments, &machine),
+        Command::Stats(arguments) => stats::execute(arguments, &machine),
         Command::Logs(arguments) => containers::logs(arguments, &machine),
         Command::Kill(arguments) => containers::kill(arguments, &machine),
         Command::Stop(arguments) => containers::stop(arguments, &machine),

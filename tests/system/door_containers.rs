@@ -4,14 +4,15 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use harness::{Finished, TestEnvironment, for_everyone, for_one_user, for_root, images};
+use harness::{Finished, TestEnvironment, for_everyone, for_one_user, for_root, images, wait};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 for_everyone!(
     a_detached_container_goes_on_and_is_known_by_its_name,
     a_log_is_followed_to_its_end,
     a_container_dies_with_its_supervisor_and_says_so,
+    what_a_container_uses_is_shown,
 );
 
 for_one_user!(
@@ -25,7 +26,10 @@ for_one_user!(
     fifty_containers_run_at_once,
 );
 
-for_root!(another_user_is_not_answered);
+for_root!(
+    another_user_is_not_answered,
+    a_further_process_is_in_the_group_of_its_container,
+);
 
 /// The agent with these words, to its end.
 pub(crate) fn agent(env: &TestEnvironment, words: &[&str]) -> Finished {
@@ -302,4 +306,79 @@ fn another_user_is_not_answered(env: &TestEnvironment) {
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     assert_eq!(listing(env), ["web running"]);
     stop(env, "web");
+}
+
+/// What `agent stats` says once of this container.
+#[track_caller]
+fn stats(env: &TestEnvironment, name: &str) -> Value {
+    let words = ["stats", "--no-stream", "--format", "json", name];
+    let text = agent(env, &words).expect(0).output();
+    let list: Vec<Value> = serde_json::from_str(&text).expect("stats prints a list");
+    assert_eq!(list.len(), 1, "{text}");
+    list.into_iter().next().unwrap_or_default()
+}
+
+fn what_a_container_uses_is_shown(env: &TestEnvironment) {
+    let script = "perl -e '$kept = \"x\" x 30_000_000; 1 while 1' & echo up; wait";
+    let limit = ["--memory", "200m"];
+    start(
+        env,
+        &[
+            &["--name", "busy"],
+            &limit[..],
+            &["host", "sh", "-c", script],
+        ]
+        .concat(),
+    );
+    start(env, &["--name", "idle", "host", "sleep", "1000"]);
+    // Until it has what it keeps.
+    let busy = wait::until(wait::PATIENCE, || {
+        let uses = stats(env, "busy");
+        (uses["memory_bytes"].as_u64() > Some(25_000_000)).then_some(uses)
+    });
+    let busy = busy.expect("it keeps 30 MB");
+    assert!(busy["cpu_percent"].as_f64() > Some(1.0), "{busy}");
+    assert_eq!(
+        (&busy["pids"], &busy["memory_limit_bytes"]),
+        (&json!(2), &json!(200 << 20))
+    );
+    let idle = stats(env, "idle");
+    assert_eq!(
+        (&idle["pids"], &idle["memory_limit_bytes"]),
+        (&json!(1), &Value::Null)
+    );
+    assert!(
+        idle["cpu_us"].as_u64() < busy["cpu_us"].as_u64(),
+        "{idle} {busy}"
+    );
+    let table = agent(env, &["stats", "--no-stream"]).expect(0).output();
+    let names: Vec<_> = table
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(names, ["NAME", "busy", "idle"], "{table}");
+    // It goes on until there is nothing more to show.
+    let mut following = env.agent(["stats", "--format", "json", "idle"]).spawn();
+    following.wait_for("\"name\":\"idle\"");
+    stop(env, "idle");
+    let _ = following.finish().expect(0);
+    let _ = agent(env, &["stats", "--no-stream", "idle"])
+        .expect(2)
+        .says("idle");
+    stop(env, "busy");
+}
+
+fn a_further_process_is_in_the_group_of_its_container(env: &TestEnvironment) {
+    for version in ["", crate::limits::ONLY_VERSION_2] {
+        let run = ["run", "-d", "--name", "web", "host", "sleep", "1000"];
+        let _ = env.agent(run).after(version).run().expect(0);
+        // Its view of control groups begins with its container's.
+        let groups = agent(env, &["exec", "web", "cat", "/proc/self/cgroup"]);
+        let groups = groups.expect(0).output();
+        assert!(
+            !groups.is_empty() && groups.lines().all(|line| line.ends_with(":/")),
+            "{groups}"
+        );
+        stop(env, "web");
+    }
 }

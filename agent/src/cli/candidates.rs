@@ -1,4 +1,5 @@
-//! What a shell offers for `--job`, `--step` and `--matrix`: names of the pipeline that is nearest.
+//! What a shell offers for `--job`, `--step` and `--matrix`: names of the pipeline that is nearest; and for a container:
+//! the names of those there are.
 //!
 //! A shell puts what it is offered on its command line as it is, and a pipeline may come from anybody: names with
 //! characters that a shell acts on are not offered.
@@ -11,6 +12,8 @@ use clap_complete::CompletionCandidate;
 use pipelines::plan::Plan;
 use pipelines::{Options, Severity, compile_with};
 
+use crate::door::Containers;
+use crate::machine::Machine;
 use crate::workspace;
 
 pub(super) fn jobs(typed: &OsStr) -> Vec<CompletionCandidate> {
@@ -36,6 +39,14 @@ pub(super) fn cells(typed: &OsStr) -> Vec<CompletionCandidate> {
     })
 }
 
+pub(super) fn containers(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let machine = Machine::new(|name| std::env::var_os(name)).ok();
+    let all = machine.and_then(|machine| Containers::of(&machine.data).all().ok());
+    let names = all.unwrap_or_default();
+    let names = names.into_iter().map(|found| found.record.name.to_string());
+    fitting(typed, names)
+}
+
 /// Nothing where there is no pipeline, or one that is not valid: a shell is no place for diagnostics.
 fn offer(typed: &OsStr, names: impl FnOnce(&Plan) -> BTreeSet<String>) -> Vec<CompletionCandidate> {
     let Ok(mut found) = workspace::find(Path::new(".")) else {
@@ -54,8 +65,13 @@ fn offer(typed: &OsStr, names: impl FnOnce(&Plan) -> BTreeSet<String>) -> Vec<Co
     let Some(plan) = compile_with(&found.source, &options).plan else {
         return Vec::new();
     };
+    fitting(typed, names(&plan))
+}
+
+/// Those that continue what was typed.
+fn fitting(typed: &OsStr, names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
-    names(&plan)
+    names
         .into_iter()
         .filter(|name| name.starts_with(&*typed) && is_plain(name))
         .map(CompletionCandidate::new)

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCompleter;
+
+use super::candidates;
 
 /// List containers, the newest first.
 #[derive(Debug, Clone, Args)]
@@ -18,6 +21,22 @@ pub struct Ps {
     /// Print names only
     #[arg(long, short, conflicts_with = "format")]
     pub quiet: bool,
+}
+
+/// Show what running containers use, once a second.
+#[derive(Debug, Clone, Args)]
+pub struct Stats {
+    /// Print it once
+    #[arg(long)]
+    pub no_stream: bool,
+
+    /// How to print it; as JSON each time is a line
+    #[arg(long, value_enum, default_value_t = PsFormat::Table)]
+    pub format: PsFormat,
+
+    /// The containers' names [default: all that run]
+    #[arg(value_name = "CONTAINER", add = ArgValueCompleter::new(candidates::containers))]
+    pub containers: Vec<String>,
 }
 
 /// How containers are printed.
@@ -45,7 +64,7 @@ pub struct Logs {
     pub timestamps: bool,
 
     /// The container's name
-    #[arg(value_name = "CONTAINER")]
+    #[arg(value_name = "CONTAINER", add = ArgValueCompleter::new(candidates::containers))]
     pub container: String,
 }
 
@@ -57,7 +76,7 @@ pub struct Kill {
     pub signal: String,
 
     /// The containers' names
-    #[arg(value_name = "CONTAINER", required = true)]
+    #[arg(value_name = "CONTAINER", required = true, add = ArgValueCompleter::new(candidates::containers))]
     pub containers: Vec<String>,
 }
 
@@ -69,7 +88,7 @@ pub struct Stop {
     pub time: Option<Duration>,
 
     /// The containers' names
-    #[arg(value_name = "CONTAINER", required = true)]
+    #[arg(value_name = "CONTAINER", required = true, add = ArgValueCompleter::new(candidates::containers))]
     pub containers: Vec<String>,
 }
 
@@ -77,7 +96,7 @@ pub struct Stop {
 #[derive(Debug, Clone, Args)]
 pub struct Wait {
     /// The containers' names
-    #[arg(value_name = "CONTAINER", required = true)]
+    #[arg(value_name = "CONTAINER", required = true, add = ArgValueCompleter::new(candidates::containers))]
     pub containers: Vec<String>,
 }
 
@@ -89,7 +108,7 @@ pub struct Remove {
     pub force: bool,
 
     /// The containers' names
-    #[arg(value_name = "CONTAINER", required = true)]
+    #[arg(value_name = "CONTAINER", required = true, add = ArgValueCompleter::new(candidates::containers))]
     pub containers: Vec<String>,
 }
 

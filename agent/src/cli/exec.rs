@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
+
+use super::candidates;
 
 /// Run a further command in a running container.
 ///
@@ -36,7 +39,7 @@ pub struct Exec {
 
     /// The container's name, and what to run in it
     // One list, so that whatever stands behind the name belongs to the command, options included.
-    #[arg(value_name = "CONTAINER COMMAND", required = true, num_args = 2.., trailing_var_arg = true)]
+    #[arg(value_name = "CONTAINER COMMAND", required = true, num_args = 2.., trailing_var_arg = true, add = ArgValueCompleter::new(candidates::containers))]
     pub container_and_command: Vec<String>,
 }
 

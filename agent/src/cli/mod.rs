@@ -16,7 +16,7 @@ mod schema;
 use clap::{Parser, Subcommand};
 
 pub use choice::{Choice, Event, NetworkMode};
-pub use containers::{Kill, Logs, Ps, PsFormat, Remove, Stop, Wait};
+pub use containers::{Kill, Logs, Ps, PsFormat, Remove, Stats, Stop, Wait};
 pub use doctor::Doctor;
 pub use exec::Exec;
 pub use explain::Explain;
@@ -57,6 +57,8 @@ pub enum Command {
     Exec(Box<Exec>),
     /// List containers
     Ps(Ps),
+    /// Show what running containers use
+    Stats(Stats),
     /// Print what a container's command has written
     Logs(Logs),
     /// Send a signal to the commands of running containers

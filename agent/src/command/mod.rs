@@ -19,5 +19,6 @@ pub mod run;
 pub mod run_local;
 pub mod schema;
 mod signals;
+pub mod stats;
 
 pub use error::CommandError;

@@ -1,6 +1,9 @@
 //! Text to standard output.
 
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
+
+use unicode_width::UnicodeWidthStr as _;
 
 use super::CommandError;
 
@@ -17,4 +20,25 @@ pub(super) fn print(text: &str) -> Result<(), CommandError> {
         }),
         _ => Ok(()),
     }
+}
+
+/// A table: cells under each other, two spaces apart.
+pub(super) fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let mut widths = [0; COLUMNS];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.width().max(*width);
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            let padding = width - cell.width() + 2;
+            // Writing to a String cannot fail.
+            let _ = write!(line, "{cell}{:padding$}", "");
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
 }

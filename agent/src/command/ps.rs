@@ -1,12 +1,9 @@
 //! `agent ps`: which containers there are.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
-use unicode_width::UnicodeWidthStr as _;
 
 use super::CommandError;
-use super::printing::print;
+use super::printing::{aligned, print};
 use crate::cli::{Ps, PsFormat};
 use crate::clock;
 use crate::door::{Containers, Found, Stage, Status};
@@ -105,23 +102,7 @@ fn table(all: &[Found], now: u64) -> String {
         ]
     });
     let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    let mut widths = [0; 4];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.width().max(*width);
-        }
-    }
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            let padding = width - cell.width() + 2;
-            // Writing to a String cannot fail.
-            let _ = write!(line, "{cell}{:padding$}", "");
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
+    aligned(&rows)
 }
 
 fn status(found: &Found, now: u64) -> String {

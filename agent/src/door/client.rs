@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use super::control::{Answer, Order};
+use super::control::{Answer, Order, Uses};
 use super::record::{Stage, Status};
 use super::{Containers, DoorError, Found, signals};
 
@@ -37,6 +37,23 @@ pub fn signal(found: &Found, number: i32) -> Result<(), DoorError> {
         _ => Err(DoorError::NotRunning {
             name: found.record.name.clone(),
         }),
+    }
+}
+
+/// What a container uses now; `None` of one whose command does not run.
+///
+/// # Errors
+/// When its supervisor cannot be asked.
+pub fn uses(found: &Found) -> Result<Option<Uses>, DoorError> {
+    let socket = match ask(found, &Order::Look) {
+        Err(DoorError::NotRunning { .. }) => return Ok(None),
+        result => result?,
+    };
+    is_readable(&socket, None)?;
+    match message::receive(&socket) {
+        Ok(Some((Answer::Uses(uses), _))) => Ok(uses),
+        // It has ended meanwhile.
+        _ => Ok(None),
     }
 }
 

@@ -12,7 +12,9 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::container::{ContainerHandle, Execution, Process, StartError, Streams, TerminalSize};
+use runtime::container::{
+    ContainerHandle, Execution, Load, Process, Resources, StartError, Streams, TerminalSize,
+};
 use runtime::message::{Connection, Listener};
 use runtime::zygote::Zygote;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -42,6 +44,8 @@ pub(super) enum Order {
     },
     /// Wait for the end. Answered with `Over`.
     Wait,
+    /// Say what the container uses. Answered with `Uses`.
+    Look,
 }
 
 /// A process to be started in a running container: what it does not say is the container's.
@@ -61,6 +65,17 @@ pub(super) enum Answer {
     Done,
     /// The container is over; as `agent run` exits.
     Over(u8),
+    /// This much, if its command runs.
+    Uses(Option<Uses>),
+}
+
+/// What a container uses at a moment, and what it may.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Uses {
+    /// It does.
+    pub load: Load,
+    /// It may.
+    pub limits: Resources,
 }
 
 /// How far the container is, for those who ask.
@@ -81,6 +96,8 @@ pub(super) struct Running {
     pub(super) handle: ContainerHandle,
     /// The container's command.
     pub(super) process: Process,
+    /// What it may use.
+    pub(super) limits: Resources,
 }
 
 /// Answers everybody who connects until the container is over and everybody who waited for that knows. Signals that come
@@ -131,6 +148,17 @@ async fn answer(
                 Phase::Over(_) => {}
             }
             connection.send(&Answer::Done, &[]).await
+        }
+        Order::Look => {
+            let uses = match &*phase.borrow() {
+                // What is gone meanwhile uses nothing.
+                Phase::Running(running) => running.handle.load().ok().map(|load| Uses {
+                    load,
+                    limits: running.limits,
+                }),
+                Phase::Preparing | Phase::Over(_) => None,
+            };
+            connection.send(&Answer::Uses(uses), &[]).await
         }
         Order::Exec { terminal } => {
             let running = match &*phase.borrow() {

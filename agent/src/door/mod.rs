@@ -31,8 +31,9 @@ mod terminal;
 mod trace;
 mod volume;
 
-pub use client::{remove, signal, signal_number, stop, wait};
+pub use client::{remove, signal, signal_number, stop, uses, wait};
 pub use containers::{Containers, Found};
+pub use control::Uses;
 pub use detached::{Parted, Report, run_detached};
 pub use ending::Ending;
 pub use error::DoorError;

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use runtime::container::{Container, ContainerSpec, Process, Streams as Inside};
+use runtime::container::{Container, ContainerSpec, Process, Resources, Streams as Inside};
 use runtime::message::Listener;
 use runtime::zygote::{Hold, Zygote};
 use rustix::process::Signal;
@@ -168,6 +168,7 @@ fn claim(containers: &Containers, request: &Request) -> Result<(Place, Listener)
 struct Started {
     container: Container,
     process: Process,
+    limits: Resources,
     streams: Streams,
     log: Arc<Log>,
 }
@@ -212,6 +213,7 @@ async fn start(
     Ok(Started {
         container,
         process: spec.process,
+        limits: spec.resources,
         streams,
         log,
     })
@@ -278,6 +280,7 @@ async fn run(
     let Started {
         mut container,
         process,
+        limits,
         streams,
         log,
     } = started;
@@ -294,6 +297,7 @@ async fn run(
         zygote: Arc::clone(zygote),
         handle,
         process,
+        limits,
     };
     let _ = tell.send(Phase::Running(Arc::new(running)));
     if let Some(caller) = caller {

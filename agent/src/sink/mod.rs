@@ -39,6 +39,7 @@ pub use queue::{Item, Queue};
 pub use sanitise::sanitise;
 pub use style::Style;
 pub use terminal::Terminal;
+pub(crate) use wording::size;
 
 /// Turns what happens in a run into bytes.
 ///

@@ -82,7 +82,7 @@ const fn signal_name(signal: i32) -> Option<&'static str> {
 }
 
 /// `512 B`, `34.0 KiB`, `1.5 GiB`.
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} B");

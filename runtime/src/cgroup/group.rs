@@ -4,12 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Controller, Reading, Version, v1, v2};
-use crate::container::Resources;
+use crate::container::{Load, Resources};
 
 /// A group of ours.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Group {
     version: Version,
     /// Its directories, with what is in force there.
@@ -20,8 +21,13 @@ pub(crate) struct Group {
     limited: bool,
 }
 
-/// What a container may leave in memory (files it has read, for the most part) in a group that another one gets, bytes.
-const LEFT_IN_MEMORY: u64 = 1 << 20;
+/// Processes of the smallest container: what its group has for a peak before its command has started another one. Its
+/// helper, its first process and its command.
+const LEAST_PEAK: u64 = 3;
+
+/// What a container may leave in memory in a group that another one gets, bytes: files it has read. What the kernel frees
+/// later, and has counted ahead for each processor, is between 1 and 2 MiB after the smallest container.
+const LEFT_IN_MEMORY: u64 = 4 << 20;
 
 /// Something to write into a group's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +152,23 @@ impl Group {
         self.read_all().since(&self.before)
     }
 
+    /// What the container in it uses now; `None` where a controller that counts it is missing.
+    pub(crate) fn load(&self) -> Option<Load> {
+        let values = Values { group: self };
+        let reading = self.read();
+        let (memory, pids) = match self.version {
+            Version::One => v1::now(&values)?,
+            Version::Two => v2::now(&values)?,
+        };
+        Some(Load {
+            cpu: Duration::from_micros(reading.user_us? + reading.system_us?),
+            memory,
+            pids,
+            read: reading.read_bytes,
+            written: reading.written_bytes,
+        })
+    }
+
     fn read_all(&self) -> Reading {
         let values = Values { group: self };
         match self.version {
@@ -161,7 +184,7 @@ impl Group {
     }
 
     /// On version 1, makes it as good as new for the helper in it; false where what the last container has left would
-    /// show, or something fails. A peak of processes cannot be forgotten: that part is made anew.
+    /// show, or something fails.
     pub(super) fn renew(&mut self, name: &str, helper: u32) -> bool {
         let values = Values { group: self };
         let before = self.read_all();
@@ -169,6 +192,17 @@ impl Group {
         if memory.unwrap_or(0) > LEFT_IN_MEMORY || before.oom_kills > 0 {
             return false;
         }
+        let peak = values.number(Controller::Pids, "pids.peak");
+        if (before.refused_forks > 0 || peak > Some(LEAST_PEAK)) && !self.renew_pids(name, helper) {
+            return false;
+        }
+        self.before = before;
+        let limited = std::mem::replace(&mut self.limited, false);
+        self.write(v1::renewal(limited)).is_ok()
+    }
+
+    /// Makes the part that counts processes anew, where a peak cannot be forgotten and refused forks cannot either.
+    fn renew_pids(&mut self, name: &str, helper: u32) -> bool {
         let pids = self
             .parts
             .iter_mut()
@@ -187,12 +221,7 @@ impl Group {
             new
         };
         let _ = fs::remove_dir(other);
-        if !done {
-            return false;
-        }
-        self.before = before;
-        let limited = std::mem::replace(&mut self.limited, false);
-        self.write(v1::renewal(limited)).is_ok()
+        done
     }
 
     /// Removes it; false while something is in it.

@@ -7,9 +7,8 @@
 //! On version 1 a group is used again, with its helper, where nothing of its last container shows: making groups in five
 //! trees and a process for each container would cost more than the container. On version 2 it is one directory.
 
-use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc as asynchronous;
 
 use super::{Claim, Group, Version};
-use crate::container::Resources;
+use crate::container::{Resources, id_of};
 
 /// Groups that wait for a container: at least and at most.
 const READY: (isize, isize) = (2, 4);
@@ -62,6 +61,13 @@ pub struct GroupError {
     source: io::Error,
 }
 
+impl GroupError {
+    /// What is in a group already is more than a limit on memory allows (version 1).
+    pub(crate) fn is_busy(&self) -> bool {
+        self.source.kind() == io::ErrorKind::ResourceBusy
+    }
+}
+
 /// The agent's end of the thread.
 #[derive(Debug)]
 pub(crate) struct Groups {
@@ -100,14 +106,6 @@ impl Lease {
     /// The way into it.
     pub(crate) fn entry(&self) -> Option<&Entry> {
         self.used.as_ref().and_then(|used| used.entry.as_ref())
-    }
-
-    /// Where the helper in it takes requests, on version 1.
-    pub(crate) fn helper(&self) -> Option<&OwnedFd> {
-        match self.entry()? {
-            Entry::Helper(helper) => Some(&helper.socket),
-            Entry::Directory(_) => None,
-        }
     }
 
     /// Holds what will run in it to limits.
@@ -340,14 +338,4 @@ fn at(operation: &str, path: PathBuf, source: io::Error) -> GroupError {
         operation: format!("{operation} {}", path.display()),
         source,
     }
-}
-
-/// The process a descriptor refers to, by its id in our PID namespace (pidfd_open(2), "fdinfo").
-fn id_of(process: &OwnedFd) -> io::Result<u32> {
-    let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", process.as_raw_fd()))?;
-    let id = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
-    // -1 of a process that has ended.
-    id.ok_or_else(|| io::ErrorKind::NotFound.into())
 }

@@ -8,7 +8,7 @@ use crate::container::Resources;
 const PERIOD: u64 = 100_000;
 /// The kernel's least quota, microseconds.
 const LEAST_QUOTA: u64 = 1_000;
-/// In a group beside the command: the container's first process, and for a moment the helper that cloned it.
+/// In a group beside the command and what it starts: the container's first process, and the helper that cloned it.
 const OF_OURS: u64 = 2;
 
 /// What to write to hold a container to its limits, in this order.
@@ -43,6 +43,7 @@ pub(super) fn renewal(limited: bool) -> Vec<Setting> {
             Setting::new(Controller::Cpu, "cpu.cfs_quota_us", -1),
             Setting::new(Controller::Memory, "memory.memsw.limit_in_bytes", -1).optional(),
             Setting::new(Controller::Memory, "memory.limit_in_bytes", -1),
+            Setting::new(Controller::Pids, "pids.max", "max"),
         ]);
     }
     settings.push(Setting::new(
@@ -56,6 +57,8 @@ pub(super) fn renewal(limited: bool) -> Vec<Setting> {
 /// What a group has used.
 pub(super) fn read(values: &Values<'_>) -> Reading {
     let nanoseconds = |file| values.number(Controller::Cpuacct, file);
+    let moved = values.text(Controller::Io, "blkio.throttle.io_service_bytes");
+    let bytes = |operation| moved.as_deref().map(|text| bytes(text, operation));
     Reading {
         user_us: nanoseconds("cpuacct.usage_user").map(|ns| ns / 1000),
         system_us: nanoseconds("cpuacct.usage_sys").map(|ns| ns / 1000),
@@ -63,9 +66,9 @@ pub(super) fn read(values: &Values<'_>) -> Reading {
         // Linux 6.11.
         peak_pids: values
             .number(Controller::Pids, "pids.peak")
-            .map(|peak| peak.saturating_sub(1)),
-        read_bytes: operation(values, "Read"),
-        written_bytes: operation(values, "Write"),
+            .map(|peak| peak.saturating_sub(OF_OURS)),
+        read_bytes: bytes("Read"),
+        written_bytes: bytes("Write"),
         oom_kills: values
             .field(Controller::Memory, "memory.oom_control", "oom_kill")
             .unwrap_or(0),
@@ -75,12 +78,22 @@ pub(super) fn read(values: &Values<'_>) -> Reading {
     }
 }
 
-/// `8:0 Read 4096`, a line a device and an operation.
-fn operation(values: &Values<'_>, name: &str) -> Option<u64> {
-    let text = values.text(Controller::Io, "blkio.throttle.io_service_bytes")?;
+/// What a group has in memory, bytes, without files that could be dropped at once; and its processes and threads.
+pub(super) fn now(values: &Values<'_>) -> Option<(u64, u64)> {
+    let all = values.number(Controller::Memory, "memory.usage_in_bytes")?;
+    let files = values.field(Controller::Memory, "memory.stat", "total_inactive_file");
+    let pids = values.number(Controller::Pids, "pids.current")?;
+    Some((
+        all.saturating_sub(files.unwrap_or(0)),
+        pids.saturating_sub(OF_OURS),
+    ))
+}
+
+/// The bytes of one operation in lines of the shape `8:0 Read 4096`, one a device and operation.
+fn bytes(text: &str, operation: &str) -> u64 {
     let of_device = |line: &str| {
         let mut words = line.split(' ').skip(1);
-        (words.next()? == name).then(|| words.next()?.parse::<u64>().ok())?
+        (words.next()? == operation).then(|| words.next()?.parse::<u64>().ok())?
     };
-    Some(text.lines().filter_map(of_device).sum())
+    text.lines().filter_map(of_device).sum()
 }

@@ -57,6 +57,17 @@ pub(super) fn read(values: &Values<'_>) -> Reading {
     }
 }
 
+/// What a group has in memory, bytes, without files that could be dropped at once; and its processes and threads.
+pub(super) fn now(values: &Values<'_>) -> Option<(u64, u64)> {
+    let all = values.number(Controller::Memory, "memory.current")?;
+    let files = values.field(Controller::Memory, "memory.stat", "inactive_file");
+    let pids = values.number(Controller::Pids, "pids.current")?;
+    Some((
+        all.saturating_sub(files.unwrap_or(0)),
+        pids.saturating_sub(OF_OURS),
+    ))
+}
+
 /// `8:0 rbytes=4096 wbytes=0 ..`, a line a device.
 fn bytes(values: &Values<'_>, key: &str) -> Option<u64> {
     let text = values.text(Controller::Io, "io.stat")?;

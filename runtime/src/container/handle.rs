@@ -7,8 +7,8 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 use tokio::io::Interest;
 
-use super::{Exit, ExitStatus, StartError, Trace};
-use crate::cgroup::{Group, Lease};
+use super::{Exit, ExitStatus, Load, StartError, Trace, id_of, processes};
+use crate::cgroup::{Entry, Group, Lease};
 use crate::message::Connection;
 use crate::sys::{signal_process, watch};
 use crate::zygote::wire::Reply;
@@ -51,8 +51,26 @@ pub struct ContainerHandle {
     pub(crate) init: OwnedFd,
     /// It has a network namespace of its own.
     pub(crate) private_network: bool,
-    /// Where a helper in its control groups takes requests, on version 1.
-    pub(crate) helper: Option<OwnedFd>,
+    /// The control group it is in.
+    pub(crate) group: Option<Membership>,
+}
+
+/// A container's control group, for what is to be in it too and for who wants to know what it uses.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    /// Its files.
+    pub(crate) group: Group,
+    /// The way in.
+    pub(crate) way: Way,
+}
+
+/// How a further process gets into a control group.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// Version 2: cloned into this directory.
+    Directory(OwnedFd),
+    /// Version 1: cloned by the helper in it, which takes requests here.
+    Helper(OwnedFd),
 }
 
 impl ContainerHandle {
@@ -64,7 +82,7 @@ impl ContainerHandle {
         Ok(Self {
             init: self.init.try_clone()?,
             private_network: self.private_network,
-            helper: self.helper.as_ref().map(OwnedFd::try_clone).transpose()?,
+            group: self.group.as_ref().map(Membership::try_clone).transpose()?,
         })
     }
 
@@ -78,6 +96,43 @@ impl ContainerHandle {
             Err(Errno::SRCH) => Ok(()),
             result => Ok(result?),
         }
+    }
+
+    /// What the container uses now: as its control group counts, or, of what that does not count, as its processes say.
+    ///
+    /// # Errors
+    /// `NotFound` when it is gone.
+    pub fn load(&self) -> io::Result<Load> {
+        let counted = self.group.as_ref().and_then(|member| member.group.load());
+        match counted {
+            Some(load) => id_of(&self.init).map(|_| load),
+            None => processes::load(&self.init),
+        }
+    }
+}
+
+impl Membership {
+    /// Of a container that has just been started in what is leased.
+    pub(crate) fn of(lease: &Lease) -> io::Result<Option<Self>> {
+        let Some((group, entry)) = lease.group().zip(lease.entry()) else {
+            return Ok(None);
+        };
+        let way = match entry {
+            Entry::Directory(directory) => Way::Directory(directory.try_clone()?),
+            Entry::Helper(helper) => Way::Helper(helper.socket.try_clone()?),
+        };
+        let group = group.clone();
+        Ok(Some(Self { group, way }))
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            group: self.group.clone(),
+            way: match &self.way {
+                Way::Directory(directory) => Way::Directory(directory.try_clone()?),
+                Way::Helper(socket) => Way::Helper(socket.try_clone()?),
+            },
+        })
     }
 }
 

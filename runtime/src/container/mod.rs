@@ -15,10 +15,12 @@ pub(crate) mod error;
 mod exceeded;
 pub(crate) mod exec;
 mod execution;
-mod handle;
+pub(crate) mod handle;
 pub(crate) mod init;
 pub(crate) mod limits;
+mod load;
 pub(crate) mod prepared;
+mod processes;
 mod program;
 mod resources;
 mod spec;
@@ -31,6 +33,8 @@ pub use enforcement::{Enforcement, Means};
 pub use error::StartError;
 pub use execution::Execution;
 pub use handle::{Container, ContainerHandle, WaitError};
+pub use load::Load;
+pub(crate) use processes::id_of;
 pub use resources::Resources;
 pub use spec::{
     ContainerSpec, Exceeded, Exit, ExitStatus, File, Mount, MountSource, Network, Process, Rootfs,

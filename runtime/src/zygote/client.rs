@@ -17,6 +17,7 @@ use super::instance::{Instance, Stale};
 use super::start::Start;
 use super::wire::{HeldSource, Job, Reply, Request};
 use crate::cgroup::{Entry, GroupError, Groups, Keeper, Lease};
+use crate::container::handle::{Membership, Way};
 use crate::container::limits::OwnLimits;
 use crate::container::{
     Container, ContainerHandle, ContainerSpec, Enforcement, Exit, Network, Phase, Process,
@@ -154,12 +155,10 @@ impl Zygote {
                 let handle = ContainerHandle {
                     init,
                     private_network,
-                    helper: lease
-                        .as_ref()
-                        .and_then(Lease::helper)
-                        .map(OwnedFd::try_clone)
-                        .transpose()
-                        .map_err(not_sent)?,
+                    group: match &lease {
+                        Some(lease) => Membership::of(lease).map_err(not_sent)?,
+                        None => None,
+                    },
                 };
                 trace.mark(Phase::Told);
                 let container =
@@ -176,8 +175,13 @@ impl Zygote {
             return Ok(None);
         };
         let mut lease = groups.take().await?;
-        lease.limit(resources)?;
-        Ok(Some(lease))
+        match (lease.limit(resources), resources.memory) {
+            (Err(error), Some(bytes)) if error.is_busy() => Err(StartError::LimitTooLow {
+                limit: of_memory(bytes),
+            }
+            .into()),
+            (result, _) => Ok(result.map(|()| Some(lease))?),
+        }
     }
 
     /// How limits of containers are held here.
@@ -202,14 +206,20 @@ impl Zygote {
             operation: "pass the process's specification",
             source,
         })?;
+        let way = container.group.as_ref().map(|member| &member.way);
         let request = Request::Exec {
             private_network: container.private_network,
             terminal: streams.terminal(),
+            grouped: matches!(way, Some(Way::Directory(_))),
         };
         let fds = vec![answers, container.init.as_fd(), process.as_fd()];
-        let fds = with_streams(fds, &streams);
-        match &container.helper {
-            Some(helper) => send(helper, &request, &fds).map_err(not_sent),
+        let mut fds = with_streams(fds, &streams);
+        match way {
+            Some(Way::Helper(helper)) => send(helper, &request, &fds).map_err(not_sent),
+            Some(Way::Directory(group)) => {
+                fds.push(group.as_fd());
+                self.send(&request, &fds).await
+            }
             None => self.send(&request, &fds).await,
         }
     }
@@ -433,11 +443,15 @@ async fn running(
 fn too_low(resources: &Resources, lease: Option<&Lease>) -> Option<RequestError> {
     let reading = lease?.group()?.read();
     let limit = match (resources.memory, resources.pids) {
-        (Some(bytes), _) if reading.oom_kills > 0 => format!("{bytes} bytes of memory"),
+        (Some(bytes), _) if reading.oom_kills > 0 => of_memory(bytes),
         (_, Some(count)) if reading.refused_forks > 0 => format!("{count} processes"),
         _ => return None,
     };
     Some(StartError::LimitTooLow { limit }.into())
+}
+
+fn of_memory(bytes: u64) -> String {
+    format!("{bytes} bytes of memory")
 }
 
 /// Sends a request to a helper, which has no other one to do.

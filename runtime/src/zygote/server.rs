@@ -19,7 +19,7 @@ use crate::container::prepared::Prepared;
 use crate::container::{StartError, Streams, TerminalSize, exec};
 use crate::message::{receive, send};
 use crate::rootfs::{Overlay, Stage, Upper, clone_without_links, mount_below};
-use crate::sys::{CloneFlags, Cloned, clone3, exit_now, give_back_program, wait_any};
+use crate::sys::{CloneFlags, Cloned, clone3_into, exit_now, give_back_program, wait_any};
 
 /// Without a request for so long, what the last ones needed in memory is given back.
 const IDLE: Timespec = Timespec {
@@ -113,13 +113,29 @@ impl Server<'_> {
             Request::Exec {
                 private_network,
                 terminal,
+                grouped,
             } => {
                 let (Some(container), Some(process), Some(streams)) =
                     (fds.next(), fds.next(), streams(terminal, &mut fds))
                 else {
                     return;
                 };
-                self.exec(&container, private_network, process, streams, &reply)
+                let group = match (grouped, fds.next()) {
+                    (false, _) => None,
+                    (true, None) => return,
+                    (true, group) => group,
+                };
+                let start = || {
+                    exec::run(
+                        self.prepared,
+                        &container,
+                        private_network,
+                        process,
+                        streams,
+                        &reply,
+                    )
+                };
+                self.exec(group.as_ref(), start)
             }
             Request::Hold {
                 name,
@@ -147,25 +163,16 @@ impl Server<'_> {
         let _ = send(&reply, &last, &[]);
     }
 
-    /// Forks a worker that starts a process in a running container and answers on `reply` itself.
+    /// Forks a worker that starts a process in a running container and answers itself.
     fn exec(
         &self,
-        container: &OwnedFd,
-        private_network: bool,
-        process: OwnedFd,
-        streams: Streams,
-        reply: &OwnedFd,
+        group: Option<&OwnedFd>,
+        start: impl FnOnce(),
     ) -> Result<Option<Reply>, StartError> {
-        match clone3(&self.prepared.proof, CloneFlags::NONE).during("fork a worker")? {
+        let group = group.map(AsFd::as_fd);
+        match clone3_into(&self.prepared.proof, CloneFlags::NONE, group).during("fork a worker")? {
             Cloned::Child => {
-                exec::run(
-                    self.prepared,
-                    container,
-                    private_network,
-                    process,
-                    streams,
-                    reply,
-                );
+                start();
                 exit_now(0)
             }
             Cloned::Parent { .. } => Ok(None),

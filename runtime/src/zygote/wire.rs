@@ -18,13 +18,15 @@ pub(super) enum Request {
     Start(Start),
     /// Fork a helper. Descriptors: the socket on which it takes requests; it ends with that.
     Help,
-    /// Start a process in a running container. Descriptors: the process descriptor of its init, what to execute and,
-    /// without a terminal, stdin, stdout, stderr.
+    /// Start a process in a running container. Descriptors: the process descriptor of its init, what to execute, without a
+    /// terminal stdin, stdout and stderr, and the container's control group if it is `grouped`.
     Exec {
         /// The container has a network namespace of its own.
         private_network: bool,
         /// As for a container.
         terminal: Option<TerminalSize>,
+        /// Cloned into a control group of version 2.
+        grouped: bool,
     },
     /// Mount something and keep it. Descriptors: the tree, when the source is one.
     Hold {
