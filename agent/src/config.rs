@@ -8,6 +8,7 @@
 //! limits:                          # of every step
 //!   default: { memory: 4GiB }
 //!   max: { cpus: 4, memory: 16GiB }
+//! images: { older_than: 30d, max_size: 50GiB }   # what does not stay
 //! host:
 //!   paths: [/opt/toolchain]        # shown read-only in `image: host`, beside the usual ones
 //!   env: { PATH: /opt/toolchain/bin:/usr/bin:/bin }
@@ -24,6 +25,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::limits::Limits;
 use crate::machine::ConfigPath;
+use crate::retention::Retention;
 
 /// Largest configuration that is read, bytes.
 const LIMIT: u64 = 1 << 20;
@@ -39,6 +41,8 @@ pub struct Config {
     pub limits: Limits,
     /// How registries are reached.
     pub registries: registry::Settings,
+    /// Which images stay.
+    pub images: Retention,
     /// What `image: host` shows of the machine.
     pub host: Host,
 }
@@ -59,6 +63,7 @@ impl Default for Config {
             grace: Duration::from_secs(10),
             limits: Limits::default(),
             registries: registry::Settings::default(),
+            images: Retention::default(),
             host: Host::default(),
         }
     }
@@ -167,6 +172,7 @@ mod tests {
             "grace: 1m 30s\n\
              limits: { default: { memory: 1GiB }, max: { cpus: 1.5, pids: 100 }, log: 1MiB }\n\
              registries: { mirrors: { docker.io: [\"http://localhost:5000\"] }, insecure: [a:5000] }\n\
+             images: { older_than: 30d, max_size: 50GiB }\n\
              host: { paths: [/opt/rust], env: { PATH: /opt/rust/bin } }\n",
         )
         .unwrap();
@@ -181,6 +187,11 @@ mod tests {
             config.registries.mirrors["docker.io"],
             ["http://localhost:5000"]
         );
+        assert_eq!(
+            config.images.older_than,
+            Some(Duration::from_secs(30 * 86_400))
+        );
+        assert_eq!(config.images.max_size, Some(50 << 30));
         assert_eq!(config.host.env["PATH"], "/opt/rust/bin");
     }
 

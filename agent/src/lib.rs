@@ -24,6 +24,7 @@ pub mod machine;
 pub mod mask;
 pub mod output;
 pub mod program;
+pub mod retention;
 pub mod secrets;
 pub mod sink;
 pub mod tracing_output;

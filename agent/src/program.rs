@@ -3,8 +3,8 @@
 use crate::backend::Containers;
 use crate::cli::{Cli, Command};
 use crate::command::{
-    CommandError, containers, doctor, exec, explain, lint, plan, ps, pull, run, run_local, schema,
-    stats,
+    CommandError, containers, df, doctor, exec, explain, image, lint, login, plan, ps, pull, run,
+    run_local, schema, stats,
 };
 use crate::door::Ending;
 use crate::exit_code::ExitCode;
@@ -78,6 +78,12 @@ fn execute(command: &Command) -> Result<ExitCode, CommandError> {
         Command::Schema(_) => schema::execute(),
         Command::Run(arguments) => run::execute(arguments, &machine),
         Command::Pull(arguments) => pull::execute(arguments, &machine),
+        Command::Images(arguments) => image::list(arguments, &machine),
+        Command::Image(command) => image::execute(command, &machine),
+        Command::Rmi(arguments) => image::remove(arguments, &machine),
+        Command::Login(arguments) => login::log_in(arguments, &machine),
+        Command::Logout(arguments) => login::log_out(arguments, &machine),
+        Command::Df(arguments) => df::execute(arguments, &machine),
         Command::Exec(arguments) => exec::execute(arguments, &machine),
         Command::Ps(arguments) => ps::execute(arguments, &machine),
         Command::Stats(arguments) => stats::execute(arguments, &machine),

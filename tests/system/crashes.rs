@@ -129,6 +129,9 @@ fn a_pull_killed_at_a_hundred_moments_is_taken_up_by_the_next(env: &TestEnvironm
     assert_eq!(tree(number), expected, "seed {}", moments.seed);
     for number in 0..=number {
         assert_eq!(unfinished(&store(number)), Vec::<PathBuf>::new());
+        let verify = env.agent(["image", "verify"]);
+        let verify = verify.variable("SLIPWAY_DATA", store(number));
+        let _ = verify.run().expect(0).says("ok: ");
     }
 }
 

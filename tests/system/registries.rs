@@ -16,6 +16,7 @@ for_one_user!(
     a_mirror_stands_in_for_docker_hub,
     an_image_may_be_named_by_digest,
     a_pulled_image_runs_when_the_registry_is_gone,
+    a_pull_at_a_terminal_shows_its_layers_and_leaves_the_digest,
 );
 
 for_root!(
@@ -137,6 +138,27 @@ fn a_pulled_image_runs_when_the_registry_is_gone(env: &TestEnvironment) {
         .expect(0)
         .says("umoci")
         .says("warning");
+}
+
+fn a_pull_at_a_terminal_shows_its_layers_and_leaves_the_digest(env: &TestEnvironment) {
+    let registry = Registry::start();
+    let tree = format!("oci:{}", images::path("tree:latest").display());
+    let reference = registry.push(&tree, "shown");
+    let done = env
+        .agent(["pull", &reference])
+        .on_terminal()
+        .run()
+        .expect(0);
+    // A line a layer while it runs.
+    assert!(done.output().contains(" unpacked, "), "{done}");
+    let screen = done.screen();
+    let lines: Vec<&str> = screen.trim_end().lines().collect();
+    assert!(
+        lines.len() == 1 && lines[0].starts_with("sha256:"),
+        "{screen}"
+    );
+    let quiet = env.agent(["pull", "-q", &reference]).on_terminal().run();
+    assert_eq!(quiet.expect(0).screen().trim_end(), lines[0]);
 }
 
 /// What makes names of this machine, for the agent alone.

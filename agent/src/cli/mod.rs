@@ -6,7 +6,9 @@ mod containers;
 mod doctor;
 mod exec;
 mod explain;
+mod image;
 mod lint;
+mod login;
 mod plan;
 mod pull;
 mod run;
@@ -20,7 +22,12 @@ pub use containers::{Kill, Logs, Ps, PsFormat, Remove, Stats, Stop, Wait};
 pub use doctor::Doctor;
 pub use exec::Exec;
 pub use explain::Explain;
+pub use image::{
+    ArchiveFormat, Df, Image, ImageInspect, ImageList, ImageLoad, ImagePrune, ImageRemove,
+    ImageSave, ImageTag, ImageVerify, ListFormat,
+};
 pub use lint::{Lint, LintFormat};
+pub use login::{Login, Logout};
 pub use plan::{Plan, PlanFormat};
 pub use pull::ImagePull;
 pub use run::{Pull, Run};
@@ -53,6 +60,19 @@ pub enum Command {
     Run(Box<Run>),
     /// Fetch an image, or what has changed of it
     Pull(ImagePull),
+    /// List images
+    Images(ImageList),
+    /// Do something with images
+    #[command(subcommand)]
+    Image(Image),
+    /// Forget names of images, and remove what nothing else needs
+    Rmi(ImageRemove),
+    /// Check a log-in with a registry and keep it
+    Login(Login),
+    /// Forget a log-in
+    Logout(Logout),
+    /// Say what the agent's data takes
+    Df(Df),
     /// Run a further command in a running container
     Exec(Box<Exec>),
     /// List containers

@@ -3,8 +3,11 @@
 use std::io;
 
 use pipelines::OverrideError;
+use runtime::registry;
+use runtime::store::{FindError as FindImageError, SaveError, StoreError};
 
 use crate::backend::{ConnectError, ImageError, ImageErrorKind};
+use crate::chain::chain;
 use crate::config::ConfigError;
 use crate::door::DoorError;
 use crate::executor::{PlanError, ScheduleError, SelectionError};
@@ -54,6 +57,52 @@ pub enum CommandError {
     /// An image cannot be had.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// There is no such image here.
+    #[error(transparent)]
+    NoImage(#[from] FindImageError),
+    /// The image store cannot be used.
+    #[error("failed to use the image store: {}", chain(.0))]
+    Store(#[from] StoreError),
+    /// An image cannot be written to an archive.
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    /// An archive cannot be put where it should be.
+    #[error("failed to write {path}: {source}")]
+    Unwritten {
+        /// Where.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nobody wants to see an archive.
+    #[error("an archive is not written to a terminal")]
+    ArchiveToTerminal,
+    /// An id stands for all of its names.
+    #[error("the image `{id}` has several names: {}", names.join(", "))]
+    SeveralNames {
+        /// As it was given.
+        id: String,
+        /// Its names.
+        names: Vec<String>,
+    },
+    /// An archive's image that has no name there, and got none.
+    #[error("{0} holds an image without a name")]
+    UnnamedImage(String),
+    /// Not `host[:port]`.
+    #[error("`{0}` is not a registry's name")]
+    NoRegistry(String),
+    /// Standard input has a password only.
+    #[error("`--password-stdin` needs `--username`")]
+    NoUser,
+    /// There is nobody to ask, and nothing was given.
+    #[error("there is no password")]
+    NoPassword,
+    /// A registry does not take the log-in.
+    #[error("failed to log in: {0}")]
+    Registry(#[from] registry::Error),
+    /// Log-ins cannot be read or written.
+    #[error(transparent)]
+    Credentials(#[from] registry::CredentialsError),
     /// The plan cannot be run.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -89,7 +138,30 @@ impl CommandError {
             | Self::Config(_)
             | Self::Secret(_)
             | Self::NotMasked(_)
+            | Self::ArchiveToTerminal
+            | Self::NoRegistry(_)
+            | Self::NoUser
+            | Self::NoPassword
             | Self::NoDataDirectory(_) => ExitCode::Usage,
+            Self::NoImage(FindImageError::Missing(_) | FindImageError::Ambiguous { .. })
+            | Self::SeveralNames { .. }
+            | Self::UnnamedImage(_)
+            | Self::Save(
+                SaveError::Incomplete(_) | SaveError::Layer { .. } | SaveError::Damaged { .. },
+            ) => ExitCode::Failed,
+            Self::Registry(error) => match error {
+                registry::Error::Unavailable { .. } => ExitCode::Unavailable,
+                registry::Error::Mirror { .. }
+                | registry::Error::Registry(_)
+                | registry::Error::Credentials(_) => ExitCode::Usage,
+                registry::Error::Setup(_) => ExitCode::Internal,
+                _ => ExitCode::Failed,
+            },
+            Self::Credentials(_)
+            | Self::Store(_)
+            | Self::NoImage(FindImageError::Store(_))
+            | Self::Save(SaveError::Write(_) | SaveError::Store(_))
+            | Self::Unwritten { .. } => ExitCode::Internal,
             Self::DataDirectory(_)
             | Self::RunDirectory(_)
             | Self::Connect(ConnectError::Spawn(_) | ConnectError::Store(_))
@@ -124,6 +196,27 @@ impl CommandError {
             Self::Secret(SecretError::Missing { name, .. }) => vec![format!(
                 "set the variable {name} and give `--secret {name}`, or put `{name}=..` into a file for `--secret-file`"
             )],
+            Self::NoImage(FindImageError::Missing(_)) => vec![
+                "`agent images` lists what is here, `agent pull` fetches".to_owned(),
+            ],
+            Self::NoImage(FindImageError::Ambiguous { .. }) => {
+                vec!["give more of the id, or a name".to_owned()]
+            }
+            Self::Save(
+                SaveError::Incomplete(_) | SaveError::Layer { .. } | SaveError::Damaged { .. },
+            ) => vec![
+                "`agent image verify --repair` removes what is damaged, and `agent pull` fetches it anew"
+                    .to_owned(),
+            ],
+            Self::UnnamedImage(_) => vec!["give it one with `--tag NAME`".to_owned()],
+            Self::ArchiveToTerminal => vec!["give `--output FILE`, or redirect it".to_owned()],
+            Self::SeveralNames { .. } => {
+                vec!["name one of them, or give `--force` for all".to_owned()]
+            }
+            Self::NoPassword => vec![
+                "give it on standard input with `--password-stdin`, or call from a terminal".to_owned(),
+            ],
+            Self::NoRegistry(_) => vec!["it is written `host` or `host:port`".to_owned()],
             _ => Vec::new(),
         }
     }

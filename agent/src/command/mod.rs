@@ -2,14 +2,17 @@
 
 mod compiled;
 pub mod containers;
+pub mod df;
 mod diagnostics;
 pub mod doctor;
 mod error;
 pub mod exec;
 pub mod explain;
 mod graph;
+pub mod image;
 pub mod lint;
 mod listing;
+pub mod login;
 pub mod plan;
 mod predefined;
 mod printing;

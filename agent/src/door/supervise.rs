@@ -129,6 +129,7 @@ async fn live(
     let _ = tell.send(Phase::Over(code));
     let _ = server.await;
     let _ = sweep.await;
+    tools.images.tidy(zygote).await;
     if !request.remove && place.record.name.is_random() {
         containers.tidy();
     }

@@ -1,6 +1,7 @@
 //! Getting images, for steps and for containers by hand: from the machine itself, or through the store.
 
 mod announce;
+mod bars;
 mod relay;
 
 use std::path::{Path, PathBuf};
@@ -18,8 +19,10 @@ use tokio::sync::OnceCell;
 use crate::backend::{ImageError, ImageErrorKind, Prepared, ProgressFn};
 use crate::chain::chain;
 use crate::config::{Config, Host};
+use crate::retention::Retention;
 pub(crate) use announce::announce;
-use relay::Relay;
+pub(crate) use bars::Bars;
+pub(crate) use relay::Relay;
 
 /// For an image that says nothing, as Docker has it.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -55,6 +58,7 @@ pub(crate) struct Images {
     store: Store,
     registries: registry::Settings,
     host: Host,
+    retention: Retention,
     /// Paths of local images are relative to this: the directory of the pipeline, or the current one.
     base: PathBuf,
     prepared_host: OnceCell<Image>,
@@ -76,6 +80,7 @@ impl Images {
             store,
             registries: config.registries.clone(),
             host: config.host.clone(),
+            retention: config.images,
             base: base.to_owned(),
             prepared_host: OnceCell::new(),
         })
@@ -88,6 +93,19 @@ impl Images {
         reference: &str,
         policy: Option<PullPolicy>,
         progress: ProgressFn<'_>,
+    ) -> Result<Prepared<Image>, ImageError> {
+        let relay = Relay::new(reference, progress);
+        let relay = |news: Progress<'_>| relay.pass_on(news);
+        self.get_telling(zygote, reference, policy, &relay).await
+    }
+
+    /// The same for somebody who wants to hear of every layer.
+    pub(crate) async fn get_telling(
+        &self,
+        zygote: &Zygote,
+        reference: &str,
+        policy: Option<PullPolicy>,
+        progress: &(dyn Fn(Progress<'_>) + Send + Sync),
     ) -> Result<Prepared<Image>, ImageError> {
         let source: Source = reference.parse().map_err(|error| ImageError {
             kind: ImageErrorKind::InvalidReference,
@@ -105,19 +123,17 @@ impl Images {
             });
         }
         let source = source.resolve(&self.base);
-        let relay = Relay::new(reference, progress);
-        let relay = |news: Progress<'_>| relay.pass_on(news);
-        let pulled = self
-            .store
-            .pull_with(
-                &source,
-                policy.unwrap_or_else(|| PullPolicy::of(&source)),
-                &self.registries,
-                zygote,
-                &relay,
-            )
-            .await
-            .map_err(|error| failure(&error))?;
+        let registries = &self.registries;
+        let pulled = match policy {
+            Some(policy) => {
+                let store = &self.store;
+                store
+                    .pull_with(&source, policy, registries, zygote, progress)
+                    .await
+            }
+            None => self.store.pull(&source, registries, zygote, progress).await,
+        };
+        let pulled = pulled.map_err(|error| failure(&error))?;
         let config = pulled.config;
         Ok(Prepared {
             image: Image {
@@ -136,6 +152,17 @@ impl Images {
             digest: pulled.digest.map(|digest| digest.to_string()),
             pulled_bytes: pulled.pulled_bytes,
         })
+    }
+
+    /// Removes what the machine's configuration does not keep.
+    pub(crate) async fn tidy(&self, zygote: &Zygote) {
+        let Some(retention) = self.retention.policy() else {
+            return;
+        };
+        match self.store.collect(&retention, zygote).await {
+            Ok(collected) => tracing::debug!(?collected, "images removed"),
+            Err(error) => tracing::warn!(error = %chain(&error), "images cannot be removed"),
+        }
     }
 
     async fn prepare_host(&self, zygote: &Zygote) -> Result<Image, ImageError> {
@@ -183,7 +210,7 @@ impl Images {
 }
 
 /// What a failed pull is to the executor.
-fn failure(error: &PullError) -> ImageError {
+pub(crate) fn failure(error: &PullError) -> ImageError {
     let kind = match error.kind() {
         ErrorKind::Unavailable => ImageErrorKind::Unavailable,
         ErrorKind::Unauthorized => ImageErrorKind::Unauthorized,

@@ -9,7 +9,7 @@ use crate::backend::{ImageProgress, ProgressFn};
 use crate::chain::chain;
 
 /// Adds up the layers of one image.
-pub(super) struct Relay<'a> {
+pub(crate) struct Relay<'a> {
     image: &'a str,
     to: ProgressFn<'a>,
     sums: Mutex<Sums>,
@@ -22,7 +22,7 @@ struct Sums {
 }
 
 impl<'a> Relay<'a> {
-    pub(super) fn new(image: &'a str, to: ProgressFn<'a>) -> Self {
+    pub(crate) fn new(image: &'a str, to: ProgressFn<'a>) -> Self {
         Self {
             image,
             to,
@@ -30,7 +30,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    pub(super) fn pass_on(&self, news: Progress<'_>) {
+    pub(crate) fn pass_on(&self, news: Progress<'_>) {
         match news {
             Progress::Resolved { bytes, .. } => self.lock().total = Some(bytes),
             Progress::Fetching { layer, done, .. } => {
@@ -41,22 +41,34 @@ impl<'a> Relay<'a> {
                 drop(sums);
                 (self.to)(ImageProgress::Received { bytes, total });
             }
-            Progress::Stale { error } => (self.to)(ImageProgress::Warning(format!(
-                "The image `{}` is the one last pulled: {}.",
-                self.image,
-                chain(error)
-            ))),
-            Progress::Foreign { image, host } => (self.to)(ImageProgress::Warning(format!(
-                "The image `{}` is made for {image}, this machine is {host}.",
-                self.image
-            ))),
             // Waiting, unpacked, and whatever the store will tell one day: not for the executor.
-            _ => {}
+            news => {
+                if let Some(text) = warning(self.image, &news) {
+                    (self.to)(ImageProgress::Warning(text));
+                }
+            }
         }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Sums> {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sentence for news that are a warning.
+pub(super) fn warning(image: &str, news: &Progress<'_>) -> Option<String> {
+    match news {
+        Progress::Stale { error } => Some(format!(
+            "The image `{image}` is the one last pulled: {}.",
+            chain(error)
+        )),
+        Progress::Foreign {
+            image: made_for,
+            host,
+        } => Some(format!(
+            "The image `{image}` is made for {made_for}, this machine is {host}."
+        )),
+        _ => None,
     }
 }
 

@@ -45,6 +45,26 @@ pub enum Source {
         /// The file.
         path: PathBuf,
     },
+    /// `squashfs:FILE`: a root file system as mksquashfs writes it.
+    Squashfs {
+        /// The file.
+        path: PathBuf,
+    },
+    /// `sif:FILE`: an image of Singularity or Apptainer.
+    Sif {
+        /// The file.
+        path: PathBuf,
+    },
+    /// `aci:FILE`: an image of rkt.
+    Aci {
+        /// The file.
+        path: PathBuf,
+    },
+    /// `lxc:FILE`: LXC's `rootfs.tar.xz` or `rootfs.squashfs`, or LXD's unified image.
+    Lxc {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// Why a text names no image source.
@@ -78,7 +98,11 @@ impl Source {
             | Self::OciArchive { path, .. }
             | Self::DockerArchive { path, .. }
             | Self::Dir { path }
-            | Self::Tar { path } => *path = base.join(&*path),
+            | Self::Tar { path }
+            | Self::Squashfs { path }
+            | Self::Sif { path }
+            | Self::Aci { path }
+            | Self::Lxc { path } => *path = base.join(&*path),
         }
         resolved
     }
@@ -88,15 +112,7 @@ impl FromStr for Source {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
-        const OTHERS: [&str; 7] = [
-            "docker-daemon",
-            "containers-storage",
-            "ostree",
-            "sif",
-            "squashfs",
-            "aci",
-            "tarball",
-        ];
+        const OTHERS: [&str; 4] = ["docker-daemon", "containers-storage", "ostree", "tarball"];
         if text == "host" {
             return Ok(Self::Host);
         }
@@ -131,6 +147,18 @@ impl FromStr for Source {
             "tar" => Ok(Self::Tar {
                 path: path("tar", rest)?,
             }),
+            "squashfs" => Ok(Self::Squashfs {
+                path: path("squashfs", rest)?,
+            }),
+            "sif" => Ok(Self::Sif {
+                path: path("sif", rest)?,
+            }),
+            "aci" => Ok(Self::Aci {
+                path: path("aci", rest)?,
+            }),
+            "lxc" => Ok(Self::Lxc {
+                path: path("lxc", rest)?,
+            }),
             other => match OTHERS.into_iter().find(|known| *known == other) {
                 Some(known) => Err(SourceError::Transport(known)),
                 None => Ok(Self::Registry(text.parse()?)),
@@ -157,6 +185,10 @@ impl fmt::Display for Source {
             }
             Self::Dir { path } => local("dir", path, None),
             Self::Tar { path } => local("tar", path, None),
+            Self::Squashfs { path } => local("squashfs", path, None),
+            Self::Sif { path } => local("sif", path, None),
+            Self::Aci { path } => local("aci", path, None),
+            Self::Lxc { path } => local("lxc", path, None),
         }
     }
 }
@@ -208,6 +240,10 @@ mod tests {
             "docker-archive:base.tar:docker.io/library/base:1",
             "dir:/srv/base",
             "tar:rootfs.tar.xz",
+            "squashfs:rootfs.squashfs",
+            "sif:lolcow.sif",
+            "aci:app.aci",
+            "lxc:rootfs.tar.xz",
         ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
@@ -223,7 +259,7 @@ mod tests {
         insta::assert_snapshot!(refused(""), @"an image name must not be empty");
         insta::assert_snapshot!(refused("oci:"), @"`oci:` needs a path after the colon");
         insta::assert_snapshot!(refused("oci:dir:a b"), @"`a b` is not a tag of an OCI layout");
-        insta::assert_snapshot!(refused("sif:lolcow.sif"), @"images from `sif:` are not supported");
+        insta::assert_snapshot!(refused("ostree:repo"), @"images from `ostree:` are not supported");
         insta::assert_snapshot!(refused("Debian"), @"the repository in `Debian` must be lower-case");
         insta::assert_snapshot!(refused("tar:a\0b"), @"the path of an image must not hold a NUL byte");
     }

@@ -165,6 +165,16 @@ impl<I: Input> Archive<I> {
         Ok(())
     }
 
+    /// Fills `target` with the current entry's content, which has at least so much left.
+    pub(crate) fn read_content(&mut self, target: &mut [u8]) -> Result<usize, UnpackError> {
+        let count = self.input.read(target)?;
+        if count < target.len() {
+            return Err(truncated(self.number));
+        }
+        self.content = self.content.saturating_sub(count as u64);
+        Ok(count)
+    }
+
     /// A header; `None` at the end: two zero blocks, or a stream that ends where a header could begin.
     fn header(&mut self) -> Result<Option<Header>, UnpackError> {
         let mut block = [0; BLOCK];
@@ -260,6 +270,13 @@ impl<I: Input> Archive<I> {
 }
 
 impl Archive<Stream> {
+    /// Says that the current entry's content is taken by pieces.
+    pub(crate) fn begin_content(&mut self, entry: &Entry) {
+        if entry.size > 0 {
+            self.input.begin_content(entry.path.as_bytes(), entry.size);
+        }
+    }
+
     /// The next piece of the current entry's content; empty when it is all taken. Follow with [`Archive::consume`].
     pub(crate) fn piece(&mut self) -> Result<&[u8], UnpackError> {
         let piece = self.input.peek(self.content)?;

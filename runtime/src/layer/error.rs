@@ -58,6 +58,32 @@ pub enum UnpackError {
         /// `errno(3)`.
         errno: i32,
     },
+    /// A squashfs image that cannot be read.
+    #[error("the squashfs image is damaged, or of a kind that is not supported: {reason}")]
+    FileSystem {
+        /// The reader's words.
+        reason: String,
+    },
+    /// What is on the disk is not what was unpacked.
+    #[error("`{path}` of the layer {change}")]
+    Changed {
+        /// Its name, made printable.
+        path: String,
+        /// In which way.
+        change: Change,
+    },
+    /// What is kept of the archive beside the files ([`super::Unpacked::is_recorded`]) cannot be used.
+    #[error("the layer's recording is damaged: {reason}")]
+    Recording {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Whoever was to take the archive does not any more.
+    #[error("failed to write the layer's archive: {reason}")]
+    Write {
+        /// The operating system's words.
+        reason: String,
+    },
     /// The process that unpacks ended without an answer.
     #[error("the process that unpacks layers is gone: {reason}")]
     Worker {
@@ -150,6 +176,36 @@ pub enum Exceeded {
     Metadata,
 }
 
+/// How a file of a layer differs from what was unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It is gone.
+    #[error("is missing")]
+    Missing,
+    /// A file where a directory was, and so on.
+    #[error("is of another kind")]
+    Kind,
+    /// A file's content has another length.
+    #[error("has another size")]
+    Size,
+    /// Permission bits.
+    #[error("has another mode")]
+    Mode,
+    /// Neither the file's own owner nor the one that is kept in an attribute is the archive's.
+    #[error("has another owner")]
+    Owner,
+    /// Of the last modification.
+    #[error("has another time")]
+    Time,
+    /// A symbolic link leads elsewhere, or a hard link is none.
+    #[error("links to something else")]
+    Link,
+    /// Nobody unpacked it.
+    #[error("is not of the layer")]
+    Extra,
+}
+
 /// What was asked of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -165,6 +221,8 @@ pub enum Operation {
     Remove,
     Open,
     Stat,
+    List,
+    ReadFile,
     Owner,
     Mode,
     Time,
@@ -186,6 +244,8 @@ impl fmt::Display for Operation {
             Self::Remove => "replace",
             Self::Open => "open",
             Self::Stat => "look at",
+            Self::List => "list",
+            Self::ReadFile => "read",
             Self::Owner => "set the owner of",
             Self::Mode => "set the mode of",
             Self::Time => "set the time of",
@@ -210,6 +270,13 @@ impl UnpackError {
             operation,
             path: printable(path),
             errno: errno.raw_os_error(),
+        }
+    }
+
+    pub(super) fn changed(path: &[u8], change: Change) -> Self {
+        Self::Changed {
+            path: printable(path),
+            change,
         }
     }
 

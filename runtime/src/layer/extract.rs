@@ -62,8 +62,8 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    /// Sets the directories' modes and times, the deepest first.
-    pub(super) fn finish(self) -> Result<(), UnpackError> {
+    /// Sets the directories' modes and times, the deepest first. Whether every file's content is still there.
+    pub(super) fn finish(self) -> Result<bool, UnpackError> {
         for pending in self.directories.iter().rev() {
             let failed = |operation| {
                 move |errno| UnpackError::system(operation, pending.path.as_bytes(), errno)
@@ -81,7 +81,7 @@ impl<'a> Extractor<'a> {
                     .map_err(failed(Operation::Time))?;
             }
         }
-        Ok(())
+        Ok(!self.tree.has_lost_content())
     }
 
     fn directory(&mut self, entry: &Entry) -> Result<(), UnpackError> {
@@ -142,6 +142,7 @@ impl<'a> Extractor<'a> {
 
     fn file(&mut self, entry: &Entry, archive: &mut Archive<Stream>) -> Result<(), UnpackError> {
         let file = self.create(&entry.path)?;
+        archive.begin_content(entry);
         loop {
             let piece = archive.piece()?;
             if piece.is_empty() {

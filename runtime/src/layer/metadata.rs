@@ -111,6 +111,78 @@ pub(super) fn keep_stat(file: impl AsFd, entry: &Entry) -> Result<(), Errno> {
     }
 }
 
+/// What [`keep_stat`] has kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) mode: u32,
+    /// What an empty file stands for, with the device's numbers.
+    pub(super) device: Option<(Kind, u32, u32)>,
+}
+
+/// What is kept of a file in [`OVERRIDE_STAT`]; a value that no tool writes counts as none.
+pub(super) fn kept_stat(file: impl AsFd) -> Result<Option<Kept>, Errno> {
+    let mut value = [0; 128];
+    match rustix::fs::fgetxattr(file, OVERRIDE_STAT, &mut value) {
+        Ok(length) => Ok(std::str::from_utf8(&value[..length])
+            .ok()
+            .and_then(parse_kept)),
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn parse_kept(text: &str) -> Option<Kept> {
+    let mut fields = text.splitn(4, ':');
+    let uid = fields.next()?.parse().ok()?;
+    let gid = fields.next()?.parse().ok()?;
+    let mode = u32::from_str_radix(fields.next()?, 8).ok()? & 0o7777;
+    let mut words = fields.next().unwrap_or("file").split('-');
+    let kind = match words.next()? {
+        "char" => Some(Kind::Character),
+        "block" => Some(Kind::Block),
+        "pipe" => Some(Kind::Fifo),
+        _ => None,
+    };
+    let mut number = || words.next().and_then(|word| word.parse().ok());
+    let device = match kind {
+        Some(Kind::Fifo) => Some((Kind::Fifo, 0, 0)),
+        Some(kind) => Some((kind, number()?, number()?)),
+        None => None,
+    };
+    Some(Kept {
+        uid,
+        gid,
+        mode,
+        device,
+    })
+}
+
+/// Name and value of an extended attribute.
+pub(super) type Attribute = (Vec<u8>, Vec<u8>);
+
+/// A file's extended attributes that are the image's.
+pub(super) fn attributes(file: BorrowedFd<'_>) -> Result<Vec<Attribute>, Errno> {
+    let mut list = vec![0; 64 * 1024];
+    let length = match rustix::fs::flistxattr(file, &mut list[..]) {
+        Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        result => result?,
+    };
+    let mut found = Vec::new();
+    let mut value = vec![0; 64 * 1024];
+    let names = list[..length].split(|byte| *byte == 0);
+    for name in names.filter(|name| !name.is_empty() && is_wanted(name)) {
+        match rustix::fs::fgetxattr(file, name, &mut value[..]) {
+            Ok(length) => found.push((name.to_vec(), value[..length].to_vec())),
+            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::PERM) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 pub(super) fn timestamps(time: Time) -> Timestamps {
     let time = Timespec {
         tv_sec: time.seconds,
@@ -127,4 +199,41 @@ fn is_wanted(name: &[u8]) -> bool {
     !name.starts_with(b"trusted.overlay.")
         && !name.starts_with(b"user.overlay.")
         && name != OVERRIDE_STAT.as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_file_is_read_as_podman_writes_it() {
+        let kept = |device| {
+            Some(Kept {
+                uid: 1000,
+                gid: 50,
+                mode: 0o4755,
+                device,
+            })
+        };
+        assert_eq!(parse_kept("1000:50:4755:file"), kept(None));
+        assert_eq!(parse_kept("1000:50:4755"), kept(None));
+        assert_eq!(
+            parse_kept("1000:50:4755:char-1-3"),
+            kept(Some((Kind::Character, 1, 3)))
+        );
+        assert_eq!(
+            parse_kept("1000:50:4755:pipe"),
+            kept(Some((Kind::Fifo, 0, 0)))
+        );
+        for text in [
+            "",
+            "1000",
+            "a:b:c:file",
+            "0:0:9:file",
+            "0:0:0644:char-1",
+            "-1:0:0644:file",
+        ] {
+            assert_eq!(parse_kept(text), None, "{text}");
+        }
+    }
 }

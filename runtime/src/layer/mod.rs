@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! stream -> decompress -> hash (the diff ID) -> headers -> files under the target
+//!                                                  '----> recording
+//! target + recording -> the same stream once more ([`pack`]), or what has changed since ([`check`])
 //! ```
 //!
 //! [`unpack`] is synchronous and meant for a worker process inside the container's user namespace; the agent's side
@@ -10,33 +12,45 @@
 //!
 //! Neighbours: `store` decides what to unpack, under which name and whether to keep it.
 
+mod check;
 mod compression;
 mod entry;
 mod error;
 mod extract;
+mod form;
 mod header;
 mod metadata;
+mod pack;
 mod path;
 mod pax;
 mod pump;
+mod recording;
 mod remove;
+mod replay;
+mod squashfs;
 mod stream;
 mod tree;
 mod unpack;
 mod whiteout;
 mod worker;
+mod writer;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use check::{Checked, check};
 pub use compression::Compression;
-pub use error::{Exceeded, Fault, Operation, Refusal, UnpackError};
+pub use error::{Change, Exceeded, Fault, Operation, Refusal, UnpackError};
+pub(crate) use form::starts_as_bundle;
+pub use form::{Form, unpack_form};
 pub use metadata::OVERRIDE_STAT;
+pub use pack::{Packed, pack};
 pub use remove::remove;
 pub(crate) use remove::remove_entry;
 pub use unpack::{Limits, Unpacked, unpack};
-pub(crate) use worker::make;
 pub use worker::{BoxFuture, InProcess, LayerWorker};
+pub(crate) use worker::{make, open_layer};
 
 pub(crate) use compression::decoder;
 pub(crate) use entry::{Archive, Input, Kind};
+pub(crate) use writer::Writer;

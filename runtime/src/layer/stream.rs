@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::error::{Fault, UnpackError};
 use super::pump::{Ends, News, Piece};
+use super::recording::Recorder;
 use crate::image::Digest;
 
 /// The uncompressed bytes of a layer.
@@ -16,17 +17,36 @@ pub(crate) struct Stream {
     consumed: usize,
     /// The digest and the number of all bytes, once there are no more.
     end: Option<(Digest, u64)>,
+    /// Takes what is no file's content.
+    recorder: Option<Recorder>,
+}
+
+/// What there is to say of a stream that was read to its end.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) digest: Digest,
+    /// In bytes.
+    pub(crate) size: u64,
+    pub(crate) is_recorded: bool,
 }
 
 impl Stream {
     /// What comes out of a pump.
-    pub(super) fn new((news, spent): Ends) -> Self {
+    pub(super) fn new((news, spent): Ends, recorder: Option<Recorder>) -> Self {
         Self {
             news,
             spent,
             piece: None,
             consumed: 0,
             end: None,
+            recorder,
+        }
+    }
+
+    /// Says that what is taken by [`Stream::peek`] and [`Stream::consume`] from here on is a file's content.
+    pub(crate) fn begin_content(&mut self, path: &[u8], size: u64) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.content(path, size);
         }
     }
 
@@ -55,6 +75,7 @@ impl Stream {
                 break;
             }
             target[done..done + count].copy_from_slice(piece);
+            self.record(count);
             self.consume(count);
             done += count;
         }
@@ -68,20 +89,35 @@ impl Stream {
             if piece == 0 {
                 return Ok(false);
             }
+            self.record(piece);
             self.consume(piece);
             count -= piece as u64;
         }
         Ok(true)
     }
 
-    /// Reads to the end (a tar archive may be followed by padding, which the diff ID covers) and returns the digest and
-    /// the number of uncompressed bytes.
-    pub(crate) fn finish(mut self) -> Result<(Digest, u64), UnpackError> {
+    /// Reads to the end: a tar archive may be followed by padding, which the diff ID covers.
+    pub(crate) fn finish(mut self) -> Result<Whole, UnpackError> {
         loop {
-            match self.end {
-                Some(end) => return Ok(end),
-                None => self.next()?,
+            let rest = self.ready().len();
+            self.record(rest);
+            self.consume(rest);
+            if let Some((digest, size)) = self.end {
+                let is_recorded = self.recorder.is_some_and(Recorder::finish);
+                return Ok(Whole {
+                    digest,
+                    size,
+                    is_recorded,
+                });
             }
+            self.next()?;
+        }
+    }
+
+    /// Records the next bytes that are ready.
+    fn record(&mut self, count: usize) {
+        if let (Some(recorder), Some(piece)) = (&mut self.recorder, &self.piece) {
+            recorder.raw(&piece.buffer[self.consumed..self.consumed + count]);
         }
     }
 

@@ -23,11 +23,21 @@ pub(super) struct Tree<'a> {
     root: BorrowedFd<'a>,
     /// The last parent: archives list a directory's files together.
     parent: Option<(Vec<u8>, OwnedFd)>,
+    has_lost_content: bool,
 }
 
 impl<'a> Tree<'a> {
     pub(super) fn new(root: BorrowedFd<'a>) -> Self {
-        Self { root, parent: None }
+        Self {
+            root,
+            parent: None,
+            has_lost_content: false,
+        }
+    }
+
+    /// Whether something was removed that the archive has a content for.
+    pub(super) const fn has_lost_content(&self) -> bool {
+        self.has_lost_content
     }
 
     /// The directory that `path` is in, made when it is missing, and the path's last component.
@@ -105,9 +115,11 @@ impl<'a> Tree<'a> {
 
     /// Removes whatever stands at `path`, a directory with all that is in it.
     pub(super) fn clear(&mut self, path: &EntryPath) -> Result<(), UnpackError> {
+        let failed = |errno| UnpackError::system(Operation::Remove, path.as_bytes(), errno);
         let (parent, name) = self.parent(path)?;
-        remove_entry(parent, name)
-            .map_err(|errno| UnpackError::system(Operation::Remove, path.as_bytes(), errno))?;
+        let is_whiteout = whiteout::is_whiteout(parent, name).map_err(failed)?;
+        remove_entry(parent, name).map_err(failed)?;
+        self.has_lost_content |= !is_whiteout;
         // The cached parent may have been in it, or reached through it.
         self.parent = None;
         Ok(())

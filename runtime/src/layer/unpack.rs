@@ -1,5 +1,6 @@
 //! A whole layer, from the first compressed byte to the last file.
 
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::BorrowedFd;
 
@@ -10,6 +11,7 @@ use super::entry::Archive;
 use super::error::UnpackError;
 use super::extract::Extractor;
 use super::pump::Pump;
+use super::recording::Recorder;
 use super::stream::Stream;
 use crate::image::Digest;
 
@@ -43,9 +45,14 @@ pub struct Unpacked {
     pub size: u64,
     /// Files, directories and links.
     pub entries: u64,
+    /// The recording has everything that the tree has not, so that the archive can be made again.
+    pub is_recorded: bool,
 }
 
 /// Unpacks a layer into `target`, an existing empty directory.
+///
+/// What the archive has beside its files' contents goes to `recording`. A layer that replaces its own files has lost some of
+/// those: then there is no recording.
 ///
 /// One thread decompresses and hashes, this one writes. Meant for a process that is root in the container's user namespace; without those rights it works as far as they go,
 /// and keeps ownership in [`super::OVERRIDE_STAT`]. The process's umask must not take from modes that matter: it is
@@ -59,6 +66,7 @@ pub fn unpack(
     compression: Compression,
     target: BorrowedFd<'_>,
     limits: &Limits,
+    recording: Option<File>,
 ) -> Result<Unpacked, UnpackError> {
     let (pump, ends) = Pump::new(stream, compression, limits.bytes);
     std::thread::scope(|scope| {
@@ -68,7 +76,8 @@ pub fn unpack(
             .map_err(|error| UnpackError::Worker {
                 reason: format!("it cannot start a thread: {error}"),
             })?;
-        place(Archive::new(Stream::new(ends), *limits), target)
+        let stream = Stream::new(ends, recording.map(Recorder::new));
+        place(Archive::new(stream, *limits), target)
     })
 }
 
@@ -78,13 +87,14 @@ fn place(mut archive: Archive<Stream>, target: BorrowedFd<'_>) -> Result<Unpacke
     while let Some(entry) = archive.next()? {
         extractor.place(&entry, &mut archive)?;
     }
-    extractor.finish()?;
+    let has_all = extractor.finish()?;
     let entries = archive.entries();
-    let (diff_id, size) = archive.into_input().finish()?;
+    let whole = archive.into_input().finish()?;
     Ok(Unpacked {
-        diff_id,
-        size,
+        diff_id: whole.digest,
+        size: whole.size,
         entries,
+        is_recorded: whole.is_recorded && has_all,
     })
 }
 

@@ -22,6 +22,8 @@ use super::tree::Tree;
 const PREFIX: &[u8] = b".wh.";
 const META_PREFIX: &[u8] = b".wh..wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
+/// On a directory: what lower layers have in it is gone.
+pub(super) const OPAQUE_ATTRIBUTE: &std::ffi::CStr = c"user.overlay.opaque";
 
 /// What a marker file asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,5 +104,5 @@ pub(super) fn is_whiteout(parent: BorrowedFd<'_>, name: &[u8]) -> Result<bool, E
 
 /// Marks a directory, in the attribute that an overlay mounted in a user namespace reads.
 pub(super) fn make_opaque(directory: BorrowedFd<'_>) -> Result<(), Errno> {
-    rustix::fs::fsetxattr(directory, c"user.overlay.opaque", b"y", XattrFlags::empty())
+    rustix::fs::fsetxattr(directory, OPAQUE_ATTRIBUTE, b"y", XattrFlags::empty())
 }

@@ -40,7 +40,7 @@ pub(super) struct TokenRequest {
 
 /// A token server's answer; older ones say `token`, OAuth2 says `access_token`.
 #[derive(Deserialize)]
-pub(super) struct TokenAnswer {
+struct TokenAnswer {
     #[serde(default)]
     token: Option<String>,
     #[serde(default)]
@@ -48,7 +48,7 @@ pub(super) struct TokenAnswer {
 }
 
 impl TokenAnswer {
-    pub(super) fn into_token(self) -> Option<String> {
+    fn into_token(self) -> Option<String> {
         let usable =
             |token: &String| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
         self.token
@@ -86,6 +86,34 @@ pub(super) fn plan(
     }
 }
 
+/// The token server that a challenge names, if a log-in may go there.
+pub(super) fn token_server(
+    challenge: &Challenge,
+    origin: &Url,
+    settings: &Settings,
+) -> Result<Url, &'static str> {
+    let url = challenge
+        .parameter("realm")
+        .and_then(|realm| Url::parse(realm).ok())
+        .ok_or("the registry names no token server")?;
+    let is_secure = url.scheme() == "https";
+    // In the clear only where the registry itself is, or where the operator allows it.
+    let is_same_host = origin.scheme() == "http" && origin.host() == url.host();
+    let may_be_clear =
+        url.scheme() == "http" && (is_same_host || allows_http(settings, &host_and_port(&url)));
+    if !(is_secure || may_be_clear) || url.host().is_none() {
+        return Err("the registry names a token server that is not https");
+    }
+    Ok(url)
+}
+
+/// The token in a token server's answer.
+pub(super) fn token_of(answer: &[u8]) -> Option<String> {
+    serde_json::from_slice::<TokenAnswer>(answer)
+        .ok()?
+        .into_token()
+}
+
 fn token(
     challenge: &Challenge,
     credential: Option<Credential>,
@@ -93,20 +121,10 @@ fn token(
     origin: &Url,
     settings: &Settings,
 ) -> Plan {
-    let Some(mut url) = challenge
-        .parameter("realm")
-        .and_then(|realm| Url::parse(realm).ok())
-    else {
-        return Plan::Refuse("the registry names no token server");
+    let mut url = match token_server(challenge, origin, settings) {
+        Ok(url) => url,
+        Err(reason) => return Plan::Refuse(reason),
     };
-    let is_secure = url.scheme() == "https";
-    // In the clear only where the registry itself is, or where the operator allows it.
-    let is_same_host = origin.scheme() == "http" && origin.host() == url.host();
-    let may_be_clear =
-        url.scheme() == "http" && (is_same_host || allows_http(settings, &host_and_port(&url)));
-    if !(is_secure || may_be_clear) || url.host().is_none() {
-        return Plan::Refuse("the registry names a token server that is not https");
-    }
     let scope = match challenge.parameter("scope") {
         Some(scope) => scope.to_owned(),
         None => format!("repository:{}:pull", endpoint.repository),

@@ -1,20 +1,15 @@
-//! Log-ins, from Docker's `config.json` (docker/cli, cli/config/configfile) and the helpers it names
-//! (docker/docker-credential-helpers, the `get` verb).
+//! Log-ins, from Docker's `config.json` (docker/cli, cli/config/configfile) and the helpers it names.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
 use base64::Engine as _;
 use serde::Deserialize;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// A larger file or answer is refused, in bytes.
-const MAX_FILE: u64 = 4 * 1024 * 1024;
-const MAX_ANSWER: u64 = 64 * 1024;
-/// For a helper to answer; some ask a cloud's metadata service.
-const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
+use super::helper;
+
+/// A larger file is refused, in bytes.
+pub(super) const MAX_FILE: u64 = 4 * 1024 * 1024;
 /// The key of Docker Hub.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
@@ -61,6 +56,20 @@ pub enum CredentialsError {
         /// The registry.
         registry: String,
     },
+    /// It cannot be replaced.
+    #[error("failed to write the log-ins to {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is nowhere to keep them.
+    #[error("there is no place for log-ins: neither $DOCKER_CONFIG nor $HOME is set")]
+    NoPlace,
+    /// The format has no room for it.
+    #[error("a user's name must not have a colon or be empty")]
+    User,
     /// A helper's name could be a path.
     #[error("`{0}` is not the name of a credential helper")]
     HelperName(String),
@@ -89,13 +98,6 @@ struct Auth {
     username: Option<String>,
     password: Option<String>,
     identitytoken: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct HelperAnswer {
-    username: String,
-    secret: String,
 }
 
 impl Credentials {
@@ -133,14 +135,10 @@ impl Credentials {
         registry: &str,
         repository: &str,
     ) -> Result<Option<Credential>, CredentialsError> {
-        let server = if registry == "docker.io" {
-            DOCKER_HUB
-        } else {
-            registry
-        };
+        let server = server(registry);
         for (name, helper) in &self.config.cred_helpers {
             if bare(name) == bare(server) {
-                return ask(helper, server).await;
+                return helper::get(helper, server).await;
             }
         }
         let wanted = format!("{}/{repository}", bare(server));
@@ -165,7 +163,7 @@ impl Credentials {
             return Ok(Some(credential));
         }
         match &self.config.creds_store {
-            Some(helper) if !helper.is_empty() => ask(helper, server).await,
+            Some(helper) if !helper.is_empty() => helper::get(helper, server).await,
             _ => Ok(None),
         }
     }
@@ -196,7 +194,15 @@ impl Auth {
     }
 }
 
-fn default_path() -> Option<PathBuf> {
+/// What a registry is called in `config.json` and by helpers.
+pub(super) fn server(registry: &str) -> &str {
+    match registry {
+        "docker.io" => DOCKER_HUB,
+        registry => registry,
+    }
+}
+
+pub(super) fn default_path() -> Option<PathBuf> {
     let directory = match std::env::var_os("DOCKER_CONFIG").filter(|dir| !dir.is_empty()) {
         Some(directory) => PathBuf::from(directory),
         None => {
@@ -213,7 +219,7 @@ fn is_absent(error: &std::io::Error) -> bool {
 }
 
 /// A key without scheme and API version: `https://index.docker.io/v1/` is `index.docker.io`.
-fn bare(name: &str) -> &str {
+pub(super) fn bare(name: &str) -> &str {
     let name = name
         .strip_prefix("https://")
         .or_else(|| name.strip_prefix("http://"))
@@ -227,62 +233,6 @@ fn bare(name: &str) -> &str {
         "docker.io" | "registry-1.docker.io" => "index.docker.io",
         name => name,
     }
-}
-
-/// Asks a helper; `None` when it knows no log-in for the server.
-async fn ask(helper: &str, server: &str) -> Result<Option<Credential>, CredentialsError> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if helper.is_empty() || !helper.chars().all(is_plain) {
-        return Err(CredentialsError::HelperName(super::error::printable(
-            helper,
-        )));
-    }
-    let failed = |reason: String| CredentialsError::Helper {
-        helper: helper.to_owned(),
-        reason,
-    };
-    let (is_success, answer) = tokio::time::timeout(HELPER_TIMEOUT, run(helper, server))
-        .await
-        .map_err(|_| failed(format!("did not answer in {} s", HELPER_TIMEOUT.as_secs())))?
-        .map_err(|error| failed(format!("did not run: {error}")))?;
-    if !is_success {
-        let message = super::error::printable(&String::from_utf8_lossy(&answer));
-        return if message.contains("credentials not found") {
-            Ok(None)
-        } else {
-            Err(failed(format!("failed: {message}")))
-        };
-    }
-    // The answer is a secret: a parse error may quote it, so it is not passed on.
-    let HelperAnswer { username, secret } = serde_json::from_slice(&answer)
-        .map_err(|_| failed("answered something else than a log-in".to_owned()))?;
-    Ok(match (&*username, &*secret) {
-        (_, "") => None,
-        ("<token>", _) => Some(Credential::IdentityToken(secret)),
-        _ => Some(Credential::Basic {
-            user: username,
-            password: secret,
-        }),
-    })
-}
-
-async fn run(helper: &str, server: &str) -> std::io::Result<(bool, Vec<u8>)> {
-    let mut child = tokio::process::Command::new(format!("docker-credential-{helper}"))
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // One that fails at once does not read; its answer says more than EPIPE.
-        let _ = stdin.write_all(server.as_bytes()).await;
-    }
-    let mut answer = Vec::new();
-    if let Some(stdout) = child.stdout.take() {
-        stdout.take(MAX_ANSWER).read_to_end(&mut answer).await?;
-    }
-    Ok((child.wait().await?.success(), answer))
 }
 
 impl std::fmt::Debug for Credential {

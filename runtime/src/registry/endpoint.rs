@@ -56,6 +56,13 @@ pub(super) fn endpoints(
         let name = host_and_port(&url);
         endpoints.push(Endpoint::new(url, name, reference));
     }
+    let url = registry_url(registry, settings)?;
+    endpoints.push(Endpoint::new(url, registry.to_owned(), reference));
+    Ok(endpoints)
+}
+
+/// Where a registry is, without its mirrors.
+pub(super) fn registry_url(registry: &str, settings: &Settings) -> Result<Url, Error> {
     // Docker Hub's name is not the host that serves it.
     let host = if registry == "docker.io" {
         "registry-1.docker.io"
@@ -67,12 +74,18 @@ pub(super) fn endpoints(
     } else {
         "https"
     };
-    let url = Url::parse(&format!("{scheme}://{host}/"))
+    Url::parse(&format!("{scheme}://{host}/"))
         .ok()
-        .filter(|url| url.host().is_some())
-        .ok_or_else(|| Error::Registry(registry.to_owned()))?;
-    endpoints.push(Endpoint::new(url, registry.to_owned(), reference));
-    Ok(endpoints)
+        .filter(|url| {
+            // Nothing but a host and a port: no user, no path, no query.
+            url.host().is_some()
+                && url.path() == "/"
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        })
+        .ok_or_else(|| Error::Registry(registry.to_owned()))
 }
 
 /// An operator who writes `http://` for a mirror has decided; nothing else may be in the URL.

@@ -80,7 +80,7 @@ pub(super) fn place(ask: &Ask<'_>) -> Place {
 }
 
 /// A URL without what may be secret in it.
-fn shown(url: &Url) -> String {
+pub(super) fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);
@@ -297,11 +297,7 @@ impl Client {
             .await
             .map_err(|error| transport(&token_place, error))?;
         bytes
-            .and_then(|bytes| {
-                serde_json::from_slice::<auth::TokenAnswer>(&bytes)
-                    .ok()?
-                    .into_token()
-            })
+            .and_then(|bytes| auth::token_of(&bytes))
             .ok_or_else(|| Error::Challenge {
                 place: place(&token_place),
                 reason: "the token server gave no token",
@@ -321,15 +317,23 @@ fn token_key(ask: &Ask<'_>) -> (String, String) {
 }
 
 pub(super) fn transport(ask: &Ask<'_>, error: reqwest::Error) -> Error {
+    transport_at(place(ask), error)
+}
+
+pub(super) fn transport_at(place: Place, error: reqwest::Error) -> Error {
     Error::Unavailable {
-        place: place(ask),
+        place,
         outage: Outage::Transport(error.without_url()),
     }
 }
 
 /// The error that a status stands for.
 async fn refused(ask: &Ask<'_>, response: Response) -> Error {
-    let place = place(ask);
+    refused_at(place(ask), response).await
+}
+
+/// The same for a question that is not about an image.
+pub(super) async fn refused_at(place: Place, response: Response) -> Error {
     let status = response.status();
     let wait = response
         .headers()
@@ -395,7 +399,10 @@ async fn message(response: Response) -> String {
 }
 
 /// The whole body, or `None` when it is larger than `limit`.
-async fn body(mut response: Response, limit: u64) -> Result<Option<Vec<u8>>, reqwest::Error> {
+pub(super) async fn body(
+    mut response: Response,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if bytes.len() as u64 + chunk.len() as u64 > limit {

@@ -11,16 +11,27 @@ impl Store {
     /// Keeps a document.
     pub(super) fn write_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if self.read_blob(&digest).is_none() {
-            self.write(&self.meta.join("blobs/sha256").join(digest.hex()), bytes)?;
+        let path = self.blob_path(&digest);
+        let is_here = self.read_blob(&digest).is_some();
+        // A document that nothing refers to is removed when it is old; this one is about to be referred to.
+        let is_fresh = is_here
+            && std::fs::File::open(&path)
+                .and_then(|file| file.set_modified(std::time::SystemTime::now()))
+                .is_ok();
+        if !is_fresh {
+            self.write(&path, bytes)?;
         }
         Ok(digest)
     }
 
     /// A document; one that is missing or damaged (a power cut) is simply not there, and is fetched again.
     pub(super) fn read_blob(&self, digest: &Digest) -> Option<Vec<u8>> {
-        let bytes = read(&self.meta.join("blobs/sha256").join(digest.hex()))?;
+        let bytes = read(&self.blob_path(digest))?;
         (Digest::of(&bytes) == *digest).then_some(bytes)
+    }
+
+    pub(super) fn blob_path(&self, digest: &Digest) -> std::path::PathBuf {
+        self.meta.join("blobs/sha256").join(digest.hex())
     }
 
     /// Replaces a file of the store.

@@ -96,7 +96,9 @@ pub(super) enum Attempt {
     MakeDirectory,
     List,
     Lock,
+    Read,
     Write,
+    Remove,
     Keep,
     Pipe,
 }
@@ -107,7 +109,9 @@ impl std::fmt::Display for Attempt {
             Self::MakeDirectory => "make the store's directory",
             Self::List => "list the store's directory",
             Self::Lock => "lock",
+            Self::Read => "read",
             Self::Write => "write",
+            Self::Remove => "remove",
             Self::Keep => "keep the unpacked layer",
             Self::Pipe => "make a pipe for",
         })
@@ -194,12 +198,14 @@ fn of_local(error: &LocalError) -> ErrorKind {
         LocalError::NotAFile { .. }
         | LocalError::Missing { .. }
         | LocalError::NoSuchImage { .. }
+        | LocalError::Unnamed { .. }
         | LocalError::Several { .. } => ErrorKind::NotFound,
         LocalError::TooLarge { .. }
         | LocalError::Digest { .. }
         | LocalError::Size { .. }
         | LocalError::Json { .. }
         | LocalError::Layers { .. }
+        | LocalError::Unfit { .. }
         | LocalError::Nested => ErrorKind::Corrupt,
         LocalError::Archive { source, .. } => of_unpack(source),
     }
@@ -233,10 +239,14 @@ fn of_unpack(error: &UnpackError) -> ErrorKind {
         UnpackError::Decompress { .. }
         | UnpackError::Malformed { .. }
         | UnpackError::Refused { .. }
-        | UnpackError::Limit { .. } => ErrorKind::Corrupt,
-        UnpackError::Read { .. } | UnpackError::System { .. } | UnpackError::Worker { .. } => {
-            ErrorKind::Io
-        }
+        | UnpackError::Limit { .. }
+        | UnpackError::FileSystem { .. }
+        | UnpackError::Changed { .. }
+        | UnpackError::Recording { .. } => ErrorKind::Corrupt,
+        UnpackError::Read { .. }
+        | UnpackError::Write { .. }
+        | UnpackError::System { .. }
+        | UnpackError::Worker { .. } => ErrorKind::Io,
     }
 }
 

@@ -15,9 +15,10 @@ use tokio::net::unix::pipe;
 
 use super::Store;
 use super::error::{Attempt, PullError, StoreError};
+use super::layers::Facts;
 use super::progress::Progress;
 use crate::image::Digest;
-use crate::layer::{Compression, LayerWorker, Unpacked};
+use crate::layer::{Form, LayerWorker, UnpackError, Unpacked};
 use crate::transport::{Content, Layer, Transport, TransportError};
 
 /// The largest pipe that needs no privilege (`/proc/sys/fs/pipe-max-size`), in bytes.
@@ -42,23 +43,27 @@ impl Fetch<'_> {
         let key = layer
             .diff_id
             .map_or_else(|| self.key.to_owned(), |id| id.hex());
-        let here = || layer.diff_id.filter(|id| self.store.has_layer(&id.hex()));
-        if let Some(id) = here() {
+        if let Some(id) = layer.diff_id
+            && self.store.use_layers(std::slice::from_ref(&key))?
+        {
             return Ok((id, 0));
         }
         let _lock = self
             .store
             .lock(&key, || (self.progress)(Progress::Waiting { layer: &key }))
             .await?;
-        if let Some(id) = here() {
-            return Ok((id, 0));
+        if let Some(id) = layer.diff_id {
+            self.store.lease_layer(&key)?;
+            if self.store.has_layer(&key) {
+                return Ok((id, 0));
+            }
         }
-        let temporary = format!("{key}.{:016x}{TEMPORARY}", random());
-        let result = self.unpack(layer, &key, &temporary).await;
+        let names = Temporary::new(&key);
+        let result = self.unpack(layer, &key, &names).await;
         if result.is_err() {
             // The first error is the one to tell; what stays is swept by the next pull.
-            if let Err(error) = self.worker.remove(&temporary).await {
-                tracing::debug!(%error, temporary, "left for the next sweep");
+            for name in [&names.tree, &names.recording] {
+                self.leave(name).await;
             }
         }
         result
@@ -68,39 +73,80 @@ impl Fetch<'_> {
         &self,
         layer: &Layer,
         key: &str,
-        temporary: &str,
+        names: &Temporary,
     ) -> Result<(Digest, u64), PullError> {
         let content = self
             .transport
             .content(layer)
             .await
             .map_err(|error| PullError::new(self.image, error))?;
-        let (reader, writer) = self.pipe(temporary)?;
+        let recording = self.store.begin_recording(&names.recording)?;
+        let (content, reader, writer) = match content {
+            // Nothing passes through us.
+            Content::Whole(file) => {
+                let unpacking = self
+                    .worker
+                    .unpack(file.into(), recording, &names.tree, layer.form);
+                let unpacked = unpacking
+                    .await
+                    .map_err(|source| self.failed(layer, source))?;
+                return self.accept(layer, key, names, unpacked, layer.size).await;
+            }
+            content => {
+                let (reader, writer) = self.pipe(&names.tree)?;
+                (content, reader, writer)
+            }
+        };
         let (fed, unpacked) = futures_util::future::join(
             self.feed(content, writer, key, layer.size),
-            self.worker.unpack(reader, temporary, Compression::Detect),
+            self.worker
+                .unpack(reader, recording, &names.tree, layer.form),
         )
         .await;
-        let failed = |source| PullError::Unpack {
-            image: self.image.to_owned(),
-            layer: layer.diff_id,
-            source,
-        };
+        let failed = |source| self.failed(layer, source);
         // A download that fails makes the worker fail too, and a worker that fails makes it stop: tell the cause.
         let (bytes, unpacked) = match (fed, unpacked) {
             (Err(error), _) => return Err(PullError::new(self.image, error)),
             (Ok(_), Err(source)) => return Err(failed(source)),
             (Ok(None), Ok(_)) => {
-                return Err(failed(crate::layer::UnpackError::Worker {
+                return Err(failed(UnpackError::Worker {
                     reason: "it stopped reading before the end".to_owned(),
                 }));
             }
             (Ok(Some(bytes)), Ok(unpacked)) => (bytes, unpacked),
         };
+        self.accept(layer, key, names, unpacked, bytes).await
+    }
+
+    fn failed(&self, layer: &Layer, source: UnpackError) -> PullError {
+        // A reader that died of what it read is its kind of saying so.
+        let source = match source {
+            UnpackError::Worker { .. } if layer.form == Form::Squashfs => UnpackError::FileSystem {
+                reason: "its structure makes no sense, or is too large".to_owned(),
+            },
+            source => source,
+        };
+        PullError::Unpack {
+            image: self.image.to_owned(),
+            layer: layer.diff_id,
+            source,
+        }
+    }
+
+    /// Keeps a layer that is what it should be.
+    async fn accept(
+        &self,
+        layer: &Layer,
+        key: &str,
+        names: &Temporary,
+        unpacked: Unpacked,
+        bytes: u64,
+    ) -> Result<(Digest, u64), PullError> {
         let Unpacked {
             diff_id: actual,
             size,
             entries,
+            is_recorded,
         } = unpacked;
         if let Some(expected) = layer.diff_id.filter(|expected| *expected != actual) {
             return Err(PullError::DiffId {
@@ -109,7 +155,8 @@ impl Fetch<'_> {
                 actual,
             });
         }
-        self.keep(temporary, &actual).await?;
+        self.keep(names, &actual, Facts { size, entries }, is_recorded)
+            .await?;
         (self.progress)(Progress::Unpacked {
             layer: key,
             entries,
@@ -150,27 +197,72 @@ impl Fetch<'_> {
         Ok((reader, pipe::Sender::from_owned_fd(writer).map_err(failed)?))
     }
 
-    /// Gives a whole layer its name; another one may have made it meanwhile from a bare archive.
-    async fn keep(&self, temporary: &str, diff_id: &Digest) -> Result<(), PullError> {
-        let (from, to) = (
-            self.store.layer(temporary),
-            self.store.layer(&diff_id.hex()),
-        );
-        match std::fs::rename(&from, &to) {
-            Err(_) if to.is_dir() => {
-                if let Err(error) = self.worker.remove(temporary).await {
-                    tracing::debug!(%error, temporary, "left for the next sweep");
-                }
-                Ok(())
-            }
-            result => result.map_err(|source| StoreError::new(Attempt::Keep, &to, source).into()),
+    /// Gives a whole layer its name, after what is beside it; another one may have made it meanwhile from a bare archive,
+    /// whose layer has no lock of its own until now.
+    async fn keep(
+        &self,
+        names: &Temporary,
+        diff_id: &Digest,
+        facts: Facts,
+        is_recorded: bool,
+    ) -> Result<(), PullError> {
+        let (store, name) = (self.store, diff_id.hex());
+        let is_ours = names.tree.starts_with(&name);
+        let _lock = match is_ours {
+            true => None,
+            false => Some(store.lock(&name, || ()).await?),
+        };
+        store.lease_layer(&name)?;
+        if store.has_layer(&name) {
+            self.leave(&names.tree).await;
+            self.leave(&names.recording).await;
+            return Ok(());
+        }
+        if is_recorded {
+            store.keep_recording(&names.recording, &name)?;
+        } else {
+            self.leave(&names.recording).await;
+        }
+        store.keep_facts(&name, facts)?;
+        let to = store.layer(&name);
+        std::fs::rename(store.layer(&names.tree), &to)
+            .map_err(|source| StoreError::new(Attempt::Keep, &to, source).into())
+    }
+
+    /// Removes what is not wanted any more, or leaves it to the next sweep.
+    async fn leave(&self, name: &str) {
+        if let Err(error) = self.worker.remove(name).await {
+            tracing::debug!(%error, name, "left for the next sweep");
         }
     }
 }
 
+/// The names of a layer that is being unpacked.
+#[derive(Debug)]
+struct Temporary {
+    tree: String,
+    recording: String,
+}
+
+impl Temporary {
+    fn new(key: &str) -> Self {
+        let random = random();
+        Self {
+            tree: format!("{key}.{random:016x}{TEMPORARY}"),
+            recording: format!("{key}.{random:016x}.recording{TEMPORARY}"),
+        }
+    }
+}
+
+/// A name under which a layer is removed.
+pub(super) fn trash(name: &str) -> String {
+    format!("{name}.{:016x}{TEMPORARY}", random())
+}
+
 impl Store {
-    /// Removes what crashed pulls left: temporary layers that nobody has locked.
-    pub(super) async fn sweep(&self, worker: &dyn LayerWorker) -> Result<(), StoreError> {
+    /// Removes what crashed pulls left: temporary layers that nobody has locked. How many there were.
+    pub(super) async fn sweep(&self, worker: &dyn LayerWorker) -> Result<usize, StoreError> {
+        let mut count = 0;
         let failed = |source| StoreError::new(Attempt::List, &self.layers, source);
         for entry in std::fs::read_dir(&self.layers).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
@@ -180,13 +272,29 @@ impl Store {
             else {
                 continue;
             };
-            if let Some(_lock) = self.try_lock(key)?
-                && let Err(error) = worker.remove(name).await
-            {
-                tracing::debug!(%error, name, "left for the next sweep");
+            if let Some(_lock) = self.try_lock(key)? {
+                match worker.remove(name).await {
+                    Ok(()) => count += 1,
+                    Err(error) => tracing::debug!(%error, name, "left for the next sweep"),
+                }
             }
         }
-        Ok(())
+        Ok(count)
+    }
+}
+
+impl Store {
+    /// How many temporary layers there are that nobody has locked.
+    pub(super) fn remains(&self) -> Result<usize, StoreError> {
+        let failed = |source| StoreError::new(Attempt::List, &self.layers, source);
+        let mut count = 0;
+        for entry in std::fs::read_dir(&self.layers).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            if let Some(key) = name.to_str().and_then(temporary_key) {
+                count += usize::from(self.try_lock(key)?.is_some());
+            }
+        }
+        Ok(count)
     }
 }
 

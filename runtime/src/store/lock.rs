@@ -1,4 +1,4 @@
-//! One lock a layer, held while it is unpacked, across processes (`flock(2)`).
+//! One lock a layer, held while it is unpacked or removed, and one an image's record, across processes (`flock(2)`).
 //!
 //! The kernel lets go when the process dies. The files stay: removing one would let two processes hold "the" lock.
 
@@ -10,13 +10,26 @@ use super::error::{Attempt, StoreError};
 
 /// Held until dropped.
 #[derive(Debug)]
-pub(super) struct LayerLock {
+pub(super) struct Lock {
     _file: File,
 }
 
 impl Store {
     /// The lock if nobody holds it.
-    pub(super) fn try_lock(&self, key: &str) -> Result<Option<LayerLock>, StoreError> {
+    pub(super) fn try_lock(&self, key: &str) -> Result<Option<Lock>, StoreError> {
+        self.try_lock_by(key, File::try_lock)
+    }
+
+    /// The lock if nobody holds it alone.
+    pub(super) fn try_lock_shared(&self, key: &str) -> Result<Option<Lock>, StoreError> {
+        self.try_lock_by(key, File::try_lock_shared)
+    }
+
+    fn try_lock_by(
+        &self,
+        key: &str,
+        lock: fn(&File) -> Result<(), TryLockError>,
+    ) -> Result<Option<Lock>, StoreError> {
         let path = self.meta.join("locks").join(key);
         let failed = |source| StoreError::new(Attempt::Lock, &path, source);
         let file = File::options()
@@ -25,8 +38,8 @@ impl Store {
             .write(true)
             .open(&path)
             .map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(LayerLock { _file: file })),
+        match lock(&file) {
+            Ok(()) => Ok(Some(Lock { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
@@ -35,11 +48,7 @@ impl Store {
     /// Waits for the lock; `waiting` is called once if it is held.
     ///
     /// By asking again and again: a blocking `flock` would hold a thread that cannot be cancelled.
-    pub(super) async fn lock(
-        &self,
-        key: &str,
-        waiting: impl FnOnce(),
-    ) -> Result<LayerLock, StoreError> {
+    pub(super) async fn lock(&self, key: &str, waiting: impl FnOnce()) -> Result<Lock, StoreError> {
         if let Some(lock) = self.try_lock(key)? {
             return Ok(lock);
         }

@@ -3,37 +3,54 @@
 //! ```text
 //! meta/   blobs/sha256/HEX   manifests and configurations
 //!         images/HEX.json    one record a source and platform: which documents, which layers
-//!         locks/KEY          one a layer, locked while it is unpacked
+//!         locks/KEY          one a layer and one a record, locked while it is made or removed
+//!         leases/RANDOM      what each living process uses
 //!         tmp/               blobs on their way; renamed when whole
 //! layers/ HEX/               a layer, complete since it has this name
-//!         KEY.RANDOM.tmp/    one being unpacked, or left by a crash and swept
+//!         HEX.json, HEX.recording    what is known of it
+//!         KEY.RANDOM.tmp/    one being unpacked or removed, or left by a crash and swept
 //! ```
 //!
 //! `meta` is the agent's own; what is in `layers` belongs to the users of a namespace, so that only a
 //! [`crate::layer::LayerWorker`] can write or remove there. Nothing needs repair after a crash: a name appears when its
-//! content is whole. Any number of agents may share a store; they wait for each other only for the same layer.
+//! content is whole. Any number of agents may share a store; they wait for each other only for the same layer. What one of
+//! them uses, no other removes.
 
 mod blobs;
 mod error;
+mod export;
 mod fetch;
+mod gc;
+mod images;
+mod import;
+mod layers;
+mod lease;
 mod lock;
 mod policy;
 mod progress;
 mod pull;
 mod record;
+mod verify;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use error::{ErrorKind, PullError, StoreError};
+pub use export::{Exported, SaveError, SaveFormat};
+pub use gc::{Collected, Retention};
+pub use images::{FindError, Stored, Usage};
+pub use import::Named;
 pub use policy::PullPolicy;
 pub use progress::Progress;
 pub use pull::Image;
+pub use verify::{Finding, Verified};
 
 use crate::image::Platform;
 use error::Attempt;
+use lease::Lease;
 
 /// Images on this machine.
 #[derive(Debug, Clone)]
@@ -41,6 +58,7 @@ pub struct Store {
     meta: PathBuf,
     layers: PathBuf,
     platform: Platform,
+    lease: Arc<Lease>,
 }
 
 impl Store {
@@ -55,6 +73,7 @@ impl Store {
             meta.join("blobs/sha256"),
             meta.join("images"),
             meta.join("locks"),
+            meta.join("leases"),
             meta.join("tmp"),
         ] {
             let made = std::fs::DirBuilder::new()
@@ -69,6 +88,7 @@ impl Store {
             meta: meta.to_owned(),
             layers: layers.to_owned(),
             platform: Platform::host(),
+            lease: Arc::default(),
         })
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::Store;
-use super::error::{ErrorKind, PullError};
+use super::error::{ErrorKind, PullError, StoreError};
 use super::fetch::Fetch;
 use super::policy::PullPolicy;
 use super::progress::Progress;
@@ -13,7 +13,7 @@ use super::record::Record;
 use crate::image::{Config, Digest, Source};
 use crate::layer::LayerWorker;
 use crate::registry;
-use crate::transport::{FileIdentity, Layer, Resolved, Transport};
+use crate::transport::{FileIdentity, Layer, Resolved, Transport, with_layers};
 
 /// Layers fetched at a time: enough to fill a line while another one's files are written.
 const PARALLEL: usize = 3;
@@ -54,7 +54,8 @@ impl Image {
 }
 
 impl Store {
-    /// Makes sure that an image is here, under the source's own [`PullPolicy`].
+    /// Makes sure that an image is here, under the source's own [`PullPolicy`]; a name that was given on this machine stands
+    /// for what it was given to.
     ///
     /// The future may be dropped at any moment; what is whole stays, the rest is swept by a later pull.
     ///
@@ -67,7 +68,11 @@ impl Store {
         worker: &dyn LayerWorker,
         progress: &(dyn Fn(Progress<'_>) + Send + Sync),
     ) -> Result<Image, PullError> {
-        self.pull_with(source, PullPolicy::of(source), registries, worker, progress)
+        let policy = match self.record(source) {
+            Some(record) if record.is_local => PullPolicy::IfMissing,
+            _ => PullPolicy::of(source),
+        };
+        self.pull_with(source, policy, registries, worker, progress)
             .await
     }
 
@@ -84,7 +89,10 @@ impl Store {
         progress: &(dyn Fn(Progress<'_>) + Send + Sync),
     ) -> Result<Image, PullError> {
         let record = self.record(source);
-        let here = record.as_ref().and_then(|record| record.image(self));
+        let here = match &record {
+            Some(record) => self.use_image(source, record)?,
+            None => None,
+        };
         if let Some(image) = here.clone().filter(|_| policy == PullPolicy::IfMissing) {
             return Ok(image);
         }
@@ -101,6 +109,21 @@ impl Store {
             },
             result => result,
         }
+    }
+
+    /// The image of a record, if all of it is here; then it stays, as long as this process lives.
+    fn use_image(&self, source: &Source, record: &Record) -> Result<Option<Image>, StoreError> {
+        let key = self.record_key(source);
+        // Somebody removes it.
+        let Some(_lock) = self.try_lock_shared(&key)? else {
+            return Ok(None);
+        };
+        self.lease_image(&key)?;
+        if !self.use_layers(&record.layer_names())? {
+            return Ok(None);
+        }
+        self.touch(&key);
+        Ok(record.image(self))
     }
 
     /// Asks the source what the image is now, and fetches what is missing.
@@ -156,7 +179,7 @@ impl Store {
     }
 
     /// The layers' diff IDs, base first, when all of them are here; and how many bytes it took.
-    async fn fetch_layers(
+    pub(super) async fn fetch_layers(
         &self,
         fetch: &Fetch<'_>,
         resolved: &Resolved,
@@ -193,21 +216,45 @@ impl Store {
         file: Option<FileIdentity>,
         pulled_bytes: u64,
     ) -> Result<Image, PullError> {
-        let mut config_digest = None;
-        for document in &resolved.documents {
-            config_digest = Some(self.write_blob(document)?);
-        }
+        let config_digest = self.keep_documents(&resolved, &diff_ids)?;
         let config = Config {
             diff_ids: diff_ids.clone(),
             ..resolved.config
         };
         let names = diff_ids.iter().map(Digest::hex).collect();
         let record = Record::new(self, source, resolved.digest, config_digest, diff_ids, file);
+        // Not locked: who removes a record removes an old one, and this is not.
+        self.lease_image(&self.record_key(source))?;
         self.keep_record(source, &record)?;
         Ok(Image::new(resolved.digest, config, names, pulled_bytes))
     }
 
-    fn warn_if_foreign(&self, config: &Config, progress: &(dyn Fn(Progress<'_>) + Send + Sync)) {
+    /// Keeps an image's documents; the digest of its configuration.
+    pub(super) fn keep_documents(
+        &self,
+        resolved: &Resolved,
+        diff_ids: &[Digest],
+    ) -> Result<Option<Digest>, StoreError> {
+        let mut last = None;
+        for document in &resolved.documents {
+            last = Some(self.write_blob(document)?);
+        }
+        // What cannot be written as JSON was never read from it.
+        if let Some(document) = resolved
+            .template
+            .as_ref()
+            .and_then(|template| with_layers(template, diff_ids).ok())
+        {
+            last = Some(self.write_blob(&document)?);
+        }
+        Ok(last)
+    }
+
+    pub(super) fn warn_if_foreign(
+        &self,
+        config: &Config,
+        progress: &(dyn Fn(Progress<'_>) + Send + Sync),
+    ) {
         let (image, host) = (&*config.architecture, &*self.platform.architecture);
         if !image.is_empty() && image != host {
             progress(Progress::Foreign { image, host });
@@ -220,13 +267,17 @@ fn single_file(source: &Source) -> Option<&Path> {
     match source {
         Source::OciArchive { path, .. }
         | Source::DockerArchive { path, .. }
-        | Source::Tar { path } => Some(path),
+        | Source::Tar { path }
+        | Source::Squashfs { path }
+        | Source::Sif { path }
+        | Source::Aci { path }
+        | Source::Lxc { path } => Some(path),
         Source::Host | Source::Registry(_) | Source::OciLayout { .. } | Source::Dir { .. } => None,
     }
 }
 
 /// A name for a layer whose diff ID is not known yet.
-fn file_key(file: Option<&FileIdentity>) -> String {
+pub(super) fn file_key(file: Option<&FileIdentity>) -> String {
     let text = format!("{file:?}");
     format!("file-{}", Digest::of(text.as_bytes()).hex())
 }

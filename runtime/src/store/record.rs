@@ -1,6 +1,7 @@
 //! What a source was when it was last pulled.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,11 +21,29 @@ pub(super) struct Record {
     platform: String,
     pub(super) digest: Option<Digest>,
     /// `None` for a bare archive.
-    config: Option<Digest>,
+    pub(super) config: Option<Digest>,
     /// Base first.
-    layers: Vec<Digest>,
+    pub(super) layers: Vec<Digest>,
     /// Of a source that is one file.
     pub(super) file: Option<FileIdentity>,
+    /// The name was given on this machine (`tag`, `load`), so that no registry is asked about it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) is_local: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's interface")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// A record found in the store.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// Its name, and that of its lock.
+    pub(super) key: String,
+    pub(super) record: Record,
+    /// When the image was last asked for.
+    pub(super) used: SystemTime,
 }
 
 const VERSION: u32 = 1;
@@ -47,12 +66,50 @@ impl Record {
             config,
             layers,
             file,
+            is_local: false,
+        }
+    }
+
+    /// The same for a name of this machine's own.
+    pub(super) fn local(&self, source: &Source) -> Self {
+        Self {
+            source: source.to_string(),
+            file: None,
+            is_local: true,
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The names of its layers, base first.
+    pub(super) fn layer_names(&self) -> Vec<String> {
+        self.layers.iter().map(Digest::hex).collect()
+    }
+
+    /// The image's configuration document; a bare archive has one that says nothing.
+    pub(super) fn config_document(&self, store: &Store) -> Option<Vec<u8>> {
+        match &self.config {
+            Some(digest) => store.read_blob(digest),
+            None => {
+                let architecture = &store.platform.architecture;
+                let layers = &self.layers;
+                let document = serde_json::json!({
+                    "architecture": architecture,
+                    "os": "linux",
+                    "config": {},
+                    "rootfs": { "type": "layers", "diff_ids": layers },
+                });
+                serde_json::to_vec(&document).ok()
+            }
         }
     }
 
     /// The image, if all of it is in the store.
     pub(super) fn image(&self, store: &Store) -> Option<Image> {
-        let names: Vec<String> = self.layers.iter().map(Digest::hex).collect();
+        let names = self.layer_names();
         if !names.iter().all(|name| store.has_layer(name)) {
             return None;
         }
@@ -93,8 +150,57 @@ impl Store {
         }
     }
 
+    /// All records that this program understands.
+    pub(super) fn records(&self) -> Result<Vec<Found>, StoreError> {
+        let mut found = Vec::new();
+        for (key, path) in self.record_paths()? {
+            let record: Option<Record> = super::blobs::read(&path)
+                .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+                .filter(|record: &Record| record.version == VERSION);
+            let used = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
+            if let (Some(record), Ok(used)) = (record, used) {
+                found.push(Found { key, record, used });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Names and places of all records, whoever has written them.
+    pub(super) fn record_paths(&self) -> Result<Vec<(String, PathBuf)>, StoreError> {
+        let directory = self.meta.join("images");
+        let failed = |source| StoreError::new(super::error::Attempt::List, &directory, source);
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(&directory).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let key = path
+                .file_name()
+                .and_then(|name| name.to_str()?.strip_suffix(".json").map(str::to_owned));
+            if let Some(key) = key {
+                paths.push((key, path));
+            }
+        }
+        paths.sort();
+        Ok(paths)
+    }
+
+    /// Notes that an image was asked for now.
+    pub(super) fn touch(&self, key: &str) {
+        let now = std::fs::File::open(self.record_file(key))
+            .and_then(|file| file.set_modified(SystemTime::now()));
+        if let Err(error) = now {
+            tracing::debug!(%error, key, "when the image was last used is not noted");
+        }
+    }
+
+    pub(super) fn record_key(&self, source: &Source) -> String {
+        Digest::of(format!("{source}\n{}", self.platform).as_bytes()).hex()
+    }
+
+    pub(super) fn record_file(&self, key: &str) -> PathBuf {
+        self.meta.join("images").join(format!("{key}.json"))
+    }
+
     fn record_path(&self, source: &Source) -> PathBuf {
-        let key = Digest::of(format!("{source}\n{}", self.platform).as_bytes());
-        self.meta.join("images").join(format!("{}.json", key.hex()))
+        self.record_file(&self.record_key(source))
     }
 }

@@ -10,7 +10,8 @@ use super::*;
 use crate::image::{Digest, Source};
 use crate::layer::testing::{Tar, gzip, tree};
 use crate::layer::{
-    BoxFuture, Compression, InProcess, LayerWorker, Limits, Operation, UnpackError, Unpacked,
+    BoxFuture, Checked, Form, InProcess, LayerWorker, Limits, Operation, Packed, UnpackError,
+    Unpacked,
 };
 use crate::registry::fake::{Answer, Fake, Repository, TestSettings, settings};
 
@@ -56,6 +57,8 @@ impl Place {
         let entries = std::fs::read_dir(self.path().join("layers")).unwrap();
         let mut names: Vec<_> = entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            // What is beside a layer is told apart by its end.
+            .filter(|name| !name.ends_with(".json") && !name.ends_with(".recording"))
             .collect();
         names.sort();
         names
@@ -382,8 +385,9 @@ impl LayerWorker for Full {
     fn unpack<'a>(
         &'a self,
         _: std::os::fd::OwnedFd,
+        _: std::os::fd::OwnedFd,
         _: &'a str,
-        _: Compression,
+        _: Form,
     ) -> BoxFuture<'a, Result<Unpacked, UnpackError>> {
         Box::pin(async {
             Err(UnpackError::System {
@@ -392,6 +396,23 @@ impl LayerWorker for Full {
                 errno: 28,
             })
         })
+    }
+
+    fn pack<'a>(
+        &'a self,
+        _: std::os::fd::OwnedFd,
+        _: Option<std::os::fd::OwnedFd>,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Packed, UnpackError>> {
+        unreachable!()
+    }
+
+    fn check<'a>(
+        &'a self,
+        _: std::os::fd::OwnedFd,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Checked, UnpackError>> {
+        unreachable!()
     }
 
     fn remove<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), UnpackError>> {

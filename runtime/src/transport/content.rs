@@ -11,6 +11,8 @@ use crate::registry::Blob;
 pub(crate) enum Content<'a> {
     Blob(Box<Blob<'a>>),
     Part(Part),
+    /// A file that is read in no order, from its current position.
+    Whole(std::fs::File),
 }
 
 impl Content<'_> {
@@ -20,6 +22,8 @@ impl Content<'_> {
         Ok(match self {
             Self::Blob(blob) => blob.chunk().await?,
             Self::Part(part) => part.chunk().await?,
+            // Handed over as it is.
+            Self::Whole(_) => None,
         })
     }
 }

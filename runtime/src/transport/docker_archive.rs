@@ -8,6 +8,9 @@ use super::files::Files;
 use super::resolved::{At, Resolved};
 use crate::image::{MAX_CONFIG, MAX_LAYERS, MAX_MANIFEST, ManifestError, Reference};
 
+/// The archive's list of images.
+pub(super) const MANIFEST: &str = "manifest.json";
+
 /// One image of the archive.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -23,13 +26,31 @@ pub(super) async fn resolve(
     files: &Files,
     reference: Option<&Reference>,
 ) -> Result<Resolved, TransportError> {
-    const MANIFEST: &str = "manifest.json";
+    let images = images(files).await?;
+    one(files, choose(&images, reference, files)?).await
+}
+
+/// Every image, with its names.
+pub(super) async fn resolve_all(
+    files: &Files,
+) -> Result<Vec<(Vec<String>, Resolved)>, TransportError> {
+    let mut all = Vec::new();
+    for image in images(files).await? {
+        let resolved = one(files, &image).await?;
+        all.push((image.repo_tags.unwrap_or_default(), resolved));
+    }
+    Ok(all)
+}
+
+async fn images(files: &Files) -> Result<Vec<Saved>, LocalError> {
     let bytes = files.read(MANIFEST, MAX_MANIFEST).await?;
-    let images: Vec<Saved> = serde_json::from_slice(&bytes).map_err(|source| LocalError::Json {
+    serde_json::from_slice(&bytes).map_err(|source| LocalError::Json {
         path: files.path().join(MANIFEST),
         source,
-    })?;
-    let image = choose(&images, reference, files)?;
+    })
+}
+
+async fn one(files: &Files, image: &Saved) -> Result<Resolved, TransportError> {
     if image.layers.len() > MAX_LAYERS {
         return Err(ManifestError::TooManyLayers(image.layers.len()).into());
     }

@@ -116,6 +116,20 @@ pub enum LocalError {
         /// What there is.
         offered: Vec<String>,
     },
+    /// An image that has no name where it is read from, and got none.
+    #[error("{} holds an image without a name", path.display())]
+    Unnamed {
+        /// The archive.
+        path: PathBuf,
+    },
+    /// Not what it was said to be, or of a kind that is not supported.
+    #[error("{} {why}", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// In words that stand behind its name.
+        why: &'static str,
+    },
     /// The manifest and the configuration disagree.
     #[error("the image has {layers} layers but {diff_ids} diff IDs")]
     Layers {

@@ -132,6 +132,14 @@ impl Files {
         }
     }
 
+    /// Whether an archive has a file.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Directory(directory) => directory.join(name).is_file(),
+            Self::Archive { index, .. } => index.contains_key(name),
+        }
+    }
+
     /// A whole document of at most `limit` bytes.
     pub(crate) async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, LocalError> {
         self.open(name).await?.read(limit).await
@@ -215,7 +223,7 @@ impl Part {
 }
 
 /// Opens a regular file; a pipe is not waited for.
-fn open(path: &Path) -> Result<File, LocalError> {
+pub(super) fn open(path: &Path) -> Result<File, LocalError> {
     let read = |source| LocalError::Read {
         path: path.to_owned(),
         source,
@@ -234,7 +242,7 @@ fn open(path: &Path) -> Result<File, LocalError> {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LocalError> + Send + 'static,
 ) -> Result<T, LocalError> {
     match tokio::task::spawn_blocking(work).await {

@@ -2,9 +2,13 @@
 
 use super::error::{LocalError, TransportError};
 use super::files::Files;
-use crate::image::{Descriptor, Digest, Document, MAX_MANIFEST, ManifestError};
+use crate::image::{Descriptor, Digest, Document, Index, MAX_MANIFEST, ManifestError};
 
+/// The layout's list of images.
+pub(super) const INDEX: &str = "index.json";
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// What containerd and Docker name an image by.
+const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
 /// A blob's name in the layout.
 pub(super) fn blob(digest: &Digest) -> String {
@@ -16,13 +20,7 @@ pub(super) async fn top(
     files: &Files,
     tag: Option<&str>,
 ) -> Result<(Descriptor, Vec<u8>), TransportError> {
-    let Document::Index(index) = Document::parse(&files.read("index.json", MAX_MANIFEST).await?)?
-    else {
-        return Err(ManifestError::MediaType(
-            "an image manifest in place of index.json".to_owned(),
-        )
-        .into());
-    };
+    let index = index(files).await?;
     let name = |descriptor: &Descriptor| descriptor.annotations.get(REF_NAME).cloned();
     let offered = || index.manifests.iter().filter_map(name).collect();
     let path = || files.path().to_owned();
@@ -61,9 +59,37 @@ pub(super) async fn top(
             }
         }
     };
-    let part = files
-        .open(&blob(&descriptor.digest))
-        .await?
-        .checked(descriptor)?;
-    Ok((descriptor.clone(), part.read(MAX_MANIFEST).await?))
+    Ok((descriptor.clone(), document(files, descriptor).await?))
+}
+
+/// Every image's document, with the name that it has in the layout.
+pub(super) async fn tops(files: &Files) -> Result<Vec<(Option<String>, Vec<u8>)>, TransportError> {
+    let mut all = Vec::new();
+    for descriptor in index(files).await?.manifests {
+        let document = document(files, &descriptor).await?;
+        all.push((full_name(&descriptor), document));
+    }
+    Ok(all)
+}
+
+/// The reference in the annotations: containerd's, else OCI's where that is more than a tag.
+fn full_name(descriptor: &Descriptor) -> Option<String> {
+    let annotation = |name| descriptor.annotations.get(name).cloned();
+    annotation(CONTAINERD_NAME)
+        .or_else(|| annotation(REF_NAME).filter(|name| name.contains(['/', ':'])))
+}
+
+async fn index(files: &Files) -> Result<Index, TransportError> {
+    match Document::parse(&files.read(INDEX, MAX_MANIFEST).await?)? {
+        Document::Index(index) => Ok(index),
+        Document::Manifest(_) => Err(ManifestError::MediaType(
+            "an image manifest in place of index.json".to_owned(),
+        )
+        .into()),
+    }
+}
+
+async fn document(files: &Files, descriptor: &Descriptor) -> Result<Vec<u8>, TransportError> {
+    let part = files.open(&blob(&descriptor.digest)).await?;
+    Ok(part.checked(descriptor)?.read(MAX_MANIFEST).await?)
 }

@@ -2,6 +2,7 @@
 //!
 //! Neighbours: `registry` for `docker://`; `store` asks and keeps.
 
+mod aci;
 mod archive;
 mod content;
 mod docker_archive;
@@ -9,6 +10,8 @@ mod error;
 mod files;
 mod layout;
 mod resolved;
+mod rootfs;
+mod sif;
 
 #[cfg(test)]
 mod tests;
@@ -20,12 +23,13 @@ pub use error::LocalError;
 pub(crate) use content::Content;
 pub(crate) use error::TransportError;
 pub(crate) use files::FileIdentity;
-pub(crate) use resolved::{Layer, Resolved};
+pub(crate) use resolved::{Layer, Resolved, with_layers};
 
 use crate::image::{Platform, Reference, Source};
 use crate::registry;
 use files::Files;
 use resolved::{At, Documents};
+use rootfs::Rootfs;
 
 /// A source, opened.
 pub(crate) enum Transport<'a> {
@@ -43,8 +47,8 @@ pub(crate) enum Transport<'a> {
         files: Files,
         reference: Option<&'a Reference>,
     },
-    /// `tar:`
-    Tar { path: &'a Path },
+    /// A root file system in one file: `tar:`, `squashfs:`, `sif:`, `aci:`, `lxc:`
+    Rootfs(Rootfs<'a>),
 }
 
 impl<'a> Transport<'a> {
@@ -76,8 +80,47 @@ impl<'a> Transport<'a> {
                 files: Files::archive(path, scratch).await?,
                 reference: reference.as_ref(),
             },
-            Source::Tar { path } => Self::Tar { path },
+            Source::Tar { path } => Self::Rootfs(Rootfs::tar(path)),
+            Source::Squashfs { path } => Self::Rootfs(Rootfs::squashfs(path).await?),
+            Source::Sif { path } => Self::Rootfs(Rootfs::sif(path).await?),
+            Source::Aci { path } => Self::Rootfs(Rootfs::aci(path, scratch).await?),
+            Source::Lxc { path } => Self::Rootfs(Rootfs::lxc(path).await?),
         }))
+    }
+
+    /// Opens an archive of images with names, an OCI layout or what `docker save` writes; newer ones are both.
+    pub(crate) async fn open_archive(path: &Path, scratch: &Path) -> Result<Self, TransportError> {
+        let files = Files::archive(path, scratch).await?;
+        let has_names = files.has(layout::INDEX)
+            && layout::tops(&files)
+                .await
+                .is_ok_and(|tops| tops.iter().all(|(name, _)| name.is_some()));
+        if files.has(docker_archive::MANIFEST) && !has_names {
+            return Ok(Self::DockerArchive {
+                files,
+                reference: None,
+            });
+        }
+        Ok(Self::Layout { files, tag: None })
+    }
+
+    /// Every image of an archive, with the names that it has there.
+    pub(crate) async fn resolve_all(
+        &self,
+        host: &Platform,
+    ) -> Result<Vec<(Vec<String>, Resolved)>, TransportError> {
+        match self {
+            Self::Layout { files, .. } => {
+                let mut all = Vec::new();
+                for (name, top) in layout::tops(files).await? {
+                    let resolved = resolved::resolve(&Documents::Layout(files), top, host).await?;
+                    all.push((name.into_iter().collect(), resolved));
+                }
+                Ok(all)
+            }
+            Self::DockerArchive { files, .. } => docker_archive::resolve_all(files).await,
+            _ => Ok(vec![(Vec::new(), self.resolve(host).await?)]),
+        }
     }
 
     /// What the image is made of.
@@ -101,7 +144,7 @@ impl<'a> Transport<'a> {
             Self::DockerArchive { files, reference } => {
                 docker_archive::resolve(files, *reference).await
             }
-            Self::Tar { path } => Ok(Resolved::bare(Files::whole(path).await?.size())),
+            Self::Rootfs(rootfs) => rootfs.resolve(host).await,
         }
     }
 
@@ -121,7 +164,7 @@ impl<'a> Transport<'a> {
             Self::Layout { files, .. }
             | Self::Directory { files }
             | Self::DockerArchive { files, .. } => files.open(&name).await?,
-            Self::Tar { path } => Files::whole(path).await?,
+            Self::Rootfs(rootfs) => return rootfs.content().await,
             // Unreachable by construction: a registry's layers are blobs.
             Self::Registry { .. } => {
                 return Err(LocalError::Missing {

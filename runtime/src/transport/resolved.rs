@@ -1,11 +1,16 @@
 //! From the document under a tag to one image: its configuration and its layers, all checked against their digests.
 
+use serde_json::{Value, json};
+
 use super::error::{LocalError, TransportError};
 use super::files::Files;
 use super::layout;
+
 use crate::image::{
-    Config, Descriptor, Digest, Document, MAX_CONFIG, MAX_MANIFEST, Platform, Reference,
+    Config, ConfigError, Descriptor, Digest, Document, MAX_CONFIG, MAX_MANIFEST, Platform,
+    Reference,
 };
+use crate::layer::Form;
 use crate::registry::Client;
 
 /// An index of indexes of images: nobody goes further.
@@ -21,6 +26,8 @@ pub(crate) struct Resolved {
     pub(crate) config: Config,
     /// Base first.
     pub(crate) layers: Vec<Layer>,
+    /// The configuration document of an image that has none, but for its layers.
+    pub(crate) template: Option<Value>,
 }
 
 /// One layer.
@@ -30,6 +37,8 @@ pub(crate) struct Layer {
     pub(crate) diff_id: Option<Digest>,
     /// As it is stored, bytes.
     pub(crate) size: u64,
+    /// What its bytes are.
+    pub(crate) form: Form,
     pub(super) at: At,
 }
 
@@ -41,19 +50,22 @@ pub(super) enum At {
 }
 
 impl Resolved {
-    /// A root file system without any word about it.
-    pub(super) fn bare(size: u64) -> Self {
+    /// A root file system in a file of its own, with what is said about it in the words of a configuration.
+    pub(super) fn bare(size: u64, form: Form, template: Value) -> Result<Self, TransportError> {
         let layer = Layer {
             diff_id: None,
             size,
+            form,
             at: At::File(String::new()),
         };
-        Self {
+        let config = Config::parse(&with_layers(&template, &[])?)?;
+        Ok(Self {
             digest: None,
             documents: Vec::new(),
-            config: Config::default(),
+            config,
             layers: vec![layer],
-        }
+            template: Some(template),
+        })
     }
 
     /// Joins the layers with the configuration's diff IDs.
@@ -74,6 +86,7 @@ impl Resolved {
         let join = |((size, at), diff_id): ((u64, At), &Digest)| Layer {
             diff_id: Some(*diff_id),
             size,
+            form: Form::Tar,
             at,
         };
         let layers = layers.into_iter().zip(&parsed.diff_ids).map(join).collect();
@@ -83,8 +96,19 @@ impl Resolved {
             documents,
             config: parsed,
             layers,
+            template: None,
         })
     }
+}
+
+/// A configuration document with its layers.
+pub(crate) fn with_layers(template: &Value, diff_ids: &[Digest]) -> Result<Vec<u8>, ConfigError> {
+    let mut document = template.clone();
+    if let Some(fields) = document.as_object_mut() {
+        let rootfs = json!({ "type": "layers", "diff_ids": diff_ids });
+        fields.insert("rootfs".to_owned(), rootfs);
+    }
+    Ok(serde_json::to_vec(&document)?)
 }
 
 /// Where the documents that others point to are.

@@ -5,25 +5,59 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::client::{RequestError, Zygote};
 use super::wire::Job;
 use crate::container::StartError;
-use crate::layer::{BoxFuture, Compression, LayerWorker, UnpackError, Unpacked};
+use crate::layer::{BoxFuture, Checked, Form, LayerWorker, Packed, UnpackError, Unpacked};
 
 impl LayerWorker for Zygote {
     fn unpack<'a>(
         &'a self,
         stream: OwnedFd,
+        recording: OwnedFd,
         target: &'a str,
-        compression: Compression,
+        form: Form,
     ) -> BoxFuture<'a, Result<Unpacked, UnpackError>> {
         let job = Job::Unpack {
             target: target.to_owned(),
-            compression,
+            form,
         };
         Box::pin(async move {
             // The worker has a copy of the stream now; ours must not outlive this call.
-            let answer = self.work(job, &[stream.as_fd()]).await;
-            drop(stream);
+            let answer = self.work(job, &[stream.as_fd(), recording.as_fd()]).await;
+            drop((stream, recording));
             outcome(answer)
         })
+    }
+
+    fn pack<'a>(
+        &'a self,
+        out: OwnedFd,
+        recording: Option<OwnedFd>,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Packed, UnpackError>> {
+        let job = Job::PackLayer {
+            name: name.to_owned(),
+        };
+        Box::pin(async move {
+            let fds: Vec<_> = [Some(&out), recording.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(AsFd::as_fd)
+                .collect();
+            let answer = self.work(job, &fds).await;
+            // Whoever reads the archive must see its end.
+            drop(out);
+            outcome(answer)
+        })
+    }
+
+    fn check<'a>(
+        &'a self,
+        recording: OwnedFd,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Checked, UnpackError>> {
+        let job = Job::CheckLayer {
+            name: name.to_owned(),
+        };
+        Box::pin(async move { outcome(self.work(job, &[recording.as_fd()]).await) })
     }
 
     fn remove<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), UnpackError>> {

@@ -31,4 +31,5 @@ pub use crate::cgroup::GroupError;
 pub use client::{Hold, HoldError, RequestError, Zygote};
 pub use entry::run_if_zygote;
 pub use error::SpawnError;
+pub use spawn::directory;
 pub use wire::{HeldSource, Job};

@@ -119,6 +119,14 @@ impl Zygote {
     }
 }
 
+/// Where layers are below `data`, the agent's data directory, as [`Zygote::directory`] says it, without starting anything.
+///
+/// # Errors
+/// See [`SpawnError`].
+pub fn directory(data: &Path) -> Result<PathBuf, SpawnError> {
+    prepare_directory(data, &userns::detect()?)
+}
+
 /// Tells the child that its namespace has ids.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Mapped;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::start::Start;
 use crate::container::{Exit, StartError, TerminalSize, Trace};
-use crate::layer::Compression;
+use crate::layer::Form;
 
 /// What the agent asks for. The first descriptor is always the socket for the replies.
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,12 +67,23 @@ pub enum Job {
     },
     /// Build the lower layer of `image: host` on the stage.
     HostLayer,
-    /// Unpack a layer. Descriptor: the stream. Answers `Result<Unpacked, UnpackError>`.
+    /// Unpack a layer. Descriptors: the stream, and a file for the recording. Answers `Result<Unpacked, UnpackError>`.
     Unpack {
         /// A new name in `layers/`.
         target: String,
         /// Of the stream.
-        compression: Compression,
+        form: Form,
+    },
+    /// Make a layer's archive. Descriptors: where to, and the recording if there is one. Answers
+    /// `Result<Packed, UnpackError>`.
+    PackLayer {
+        /// Its name in `layers/`.
+        name: String,
+    },
+    /// Compare a layer with its recording, the descriptor. Answers `Result<Checked, UnpackError>`.
+    CheckLayer {
+        /// Its name in `layers/`.
+        name: String,
     },
     /// Remove a layer. Answers `Result<(), UnpackError>`.
     RemoveLayer {

@@ -2,7 +2,7 @@
 //! that process and nothing else. Those that read what others have written are confined to where they write.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
@@ -16,7 +16,7 @@ use crate::container::error::During;
 use crate::container::init;
 use crate::container::prepared::Prepared;
 use crate::host;
-use crate::layer::{self, Compression, Limits, Operation, UnpackError, Unpacked};
+use crate::layer::{self, Form, Limits, Operation, UnpackError, Unpacked};
 use crate::message::send;
 use crate::rootfs::Stage;
 use crate::security::sandbox;
@@ -53,19 +53,31 @@ fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Va
     match job {
         Job::Remove { path } => remove(path).map(|()| serde_json::Value::Null),
         Job::HostLayer => host::stage_layer(stage).map(|()| serde_json::Value::Null),
-        Job::Unpack {
-            target,
-            compression,
-        } => {
-            let stream = fds.into_iter().next().ok_or(Errno::BADF);
+        Job::Unpack { target, form } => {
+            let mut fds = fds.into_iter();
+            let stream = fds.next().ok_or(Errno::BADF);
             let stream = stream.during("take the layer's stream")?;
+            let recording = fds.next().map(File::from);
             match layers().and_then(|layers| layer::make(layers.as_fd(), target)) {
                 Ok(directory) => {
                     sandbox::confine_to(directory.as_fd())?;
-                    answer(&unpack(File::from(stream), *compression, &directory))
+                    bound_memory();
+                    answer(&unpack(File::from(stream), *form, &directory, recording))
                 }
                 Err(error) => answer::<()>(&Err(error)),
             }
+        }
+        Job::PackLayer { name } => {
+            let mut fds = fds.into_iter();
+            let out = fds.next().ok_or(Errno::BADF);
+            let out = File::from(out.during("take where the layer goes")?);
+            let recording = fds.next().map(File::from);
+            on_layer(name, |layer| layer::pack(layer, recording, out))
+        }
+        Job::CheckLayer { name } => {
+            let recording = fds.into_iter().next().ok_or(Errno::BADF);
+            let recording = File::from(recording.during("take the layer's recording")?);
+            on_layer(name, |layer| layer::check(layer, recording))
         }
         Job::RemoveLayer { name } => match layers() {
             Ok(layers) => {
@@ -74,6 +86,20 @@ fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Va
             }
             Err(error) => answer::<()>(&Err(error)),
         },
+    }
+}
+
+/// Does something with a layer, from where nothing else can be reached.
+fn on_layer<T: Serialize>(
+    name: &str,
+    act: impl FnOnce(BorrowedFd<'_>) -> Result<T, UnpackError>,
+) -> Result<serde_json::Value, StartError> {
+    match layers().and_then(|layers| layer::open_layer(layers.as_fd(), name)) {
+        Ok(layer) => {
+            sandbox::confine_to(layer.as_fd())?;
+            answer(&act(layer.as_fd()))
+        }
+        Err(error) => answer::<()>(&Err(error)),
     }
 }
 
@@ -90,12 +116,26 @@ fn layers() -> Result<OwnedFd, UnpackError> {
         .map_err(|errno| UnpackError::system(Operation::Open, b"layers", errno))
 }
 
+/// Whatever an image makes its readers ask for, the machine has the rest.
+fn bound_memory() {
+    /// A reader of squashfs holds all of an image's inodes; everything else takes a hundredth of it.
+    const MOST: u64 = 2 << 30;
+    let bound = rustix::process::Rlimit {
+        current: Some(MOST),
+        maximum: Some(MOST),
+    };
+    // Where it is lower already, it stays so.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::As, bound);
+}
+
 fn unpack(
     stream: File,
-    compression: Compression,
+    form: Form,
     target: &OwnedFd,
+    recording: Option<File>,
 ) -> Result<Unpacked, UnpackError> {
-    layer::unpack(stream, compression, target.as_fd(), &Limits::default())
+    let limits = Limits::default();
+    layer::unpack_form(stream, form, target.as_fd(), &limits, recording)
 }
 
 /// Removes a tree of ours, of whatever depth and modes a container has left it with.

@@ -33,6 +33,7 @@ pub struct Containers {
     options: BackendOptions,
     kept: Option<PathBuf>,
     swept: OnceCell<()>,
+    tidied: OnceCell<()>,
 }
 
 impl Containers {
@@ -50,6 +51,7 @@ impl Containers {
             options,
             kept,
             swept: OnceCell::new(),
+            tidied: OnceCell::new(),
         })
     }
 
@@ -102,6 +104,10 @@ impl Backend for Containers {
     }
 
     async fn close_workspace(&self, workspace: String) -> Result<(), BackendError> {
+        // Once, and when a job has all it needs.
+        self.tidied
+            .get_or_init(|| self.images.tidy(&self.zygote))
+            .await;
         if self.options.keep {
             return Ok(());
         }

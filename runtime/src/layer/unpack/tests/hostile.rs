@@ -93,6 +93,30 @@ proptest! {
         place.assert_nothing_escaped();
     }
 
+    /// Whatever an archive has: if it was recorded, it comes back to the last bit, and the tree is what it says.
+    #[test]
+    fn what_is_recorded_comes_back(entries in prop::collection::vec((prop::sample::select(b"0123456".to_vec()), name(), name(), "[ab]{0,3}"), 1..12), rest in 0usize..3000) {
+        let mut tar = Tar::new();
+        for (kind, name, link, content) in &entries {
+            let content = if *kind == b'0' { content.as_bytes() } else { b"" };
+            tar = tar
+                .header(&Fields { kind: *kind, name, link, mode: 0o750, size: content.len() as u64, ..Fields::default() })
+                .content(content);
+        }
+        let mut bytes = tar.bytes();
+        bytes.resize(bytes.len() + rest, 7);
+        let place = Place::new();
+        if let Ok((unpacked, Some(recording))) = place.record(&bytes) {
+            let checked = place.check(&recording);
+            prop_assert_eq!(checked.diff_id, Some(unpacked.diff_id));
+            prop_assert_eq!(&checked.differences, &[]);
+            let (packed, again) = place.pack(Some(recording)).unwrap();
+            prop_assert_eq!(packed.diff_id, unpacked.diff_id);
+            prop_assert_eq!(again, bytes);
+        }
+        place.assert_nothing_escaped();
+    }
+
     #[test]
     fn no_bytes_panic_or_escape(mut bytes in prop::collection::vec(any::<u8>(), 0..4096), start in 0usize..600) {
         let place = Place::new();

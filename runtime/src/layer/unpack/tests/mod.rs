@@ -3,6 +3,7 @@
 mod entries;
 mod hostile;
 mod metadata;
+mod packing;
 mod stream;
 mod whiteouts;
 
@@ -11,6 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use super::*;
 use crate::layer::testing::{Fields, Tar, tree};
+use crate::layer::{Checked, Packed, check, pack};
 
 const LIMITS: Limits = Limits {
     bytes: 1 << 20,
@@ -36,7 +38,38 @@ impl Place {
 
     fn unpack(&self, bytes: &[u8]) -> Result<Unpacked, UnpackError> {
         let target = std::fs::File::open(self.target()).unwrap();
-        unpack(bytes, Compression::Detect, target.as_fd(), &LIMITS)
+        unpack(bytes, Compression::Detect, target.as_fd(), &LIMITS, None)
+    }
+
+    /// The same with a recording, if there is one.
+    fn record(&self, bytes: &[u8]) -> Result<(Unpacked, Option<File>), UnpackError> {
+        let target = File::open(self.target()).unwrap();
+        let file = tempfile::tempfile().unwrap();
+        let copy = file.try_clone().unwrap();
+        let unpacked = unpack(
+            bytes,
+            Compression::Detect,
+            target.as_fd(),
+            &LIMITS,
+            Some(copy),
+        )?;
+        Ok((unpacked, unpacked.is_recorded.then_some(file)))
+    }
+
+    fn pack(&self, recording: Option<File>) -> Result<(Packed, Vec<u8>), UnpackError> {
+        let target = File::open(self.target()).unwrap();
+        let mut bytes = Vec::new();
+        let recording = recording.map(|mut file| {
+            std::io::Seek::rewind(&mut file).unwrap();
+            file
+        });
+        let packed = pack(target.as_fd(), recording, &mut bytes)?;
+        Ok((packed, bytes))
+    }
+
+    fn check(&self, recording: &File) -> Checked {
+        let target = File::open(self.target()).unwrap();
+        check(target.as_fd(), recording.try_clone().unwrap()).unwrap()
     }
 
     fn assert_nothing_escaped(&self) {

@@ -86,6 +86,7 @@ fn the_diff_id_covers_everything_in_every_compression() {
             diff_id: Digest::of(&bytes),
             size: bytes.len() as u64,
             entries: 1,
+            is_recorded: false,
         };
         assert_eq!(unpacked, expected);
     }

@@ -1,0 +1,106 @@
+//! `agent image load`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use runtime::store::{Named, PullError};
+use runtime::transport::LocalError;
+use serde::Serialize;
+
+use super::shown::{short, to_json};
+use crate::backend::ImageProgress;
+use crate::cli::{ImageLoad, ListFormat};
+use crate::command::CommandError;
+use crate::command::printing::print;
+use crate::exit_code::ExitCode;
+use crate::images::{Relay, announce, failure};
+use crate::machine::Machine;
+
+/// A loaded image, for programs.
+#[derive(Serialize)]
+struct Loaded<'a> {
+    name: &'a str,
+    digest: Option<String>,
+    layers: usize,
+}
+
+/// Takes images from an archive.
+///
+/// # Errors
+/// When it is none, or has an image without a name.
+pub(super) fn execute(arguments: &ImageLoad, machine: &Machine) -> Result<ExitCode, CommandError> {
+    let tag = match &arguments.tag {
+        Some(name) => Some(super::tag::name(name)?),
+        None => None,
+    };
+    let (store, zygote) = super::open_with_worker(machine)?;
+    let spooled = match &arguments.input {
+        Some(_) => None,
+        None => Some(spool(&machine.data.join("images/tmp"))?),
+    };
+    let path: PathBuf = match (&arguments.input, &spooled) {
+        (Some(path), _) => path.clone(),
+        (None, Some(file)) => file.path().to_owned(),
+        (None, None) => return Ok(ExitCode::Success),
+    };
+    let shown = arguments
+        .input
+        .as_ref()
+        .map_or("standard input".to_owned(), |path| {
+            path.display().to_string()
+        });
+    let tell = announce(&shown);
+    let progress = |news: ImageProgress| {
+        if !arguments.quiet {
+            tell(news);
+        }
+    };
+    let relay = Relay::new(&shown, &progress);
+    let pass_on = |news: runtime::store::Progress<'_>| relay.pass_on(news);
+    let loaded =
+        super::block_on(store.load(&path, tag.as_ref(), &zygote, &pass_on))?.map_err(|error| {
+            match &error {
+                PullError::Local {
+                    source: LocalError::Unnamed { .. },
+                    ..
+                } => CommandError::UnnamedImage(shown.clone()),
+                error => {
+                    let mut failure = failure(error);
+                    // Nobody knows the file that standard input was kept in.
+                    failure.message = failure.message.replace(&*path.to_string_lossy(), &shown);
+                    failure.into()
+                }
+            }
+        })?;
+    print(&text(&loaded, arguments.format)?)?;
+    Ok(ExitCode::Success)
+}
+
+fn text(loaded: &[Named], format: ListFormat) -> Result<String, CommandError> {
+    match format {
+        ListFormat::Table => Ok(loaded
+            .iter()
+            .map(|named| format!("{}\n", short(&named.name)))
+            .collect()),
+        ListFormat::Json => {
+            let list = loaded.iter().map(|named| Loaded {
+                name: short(&named.name),
+                digest: named.image.digest.map(|digest| digest.to_string()),
+                layers: named.image.layers.len(),
+            });
+            to_json(&list.collect::<Vec<_>>())
+        }
+    }
+}
+
+/// Standard input as a file: an archive's parts are read in another order than they are stored.
+fn spool(directory: &Path) -> Result<tempfile::NamedTempFile, CommandError> {
+    let copy = || {
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        io::copy(&mut io::stdin().lock(), &mut file)?;
+        Ok(file)
+    };
+    copy().map_err(super::super::error::starting(
+        "keep standard input in a file",
+    ))
+}

@@ -1,0 +1,36 @@
+//! `agent image tag`.
+
+use runtime::image::Source;
+
+use crate::backend::{ImageError, ImageErrorKind};
+use crate::cli::ImageTag;
+use crate::command::CommandError;
+use crate::exit_code::ExitCode;
+use crate::machine::Machine;
+
+/// Gives an image a further name.
+///
+/// # Errors
+/// When it is not here, or the name is none.
+pub(super) fn execute(arguments: &ImageTag, machine: &Machine) -> Result<ExitCode, CommandError> {
+    let store = super::open(machine)?;
+    let image = super::find(&store, &arguments.image, &super::base()?)?;
+    store.tag(&image, &Source::Registry(name(&arguments.name)?))?;
+    Ok(ExitCode::Success)
+}
+
+/// A name that an image can be given: a registry's, without a digest.
+pub(super) fn name(text: &str) -> Result<runtime::image::Reference, CommandError> {
+    let refused = |why: String| {
+        CommandError::Image(ImageError {
+            kind: ImageErrorKind::InvalidReference,
+            message: format!("`{text}` cannot be an image's name: {why}"),
+        })
+    };
+    let source: Source = text.parse().map_err(|error| refused(format!("{error}")))?;
+    match source {
+        Source::Registry(reference) if reference.digest().is_none() => Ok(reference),
+        Source::Registry(_) => Err(refused("a digest is not given but computed".to_owned())),
+        _ => Err(refused("it names a file".to_owned())),
+    }
+}
