@@ -1,7 +1,7 @@
 //! One container's group: a directory, or on version 1 one in each tree.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,8 +17,8 @@ pub(crate) struct Group {
     parts: Vec<(Vec<Controller>, PathBuf)>,
     /// What was used in it before.
     before: Reading,
-    /// Something has been limited.
-    limited: bool,
+    /// What it holds to; nobody knows when a limit could not be written.
+    in_force: Option<Resources>,
 }
 
 /// Processes of the smallest container: what its group has for a peak before its command has started another one. Its
@@ -71,7 +71,7 @@ impl Group {
             version,
             parts: Vec::with_capacity(bases.len()),
             before: Reading::default(),
-            limited: false,
+            in_force: Some(Resources::default()),
         };
         for (controllers, base) in bases {
             let path = base.join(name);
@@ -90,12 +90,13 @@ impl Group {
     /// # Errors
     /// With the file that does not take its value.
     pub(super) fn limit(&mut self, resources: &Resources) -> Result<(), (PathBuf, io::Error)> {
-        let settings = match self.version {
-            Version::One => v1::settings(resources),
+        let before = self.in_force.take().unwrap_or_default();
+        self.write(match self.version {
+            Version::One => v1::change(&before, resources),
             Version::Two => v2::settings(resources),
-        };
-        self.limited = true;
-        self.write(settings)
+        })?;
+        self.in_force = Some(*resources);
+        Ok(())
     }
 
     fn write(&self, settings: Vec<Setting>) -> Result<(), (PathBuf, io::Error)> {
@@ -189,6 +190,9 @@ impl Group {
         let values = Values { group: self };
         let before = self.read_all();
         let memory = values.number(Controller::Memory, "memory.usage_in_bytes");
+        let Some(in_force) = self.in_force else {
+            return false;
+        };
         if memory.unwrap_or(0) > LEFT_IN_MEMORY || before.oom_kills > 0 {
             return false;
         }
@@ -197,8 +201,14 @@ impl Group {
             return false;
         }
         self.before = before;
-        let limited = std::mem::replace(&mut self.limited, false);
-        self.write(v1::renewal(limited)).is_ok()
+        // Other limits stay: the next container's are the same for the most part. This one could end the helper.
+        let without = Resources {
+            memory: None,
+            ..self.in_force.unwrap_or(in_force)
+        };
+        self.limit(&without)
+            .and_then(|()| self.write(v1::renewal()))
+            .is_ok()
     }
 
     /// Makes the part that counts processes anew, where a peak cannot be forgotten and refused forks cannot either.
@@ -221,6 +231,9 @@ impl Group {
             new
         };
         let _ = fs::remove_dir(other);
+        if done && let Some(in_force) = &mut self.in_force {
+            in_force.pids = None;
+        }
         done
     }
 
@@ -251,7 +264,7 @@ pub(super) struct Values<'a> {
 impl Values<'_> {
     /// A file of a controller that is in force.
     pub(super) fn text(&self, controller: Controller, file: &str) -> Option<String> {
-        fs::read_to_string(self.group.part(controller)?.join(file)).ok()
+        read(&self.group.part(controller)?.join(file)).ok()
     }
 
     /// A file that holds one number.
@@ -267,13 +280,31 @@ impl Values<'_> {
     /// The same of a file that needs no controller.
     pub(super) fn own_field(&self, file: &str, key: &str) -> Option<u64> {
         let (_, directory) = self.group.parts.first()?;
-        field(&fs::read_to_string(directory.join(file)).ok()?, key)
+        field(&read(&directory.join(file)).ok()?, key)
     }
 }
 
 fn field(text: &str, key: &str) -> Option<u64> {
     text.lines()
         .find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// What is in one of the kernel's files: most are less than a page, and have no size that could be asked for.
+fn read(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut text = vec![0; 4096];
+    let mut length = 0;
+    loop {
+        match file.read(&mut text[length..])? {
+            0 => break,
+            count => length += count,
+        }
+        if length == text.len() {
+            text.resize(length * 2, 0);
+        }
+    }
+    text.truncate(length);
+    String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// Writes a value in one call, into a file that must exist.

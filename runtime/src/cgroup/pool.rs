@@ -22,7 +22,7 @@ use crate::container::{Resources, id_of};
 /// Groups that wait for a container: at least and at most.
 const READY: (isize, isize) = (2, 4);
 /// Before the first look at whether a group's processes are gone, and twice as much before each other one, up to the second.
-const PAUSES: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(20));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
 /// How a container gets into its group without a write to `cgroup.procs`.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ pub(crate) struct Groups {
 #[derive(Debug)]
 enum Order {
     Taken,
-    Return(Used),
+    Return(Box<Used>),
     End,
 }
 
@@ -124,7 +124,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(used) = self.used.take() {
             // Without the thread, the keeper removes it.
-            let _ = self.orders.send(Order::Return(used));
+            let _ = self.orders.send(Order::Return(Box::new(used)));
         }
     }
 }
@@ -203,7 +203,7 @@ impl<H: Helpers> Worker<H> {
             };
             match order {
                 Ok(Order::Taken) => self.stock -= 1,
-                Ok(Order::Return(used)) => self.leaving.push((used, PAUSES.0)),
+                Ok(Order::Return(used)) => self.leaving.push((*used, PAUSES.0)),
                 Err(RecvTimeoutError::Timeout) => {
                     for (_, pause) in &mut self.leaving {
                         *pause = PAUSES.1.min(*pause * 2);

@@ -11,47 +11,52 @@ const LEAST_QUOTA: u64 = 1_000;
 /// In a group beside the command and what it starts: the container's first process, and the helper that cloned it.
 const OF_OURS: u64 = 2;
 
-/// What to write to hold a container to its limits, in this order.
-pub(super) fn settings(resources: &Resources) -> Vec<Setting> {
+/// What to write to hold a container to its limits, in this order, in a group that holds to others.
+pub(super) fn change(from: &Resources, to: &Resources) -> Vec<Setting> {
     let mut settings = Vec::new();
-    if let Some(millis) = resources.cpus {
-        let quota = (millis.saturating_mul(PERIOD) / 1000).max(LEAST_QUOTA);
-        settings.extend([
-            Setting::new(Controller::Cpu, "cpu.cfs_period_us", PERIOD),
-            Setting::new(Controller::Cpu, "cpu.cfs_quota_us", quota),
-        ]);
+    if from.cpus != to.cpus {
+        let quota = match to.cpus {
+            Some(millis) => {
+                settings.push(Setting::new(Controller::Cpu, "cpu.cfs_period_us", PERIOD));
+                let quota = (millis.saturating_mul(PERIOD) / 1000).max(LEAST_QUOTA);
+                quota.to_string()
+            }
+            None => "-1".to_owned(),
+        };
+        settings.push(Setting::new(Controller::Cpu, "cpu.cfs_quota_us", quota));
     }
-    if let Some(bytes) = resources.memory {
-        settings.extend([
-            Setting::new(Controller::Memory, "memory.limit_in_bytes", bytes),
-            // Memory and swap together, where the kernel counts swap: nothing is swapped out to get around the limit.
-            Setting::new(Controller::Memory, "memory.memsw.limit_in_bytes", bytes).optional(),
-        ]);
+    if from.memory != to.memory {
+        // Memory and swap together, where the kernel counts swap: nothing is swapped out to get around the limit. It
+        // is never less than that of memory alone.
+        let both = |bytes| {
+            Setting::new(Controller::Memory, "memory.memsw.limit_in_bytes", bytes).optional()
+        };
+        let bytes = to.memory.map_or("-1".to_owned(), |bytes| bytes.to_string());
+        settings.extend(from.memory.map(|_| both("-1".to_owned())));
+        settings.push(Setting::new(
+            Controller::Memory,
+            "memory.limit_in_bytes",
+            &bytes,
+        ));
+        settings.extend(to.memory.map(|_| both(bytes)));
     }
-    if let Some(count) = resources.pids {
-        let most = count.saturating_add(OF_OURS);
+    if from.pids != to.pids {
+        let most = match to.pids {
+            Some(count) => count.saturating_add(OF_OURS).to_string(),
+            None => "max".to_owned(),
+        };
         settings.push(Setting::new(Controller::Pids, "pids.max", most));
     }
     settings
 }
 
-/// What to write before another container comes into a group: no limit, where there was one, and no peak.
-pub(super) fn renewal(limited: bool) -> Vec<Setting> {
-    let mut settings = Vec::new();
-    if limited {
-        settings.extend([
-            Setting::new(Controller::Cpu, "cpu.cfs_quota_us", -1),
-            Setting::new(Controller::Memory, "memory.memsw.limit_in_bytes", -1).optional(),
-            Setting::new(Controller::Memory, "memory.limit_in_bytes", -1),
-            Setting::new(Controller::Pids, "pids.max", "max"),
-        ]);
-    }
-    settings.push(Setting::new(
+/// What to write to have the peak of memory forgotten.
+pub(super) fn renewal() -> Vec<Setting> {
+    vec![Setting::new(
         Controller::Memory,
         "memory.max_usage_in_bytes",
         0,
-    ));
-    settings
+    )]
 }
 
 /// What a group has used.

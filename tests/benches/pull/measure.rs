@@ -58,7 +58,8 @@ pub(crate) fn median(samples: &[Sample]) -> Sample {
 /// Processor time of all children that are over, and of theirs, in seconds (`cutime` and `cstime` of
 /// proc_pid_stat(5)). Those whose parents went first have come to us, since we are their reaper.
 fn children_time() -> Result<f64, Box<dyn Error>> {
-    while let Ok(Some(_)) = wait(WaitOptions::empty()) {}
+    // One of them is the registry, which goes on.
+    while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
     let text = fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = text.rsplit_once(')').ok_or("no name in /proc/self/stat")?;
     let fields: Vec<&str> = fields.split_whitespace().collect();

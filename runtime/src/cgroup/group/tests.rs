@@ -140,3 +140,90 @@ fn version_1_has_a_directory_for_each_tree() {
     }
     assert!(group.remove());
 }
+
+/// A group of version 1 made of files, with what is in each written over by what is told to it.
+fn divided() -> (tempfile::TempDir, Group) {
+    let root = tempfile::tempdir().unwrap();
+    let bases = [
+        (vec![Controller::Cpu, Controller::Cpuacct], "cpu"),
+        (vec![Controller::Memory], "memory"),
+        (vec![Controller::Pids], "pids"),
+    ]
+    .map(|(controllers, name)| (controllers, root.path().join(name)));
+    for (_, base) in &bases {
+        fs::create_dir(base).unwrap();
+    }
+    let group = Group::create(Version::One, &bases, "one").unwrap();
+    for (file, text) in [
+        ("cpu/one/cpu.cfs_period_us", ""),
+        ("cpu/one/cpu.cfs_quota_us", ""),
+        ("memory/one/memory.limit_in_bytes", ""),
+        ("memory/one/memory.memsw.limit_in_bytes", ""),
+        ("memory/one/memory.usage_in_bytes", "1000000\n"),
+        ("memory/one/memory.max_usage_in_bytes", "2000000\n"),
+        ("memory/one/memory.oom_control", "oom_kill 0\n"),
+        ("pids/one/pids.max", ""),
+        ("pids/one/pids.current", "1\n"),
+        ("pids/one/pids.peak", "3\n"),
+        ("pids/one/pids.events", "max 0\n"),
+    ] {
+        fs::write(root.path().join(file), text).unwrap();
+    }
+    (root, group)
+}
+
+#[test]
+fn a_group_of_version_1_is_told_what_changes() {
+    let (root, mut group) = divided();
+    let read = |file: &str| fs::read_to_string(root.path().join(file)).unwrap();
+    group.limit(&EVERYTHING).unwrap();
+    assert_eq!(read("memory/one/memory.memsw.limit_in_bytes"), "1048576");
+    assert_eq!(read("pids/one/pids.max"), "102");
+    let memory = ["memory.limit_in_bytes", "memory.max_usage_in_bytes"];
+    for file in memory {
+        // The kernel's files keep nothing of what was there before.
+        fs::write(root.path().join("memory/one").join(file), "").unwrap();
+    }
+    assert!(group.is_left_to_helper() && group.renew("two", 7));
+    assert_eq!(read("memory/one/memory.limit_in_bytes"), "-1");
+    assert_eq!(read("memory/one/memory.max_usage_in_bytes"), "0");
+    // What holds already is not said again.
+    for file in ["cpu/one/cpu.cfs_quota_us", "pids/one/pids.max"] {
+        fs::write(root.path().join(file), "as before").unwrap();
+    }
+    group.limit(&EVERYTHING).unwrap();
+    assert_eq!(read("cpu/one/cpu.cfs_quota_us"), "as before");
+    assert_eq!(read("pids/one/pids.max"), "as before");
+    assert_eq!(read("memory/one/memory.limit_in_bytes"), "1048576");
+    // What does not hold any more is.
+    assert!(group.renew("two", 7));
+    for file in ["cpu/one/cpu.cfs_quota_us", "pids/one/pids.max"] {
+        fs::write(root.path().join(file), "").unwrap();
+    }
+    group.limit(&Resources::default()).unwrap();
+    assert_eq!(read("cpu/one/cpu.cfs_quota_us"), "-1");
+    assert_eq!(read("pids/one/pids.max"), "max");
+}
+
+#[test]
+fn a_group_of_version_1_that_shows_its_last_container_is_not_used_again() {
+    let spoilt = [
+        ("memory/one/memory.usage_in_bytes", "100000000\n"),
+        ("memory/one/memory.oom_control", "oom_kill 1\n"),
+        // It cannot be told to forget its peak, and there is no other one to move to.
+        ("pids/one/pids.peak", "9\n"),
+    ];
+    for (file, text) in spoilt {
+        let (root, mut group) = divided();
+        fs::write(root.path().join(file), text).unwrap();
+        if file.starts_with("pids") {
+            fs::create_dir(root.path().join("pids/two")).unwrap();
+        }
+        assert!(!group.renew("two", 7), "{file}");
+    }
+    // What could not be limited holds to nobody knows what.
+    let (root, mut group) = divided();
+    fs::remove_file(root.path().join("cpu/one/cpu.cfs_quota_us")).unwrap();
+    assert!(group.limit(&EVERYTHING).is_err());
+    assert!(!group.renew("two", 7));
+}
