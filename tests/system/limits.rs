@@ -13,6 +13,7 @@ use crate::support::run_local;
 for_everyone!(
     a_fork_bomb_is_held_and_named,
     a_disk_filler_is_held_and_named,
+    a_workspace_filler_is_held_and_named,
     a_log_flood_is_cut_off_and_named,
     a_zombie_maker_is_held_and_named,
     a_neighbour_notices_nothing,
@@ -125,6 +126,23 @@ fn a_disk_filler_is_held_and_named(env: &TestEnvironment) {
     let fits = "head -c 8000000 /dev/zero > /tmp/big && wc -c < /tmp/big";
     let done = run(env, &limited("{ disk: 8MiB }", fits)).expect(0);
     assert_eq!(done.log("step"), "8000000\n");
+}
+
+fn a_workspace_filler_is_held_and_named(env: &TestEnvironment) {
+    // Two steps of one job: what the first has left counts.
+    let fills =
+        "mkdir -p a/b; head -c 24000000 /dev/zero > a/b/big-$CI_STEP; sleep 0.5; echo went on";
+    let resources = "{ disk: 32MiB }";
+    let pipeline = format!(
+        "image: host\nresources: {resources}\nsteps:\n  - {{ name: first, run: '{fills}' }}\n  - {{ name: step, run: '{fills}; sleep 1000' }}\n"
+    );
+    let done = run(env, &pipeline).expect(1);
+    assert_eq!(done.log("first"), "went on\n");
+    let cause = &end(&done)["cause"];
+    assert_eq!(
+        *cause,
+        json!({ "kind": "disk", "limit_bytes": 32 << 20, "code": 137 })
+    );
 }
 
 fn a_log_flood_is_cut_off_and_named(env: &TestEnvironment) {

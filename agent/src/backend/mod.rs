@@ -67,6 +67,15 @@ pub trait Backend: Debug + Send + Sync + 'static {
         None
     }
 
+    /// Returns when steps have written more than `limit` bytes to a workspace; never where that is not bounded.
+    fn overfilled(
+        &self,
+        _workspace: &Self::Workspace,
+        _limit: u64,
+    ) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// What of these limits is not held here, or not as exactly as it might be: full sentences for the user.
     fn shortcomings(&self, _wanted: &Resources) -> Vec<String> {
         Vec::new()

@@ -144,10 +144,20 @@ impl StepOutcome {
                     limit_ms: milliseconds(*length),
                 }),
             ),
+            Reason::Workspace(limit_bytes) => Self::new(
+                Conclusion::Failure,
+                Some(Cause::Disk {
+                    limit_bytes: Some(*limit_bytes),
+                    code: KILLED,
+                }),
+            ),
             Reason::Log(error) => Self::unheard(error),
         }
     }
 }
+
+/// What a shell says of a command that SIGKILL has ended.
+const KILLED: u8 = 137;
 
 /// A limit as the reason of a failure.
 fn limit(exceeded: Exceeded, status: ExitStatus, resources: &Resources) -> Cause {

@@ -7,6 +7,7 @@
 
 use std::io::PipeReader;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -207,7 +208,13 @@ impl<B: Backend> StepRunner<'_, B> {
         let mut log = Log::Flowing(&mut stream);
         let mut stop = Stop::Running;
         let exit = self
-            .supervise(&mut running, &mut log, &pulse, &mut stop)
+            .supervise(
+                &mut running,
+                &mut log,
+                &pulse,
+                resources.disk_bytes,
+                &mut stop,
+            )
             .await;
         // After an error nothing is known about the step: dropping it kills it, and only then does its log end.
         drop(running);
@@ -263,8 +270,10 @@ impl<B: Backend> StepRunner<'_, B> {
         running: &mut B::Step,
         log: &mut Log<'_>,
         pulse: &Pulse,
+        disk: Option<u64>,
         stop: &mut Stop,
     ) -> Result<Exit, BackendError> {
+        let mut overfilled = pin!(self.overfilled(disk));
         let grace = self.context.settings.grace;
         let own = self
             .step
@@ -294,6 +303,7 @@ impl<B: Backend> StepRunner<'_, B> {
                 length = silence(self.step.silence_timeout, pulse), if is_running => {
                     stop.ask(Reason::Silence(length), Instant::now(), grace)
                 }
+                limit = &mut overfilled, if is_running => stop.insist(Reason::Workspace(limit)),
                 result = log.ended() => result.err().and_then(|error| stop.insist(Reason::Log(error))),
             };
             match signal {
@@ -301,6 +311,17 @@ impl<B: Backend> StepRunner<'_, B> {
                 Some(Signal::Terminate) => running.terminate()?,
                 Some(Signal::Kill) => running.kill()?,
             }
+        }
+    }
+
+    /// Waits until more was written to the workspace than this; for ever if nobody has said how much.
+    async fn overfilled(&self, limit: Option<u64>) -> u64 {
+        match limit {
+            Some(limit) => {
+                self.context.backend.overfilled(self.workspace, limit).await;
+                limit
+            }
+            None => std::future::pending().await,
         }
     }
 

@@ -28,6 +28,8 @@ pub(super) enum Reason {
     Timeout(Limit),
     /// It wrote nothing for so long.
     Silence(Duration),
+    /// More was written to the workspace than so many bytes.
+    Workspace(u64),
     /// Its output cannot be kept.
     Log(StreamError),
 }

@@ -66,7 +66,7 @@ static KEYS: Keys<Resources> = Keys {
             }),
         )
         .default("the machine's")
-        .means("What may be written outside of the workspace.")
+        .means("What may be written outside of the workspace, and how much may be left in it.")
         .example("disk: 10GiB"),
         key(
             "nofile",

@@ -116,7 +116,7 @@ fn remove_or_enter(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Level>,
     }))
 }
 
-fn list(directory: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>, Errno> {
+pub(super) fn list(directory: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>, Errno> {
     let mut buffer = Vec::with_capacity(32 * 1024);
     let mut reader = RawDir::new(directory, buffer.spare_capacity_mut());
     let mut names = Vec::new();

@@ -266,6 +266,28 @@ impl Zygote {
         self.work(Job::Remove { path }, &[]).await.map(drop)
     }
 
+    /// What was written to a directory that [`Zygote::hold`] holds under an overlay, in bytes of the disk. A file that is
+    /// removed and still open is not seen.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn written(&self, name: &str) -> Result<u64, RequestError> {
+        let path = Path::new("scratch").join(self.upper(name));
+        let bytes = self.work(Job::Measure { path }, &[]).await?;
+        bytes
+            .as_u64()
+            .ok_or_else(|| out_of_turn("an answer is no number of bytes"))
+    }
+
+    /// What containers and overlays can still write to the disk, bytes.
+    ///
+    /// # Errors
+    /// Those of statvfs(3).
+    pub fn room(&self) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(self.directory.join("scratch"))?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     /// Removes what agents that were killed have left in `scratch/`.
     ///
     /// # Errors

@@ -65,6 +65,11 @@ pub enum Job {
         /// Relative.
         path: PathBuf,
     },
+    /// Find out what a tree below `scratch/` takes on the disk. Answers bytes.
+    Measure {
+        /// Relative.
+        path: PathBuf,
+    },
     /// Build the lower layer of `image: host` on the stage.
     HostLayer,
     /// Unpack a layer. Descriptors: the stream, and a file for the recording. Answers `Result<Unpacked, UnpackError>`.

@@ -52,6 +52,13 @@ pub(super) fn fork_silently(prepared: &Prepared, job: &Job) {
 fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Value, StartError> {
     match job {
         Job::Remove { path } => remove(path).map(|()| serde_json::Value::Null),
+        Job::Measure { path } => match ours(path)? {
+            Some((parent, name)) => {
+                let bytes = layer::measure(parent.as_fd(), name).during_at("measure", path)?;
+                Ok(bytes.into())
+            }
+            None => Ok(0.into()),
+        },
         Job::HostLayer => host::stage_layer(stage).map(|()| serde_json::Value::Null),
         Job::Unpack { target, form } => {
             let mut fds = fds.into_iter();
@@ -140,22 +147,31 @@ fn unpack(
 
 /// Removes a tree of ours, of whatever depth and modes a container has left it with.
 fn remove(path: &Path) -> Result<(), StartError> {
+    match ours(path)? {
+        Some((parent, name)) => layer::remove_entry(parent.as_fd(), name).during_at("remove", path),
+        None => Ok(()),
+    }
+}
+
+/// The directory that something of ours is in, to which we are confined from now on, and its name there; `None` when there is
+/// no such directory.
+fn ours(path: &Path) -> Result<Option<(OwnedFd, &[u8])>, StartError> {
     let mut components = path.components();
     let ours = matches!(
         components.next(),
         Some(Component::Normal(first)) if first == "layers" || first == "scratch"
     );
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Errno::INVAL).during_at("remove", path);
+        return Err(Errno::INVAL).during_at("open", path);
     };
     if !ours || !components.all(|component| matches!(component, Component::Normal(_))) {
-        return Err(Errno::INVAL).during_at("remove", path);
+        return Err(Errno::INVAL).during_at("open", path);
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let parent = match rustix::fs::open(parent, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOENT) => return Ok(None),
         result => result.during_at("open", parent)?,
     };
     sandbox::confine_to(parent.as_fd())?;
-    layer::remove_entry(parent.as_fd(), name.as_bytes()).during_at("remove", path)
+    Ok(Some((parent, name.as_bytes())))
 }

@@ -1,8 +1,9 @@
 //! The backend that runs steps in containers of our own runtime.
 //!
 //! [`crate::images`] gets images, `specification` turns a step's request into what the runtime wants, `step` is a started
-//! one.
+//! one, `bound` watches what it writes.
 
+mod bound;
 mod specification;
 mod step;
 
@@ -119,6 +120,14 @@ impl Backend for Containers {
 
     fn end(&self) {
         self.zygote.end();
+    }
+
+    async fn overfilled(&self, workspace: &String, limit: u64) {
+        match self.options.workspace {
+            WorkspaceMode::Overlay => bound::exceeded(&self.zygote, workspace, limit).await,
+            // The tree is the user's own.
+            WorkspaceMode::InPlace => std::future::pending().await,
+        }
     }
 
     fn shortcomings(&self, wanted: &Resources) -> Vec<String> {
