@@ -385,3 +385,42 @@ fn of_names_that_are_as_close_the_first_is_suggested_every_time() {
     let refusal = refusal(&text);
     assert!(refusal.contains("did you mean `test-f`?"), "{refusal}");
 }
+
+#[test]
+fn only_outputs_that_a_job_has_are_read() {
+    insta::assert_snapshot!(refusal("image: host
+jobs:
+  one:
+    outputs: { version: '1.0' }
+    steps: [{ run: x }]
+  two:
+    needs: [one]
+    if: ${{ needs.one.outputs.go == 'yes' }}
+    env: { V: '${{ needs.one.outputs.versoin }}', W: '${{ needs.one.outputs.version }}' }
+    steps: [{ run: y, if: has(needs.one.outputs.other) }]
+"), @r"
+    error[bad-expression]: the job `one` has no output `go`
+     --> f:8:13
+      |
+    8 |     if: ${{ needs.one.outputs.go == 'yes' }}
+      |             ^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: say what it is under `outputs` of `one`
+
+    error[bad-expression]: the job `one` has no output `versoin`
+     --> f:9:20
+      |
+    9 |     env: { V: '${{ needs.one.outputs.versoin }}', W: '${{ needs.one.outputs.version }}' }
+      |                    ^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: did you mean `version`?
+
+    error[bad-expression]: the job `one` has no output `other`
+      --> f:10:31
+       |
+    10 |     steps: [{ run: y, if: has(needs.one.outputs.other) }]
+       |                               ^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: say what it is under `outputs` of `one`
+    ");
+}

@@ -109,6 +109,15 @@ fn check_text(text: &Text, names: &Names, diagnostics: &mut Diagnostics) {
 
 fn check_condition(condition: &If, names: &Names, diagnostics: &mut Diagnostics) {
     let mistakes = condition.expression.check_condition(names);
+    push_of_condition(condition, mistakes, diagnostics);
+}
+
+/// Mistakes in a condition, which may begin behind a `${{`.
+pub(super) fn push_of_condition(
+    condition: &If,
+    mistakes: Vec<Mistake>,
+    diagnostics: &mut Diagnostics,
+) {
     let shifted = mistakes.into_iter().map(|mut mistake| {
         mistake.range.start += condition.offset();
         mistake.range.end += condition.offset();
@@ -165,12 +174,7 @@ impl Order {
         if let Some(condition) = &step.condition {
             let references: Vec<_> = condition.expression.references().collect();
             let mistakes = self.mistakes(&references, at, diagnostics.wants_suggestions());
-            let shifted = mistakes.into_iter().map(|mut mistake| {
-                mistake.range.start += condition.offset();
-                mistake.range.end += condition.offset();
-                mistake
-            });
-            diagnostics.push_mistakes(Code::BadExpression, condition.scalar(), shifted);
+            push_of_condition(condition, mistakes, diagnostics);
         }
     }
 

@@ -6,6 +6,7 @@ mod graph;
 mod image;
 mod injection;
 mod needs;
+mod outputs;
 mod step_name;
 
 use crate::{Overrides, diagnostic::Diagnostics, syntax::Pipeline};
@@ -25,5 +26,6 @@ pub(crate) fn check(pipeline: &Pipeline, overrides: &Overrides, diagnostics: &mu
     image::check(pipeline, overrides, diagnostics);
     step_name::check(pipeline, diagnostics);
     expressions::check(pipeline, diagnostics);
+    outputs::check(pipeline, diagnostics);
     injection::check(pipeline, diagnostics);
 }
