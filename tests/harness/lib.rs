@@ -9,7 +9,7 @@
 //! ```
 //!
 //! [`Registry`] is Debian's registry with what a test pushes; [`FaultServer`] is a registry that misbehaves on purpose;
-//! [`images`] finds what `tests/images/make` made. A test that a machine cannot run says `skipped: why` on standard
+//! [`Proxy`] stands before one; [`images`] finds what `tests/images/make` made. A test that a machine cannot run says `skipped: why` on standard
 //! error, or fails where `SLIPWAY_TEST_SKIP_NOTHING` is set, as `tests/run` does.
 
 mod agent;
@@ -21,6 +21,7 @@ mod finished;
 pub mod images;
 mod leaks;
 mod normalise;
+mod proxy;
 mod registry;
 mod run;
 mod running;
@@ -34,6 +35,7 @@ pub use agent::Agent;
 pub use environment::{TestEnvironment, binary, weakened_binary};
 pub use fault_server::{Answer, Cut, FaultServer, Request};
 pub use finished::Finished;
+pub use proxy::Proxy;
 pub use registry::{PASSWORD, Registry, USER};
 pub use run::run;
 pub use running::Running;

@@ -24,6 +24,8 @@ for_one_user!(
     a_layer_with_a_wrong_digest_is_refused,
     a_truncated_layer_is_refused,
     junk_instead_of_a_manifest_is_refused,
+    what_is_no_image_for_this_machine_is_named,
+    a_lie_about_a_length_is_found,
 );
 
 /// Serves the image with one thing changed, and runs a step in it.
@@ -203,6 +205,99 @@ fn junk_instead_of_a_manifest_is_refused(env: &TestEnvironment) {
         assert!([1, 69].contains(&done.code()), "{done}");
         let _ = done.says("some/image");
     }
+}
+
+/// A document instead of the manifest; what it says of itself is read, whatever the header says.
+fn what_is_no_image_for_this_machine_is_named(env: &TestEnvironment) {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let config = |size: u64| format!(r#"{{"digest":"{digest}","size":{size}}}"#);
+    let layer = |kind: &str| format!(r#"{{"mediaType":"{kind}","digest":"{digest}","size":1}}"#);
+    let image = |config: &str, layer: &str| {
+        format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{layer}]}}"#)
+    };
+    let tar = "application/vnd.oci.image.layer.v1.tar";
+    for (document, code, why) in [
+        (
+            r#"{"schemaVersion":1,"name":"some/image","tag":"tag","fsLayers":[],"signatures":[]}"#
+                .to_owned(),
+            1,
+            "has schema version 1; only version 2 is supported",
+        ),
+        (
+            format!(
+                r#"{{"schemaVersion":2,"manifests":[{{"digest":"{digest}","size":1,"platform":{{"os":"linux","architecture":"s390x"}}}}]}}"#
+            ),
+            1,
+            "is made for linux/s390x",
+        ),
+        (
+            r#"{"schemaVersion":2,"manifests":[]}"#.to_owned(),
+            1,
+            "is not made for",
+        ),
+        (
+            r#"{"schemaVersion":2,"mediaType":"application/vnd.cncf.helm.chart"}"#.to_owned(),
+            1,
+            "unsupported manifest media type `application/vnd.cncf.helm.chart`",
+        ),
+        (
+            image(&config(1), &layer("application/vnd.in-toto+json")),
+            1,
+            "unsupported media type `application/vnd.in-toto+json`",
+        ),
+        (
+            image(
+                &config(1),
+                &layer("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),
+            ),
+            1,
+            "is a foreign layer",
+        ),
+        (
+            image(&config(10 << 30), &layer(tar)),
+            69,
+            "has 10737418240 bytes",
+        ),
+        (
+            image(&config(1), &vec![layer(tar); 501].join(",")),
+            1,
+            "has 501 layers",
+        ),
+        (
+            format!("{{\"schemaVersion\":2,\"x\":\"{}\"}}", "x".repeat(5 << 20)),
+            69,
+            "more than 4194304 bytes",
+        ),
+        (
+            format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)),
+            69,
+            "is not valid",
+        ),
+    ] {
+        let done = run_with(env, move |_, request| {
+            ServedImage::is_manifest(request).then(|| Answer::new(200, document.clone()))
+        });
+        refused(done, code, why);
+    }
+}
+
+/// What comes is counted: neither more nor less than the manifest says is taken.
+fn a_lie_about_a_length_is_found(env: &TestEnvironment) {
+    for change in [
+        |body: &mut Vec<u8>| body.extend([0; 1000]),
+        |body: &mut Vec<u8>| body.truncate(body.len() - 1),
+        |body: &mut Vec<u8>| body.clear(),
+    ] {
+        let done = run_with(env, move |image, request| {
+            image.is_layer(request).then(|| {
+                let mut body = image.layer().to_vec();
+                change(&mut body);
+                Answer::new(200, body)
+            })
+        });
+        refused(done, 69, " bytes, not ");
+    }
+    nothing_is_kept(env);
 }
 
 /// A second run, with the registry in good health, does not find what the first one left.

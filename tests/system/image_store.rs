@@ -10,6 +10,7 @@ use crate::door_containers::{agent, start, stop};
 
 for_everyone!(
     what_a_container_uses_stays_until_it_is_over,
+    a_store_is_pruned_while_others_use_it,
     a_damaged_image_is_found_and_pulled_anew,
 );
 
@@ -89,6 +90,36 @@ fn what_a_container_uses_stays_until_it_is_over(env: &TestEnvironment) {
         .says("deleted: sha256:");
     assert_eq!(layers(env), Vec::<PathBuf>::new());
     assert_eq!(names(env), [""; 0]);
+}
+
+/// Every one of them finds its image, whether it is there, gone, or on its way out.
+fn a_store_is_pruned_while_others_use_it(env: &TestEnvironment) {
+    let registry = Registry::start();
+    let one = registry.push(&images::busybox(), "team/one");
+    let two = registry.push(&tree(), "team/two");
+    for _ in 0..12 {
+        let run = |image: &str| {
+            let words = [
+                "run",
+                "--rm",
+                "--entrypoint",
+                "/bin/cat",
+                image,
+                "/bin/busybox",
+                "/etc/passwd",
+            ];
+            env.agent(words).spawn()
+        };
+        let prune = || env.agent(["image", "prune", "--all"]).spawn();
+        let all = [run(&one), prune(), run(&two), prune(), run(&one)];
+        for running in all {
+            let done = running.finish().expect(0);
+            assert_eq!(done.errors().matches("warning").count(), 0, "{done}");
+        }
+    }
+    let _ = agent(env, &["image", "prune", "--all"]).expect(0);
+    assert_eq!(layers(env), Vec::<PathBuf>::new());
+    let _ = agent(env, &["image", "verify"]).expect(0);
 }
 
 fn a_damaged_image_is_found_and_pulled_anew(env: &TestEnvironment) {

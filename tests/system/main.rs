@@ -26,6 +26,7 @@ mod outputs;
 mod own_pipeline;
 mod package;
 mod processes;
+mod proxies;
 mod reference;
 mod registries;
 mod secrets;

@@ -28,6 +28,8 @@ mod settings;
 pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vendors;
 
 pub use blob::Blob;
 pub use client::{Client, Fetched};

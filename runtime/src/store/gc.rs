@@ -57,6 +57,15 @@ struct Candidate<'a> {
     in_use: bool,
 }
 
+/// What became of a layer that was to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Removal {
+    Done,
+    InUse,
+    /// Somebody else was faster.
+    Others,
+}
+
 impl Store {
     /// Removes what `retention` does not keep.
     ///
@@ -155,37 +164,46 @@ impl Store {
                 continue;
             }
             let size = self.facts(&name).map_or(0, |facts| facts.size);
-            let is_gone = if dry_run {
-                !self.in_use()?.has_layer(&name)
-            } else {
-                self.remove_layer(&name, worker).await?
+            let removal = match dry_run {
+                true if self.in_use()?.has_layer(&name) => Removal::InUse,
+                true => Removal::Done,
+                false => self.remove_layer(&name, worker).await?,
             };
-            if is_gone {
-                collected.bytes += size;
-                collected.layers.push(name);
-            } else {
-                collected.in_use += 1;
+            match removal {
+                Removal::Done => {
+                    collected.bytes += size;
+                    collected.layers.push(name);
+                }
+                Removal::InUse => collected.in_use += 1,
+                Removal::Others => {}
             }
         }
         Ok(())
     }
 
     /// Removes a layer that no image has, unless somebody uses it.
-    async fn remove_layer(&self, name: &str, worker: &dyn LayerWorker) -> Result<bool, StoreError> {
+    async fn remove_layer(
+        &self,
+        name: &str,
+        worker: &dyn LayerWorker,
+    ) -> Result<Removal, StoreError> {
         let Some(lock) = self.try_lock(name)? else {
-            return Ok(false);
+            return Ok(Removal::InUse);
         };
+        if !self.has_layer(name) {
+            return Ok(Removal::Others);
+        }
         // In this order: a pull that is over has written its record.
         let is_used = self.in_use()?.has_layer(name);
         let is_wanted = self
             .referenced(&HashSet::new())?
             .is_none_or(|wanted| wanted.contains(name));
         if is_used || is_wanted {
-            return Ok(false);
+            return Ok(Removal::InUse);
         }
         self.discard_layer(name, worker).await?;
         drop(lock);
-        Ok(true)
+        Ok(Removal::Done)
     }
 
     /// Takes a layer's name away and removes it; the caller holds its lock.
