@@ -54,6 +54,10 @@ fn an_image_is_pulled_by_itself(env: &TestEnvironment) {
         (second.output(), second.errors()),
         (digest.clone(), String::new())
     );
+    let json = env.agent(["pull", "--format", "json", &reference]).run();
+    let json: serde_json::Value = serde_json::from_str(&json.expect(0).output()).expect("JSON");
+    assert_eq!(json["digest"], digest.trim());
+    assert_eq!(json["bytes"], 0);
     let _ = pull(&format!("{}/none:1", registry.address()))
         .expect(1)
         .says("none");

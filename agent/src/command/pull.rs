@@ -1,20 +1,30 @@
 //! `agent pull`: an image from its source into the store.
 
 use std::env;
-use std::io::{self, IsTerminal as _};
 
-use runtime::store::{Progress, PullPolicy};
+use runtime::store::PullPolicy;
 use runtime::zygote::Zygote;
+use serde::Serialize;
 
 use super::CommandError;
 use super::error::starting;
+use super::image::to_json;
 use super::printing::print;
-use crate::backend::{ConnectError, ImageProgress};
-use crate::cli::ImagePull;
+use crate::backend::ConnectError;
+use crate::cli::{ImagePull, ListFormat};
 use crate::config::Config;
 use crate::exit_code::ExitCode;
-use crate::images::{Bars, Images, Relay, announce};
+use crate::images::{Images, telling};
 use crate::machine::Machine;
+
+/// What came of it, for programs.
+#[derive(Serialize)]
+struct Pulled<'a> {
+    image: &'a str,
+    digest: Option<String>,
+    /// Fetched now, as stored at the source.
+    bytes: u64,
+}
 
 /// Pulls an image, asking its source even when it is here.
 ///
@@ -26,32 +36,24 @@ pub fn execute(arguments: &ImagePull, machine: &Machine) -> Result<ExitCode, Com
     machine.create_data()?;
     let zygote = Zygote::spawn(&machine.data).map_err(ConnectError::from)?;
     let images = Images::new(&zygote, &machine.data, &base, &config).map_err(ConnectError::from)?;
-    let watched = io::stderr().is_terminal() && !machine.no_status_line;
-    let bars = (watched && !arguments.quiet).then(|| Bars::new(&arguments.image));
-    let tell = announce(&arguments.image);
-    let tell = |news: ImageProgress| {
-        if !arguments.quiet {
-            tell(news);
-        }
-    };
-    let relay = Relay::new(&arguments.image, &tell);
-    let progress = |news: Progress<'_>| match &bars {
-        Some(bars) => bars.show(news),
-        None => relay.pass_on(news),
-    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(starting("start the async runtime"))?;
     // A name that was given on this machine is a registry's again.
     let policy = arguments.image.parse().ok().as_ref().map(PullPolicy::of);
-    let get = images.get_telling(&zygote, &arguments.image, policy, &progress);
-    let pulled = runtime.block_on(get);
-    drop(bars);
-    let pulled = pulled?;
+    let pulled = telling(&arguments.image, arguments.quiet, machine, |progress| {
+        runtime.block_on(images.get_telling(&zygote, &arguments.image, policy, progress))
+    })?;
     runtime.block_on(images.tidy(&zygote));
-    if let Some(digest) = pulled.digest {
-        print(&format!("{digest}\n"))?;
+    match (arguments.format, pulled.digest) {
+        (ListFormat::Json, digest) => print(&to_json(&Pulled {
+            image: &arguments.image,
+            digest,
+            bytes: pulled.pulled_bytes,
+        })?)?,
+        (ListFormat::Table, Some(digest)) => print(&format!("{digest}\n"))?,
+        (ListFormat::Table, None) => {}
     }
     Ok(ExitCode::Success)
 }

@@ -3,6 +3,7 @@
 mod announce;
 mod bars;
 mod relay;
+mod telling;
 
 use std::path::{Path, PathBuf};
 
@@ -21,8 +22,8 @@ use crate::chain::chain;
 use crate::config::{Config, Host};
 use crate::retention::Retention;
 pub(crate) use announce::announce;
-pub(crate) use bars::Bars;
-pub(crate) use relay::Relay;
+use relay::Relay;
+pub(crate) use telling::telling;
 
 /// For an image that says nothing, as Docker has it.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -9,16 +9,21 @@
 use bytes::Bytes;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use reqwest::{Method, Response, StatusCode};
+use tokio::time::Instant;
 
 use super::client::Client;
 use super::endpoint::Endpoint;
 use super::error::{Corruption, Error, Outage};
 use super::request::{Ask, place};
 use super::retry::Retry;
+use super::settings::LEAST;
 use crate::image::{Digest, Hasher, Reference};
 
 /// A server that breaks this often is given up, even when each connection brings a little.
 const MAX_BREAKS: u32 = 100;
+
+/// Windows in a row that may bring too little.
+const MAX_SLOW: u32 = 2;
 
 /// A blob on its way.
 pub struct Blob<'a> {
@@ -37,6 +42,10 @@ pub struct Blob<'a> {
     response: Option<Response>,
     breaks: u32,
     retry: Retry,
+    /// When the bytes began to be counted, and where the download was then.
+    window: (Instant, u64),
+    /// Windows in a row that brought too little.
+    slow: u32,
 }
 
 impl<'a> Blob<'a> {
@@ -61,6 +70,8 @@ impl<'a> Blob<'a> {
             response: None,
             breaks: 0,
             retry,
+            window: (Instant::now(), 0),
+            slow: 0,
         }
     }
 
@@ -92,6 +103,7 @@ impl<'a> Blob<'a> {
                         }));
                     }
                     self.hasher.update(&chunk);
+                    self.demand_progress()?;
                     self.retry = Retry::new(self.client.settings.timing);
                     return Ok(Some(chunk));
                 }
@@ -100,6 +112,30 @@ impl<'a> Blob<'a> {
                 Err(error) => self.broken(Some(error)).await?,
             }
         }
+    }
+
+    /// Refuses a server that sends just enough to keep the connection. One window may have another reason: a reader that
+    /// was busy, or stopped.
+    fn demand_progress(&mut self) -> Result<(), Error> {
+        let within = self.client.settings.timing.window;
+        let (since, offset) = self.window;
+        if since.elapsed() < within {
+            return Ok(());
+        }
+        let bytes = self.offset - offset;
+        self.window = (Instant::now(), self.offset);
+        if bytes >= LEAST || self.offset == self.size {
+            self.slow = 0;
+            return Ok(());
+        }
+        self.slow += 1;
+        if self.slow < MAX_SLOW {
+            return Ok(());
+        }
+        Err(Error::Unavailable {
+            place: place(&self.ask()),
+            outage: Outage::Slow { bytes, within },
+        })
     }
 
     /// Asks for what is missing, of the current endpoint and then the next ones.
@@ -111,6 +147,7 @@ impl<'a> Blob<'a> {
                     Ok(surplus) => {
                         self.surplus = surplus;
                         self.response = Some(response);
+                        self.window = (Instant::now(), self.offset);
                         return Ok(());
                     }
                     Err(corruption) => self.corrupt(corruption),

@@ -120,6 +120,14 @@ pub enum Outage {
         /// Bytes in all.
         size: u64,
     },
+    /// A server that sends just enough to keep the connection.
+    #[error("the server is too slow: {bytes} bytes in {} s", within.as_secs())]
+    Slow {
+        /// What came.
+        bytes: u64,
+        /// Within this.
+        within: Duration,
+    },
     /// 5xx.
     #[error("the server answers {status}{}", told(message))]
     Status {
@@ -143,7 +151,9 @@ impl Outage {
     pub(super) const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Quota { retry_after, .. } => *retry_after,
-            Self::Transport(_) | Self::Broken { .. } | Self::Status { .. } => None,
+            Self::Transport(_) | Self::Broken { .. } | Self::Slow { .. } | Self::Status { .. } => {
+                None
+            }
         }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Answer {
     pub(crate) cut: Option<usize>,
     /// Said in place of the body's length.
     pub(crate) length: Option<u64>,
+    /// Pauses between single bytes.
+    pub(crate) trickle: Option<Duration>,
 }
 
 impl Answer {
@@ -45,6 +47,7 @@ impl Answer {
             body: body.into(),
             cut: None,
             length: None,
+            trickle: None,
         }
     }
 
@@ -55,6 +58,11 @@ impl Answer {
 
     pub(crate) fn cut(mut self, after: usize) -> Self {
         self.cut = Some(after);
+        self
+    }
+
+    pub(crate) fn trickle(mut self, pause: Duration) -> Self {
+        self.trickle = Some(pause);
         self
     }
 
@@ -189,7 +197,15 @@ async fn serve(
             .cut
             .unwrap_or(answer.body.len())
             .min(answer.body.len());
-        stream.write_all(&answer.body[..end]).await.ok()?;
+        match answer.trickle {
+            None => stream.write_all(&answer.body[..end]).await.ok()?,
+            Some(pause) => {
+                for byte in &answer.body[..end] {
+                    stream.write_all(&[*byte]).await.ok()?;
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
     }
     stream.shutdown().await.ok()
 }
@@ -289,6 +305,8 @@ pub(crate) fn settings_with(config: &str) -> TestSettings {
     let timing = Timing {
         connect: Duration::from_secs(5),
         idle: Duration::from_secs(5),
+        document: Duration::from_secs(5),
+        window: Duration::from_secs(5),
         attempts: 3,
         first_pause: Duration::ZERO,
         longest_pause: Duration::from_secs(1),

@@ -69,9 +69,9 @@ impl Client {
             if !response.status().is_success() {
                 return accepted(&at, response).await;
             }
-            let bytes = body(response, MAX_TOKEN)
+            let bytes = body(response, MAX_TOKEN, self.settings.timing.document)
                 .await
-                .map_err(|error| transport_at(at, error))?;
+                .map_err(|error| error.at(at))?;
             let token = bytes.as_deref().and_then(auth::token_of);
             let token = token.ok_or_else(|| refuse("the token server gave no token"))?;
             Authorization::Bearer(token)

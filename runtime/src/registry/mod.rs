@@ -27,6 +27,8 @@ mod settings;
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(test)]
+mod slow;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod vendors;

@@ -8,7 +8,7 @@
 //!      -> else                 a typed error with the server's words
 //! ```
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, HeaderMap, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -28,6 +28,8 @@ use crate::image::{Digest, Reference};
 const MAX_REDIRECTS: usize = 5;
 /// Of an error's document, bytes that are read for its message.
 const MAX_MESSAGE: u64 = 16 * 1024;
+/// Its message is worth no more than this.
+const MESSAGE_WAIT: Duration = Duration::from_secs(10);
 
 /// One question.
 #[derive(Debug)]
@@ -101,7 +103,7 @@ impl Client {
         loop {
             let response = self.send(ask).await?;
             let told = header_digest(&response);
-            match body(response, limit).await {
+            match body(response, limit, self.settings.timing.document).await {
                 Ok(Some(bytes)) => return Ok((told, bytes)),
                 Ok(None) => {
                     let corruption = Corruption::TooLarge { limit };
@@ -112,7 +114,7 @@ impl Client {
                 }
                 Err(error) => match retry.next(None) {
                     Some(pause) => tokio::time::sleep(pause).await,
-                    None => return Err(transport(ask, error)),
+                    None => return Err(error.at(place(ask))),
                 },
             }
         }
@@ -293,9 +295,9 @@ impl Client {
                 result => break result?,
             }
         };
-        let bytes = body(response, MAX_TOKEN)
+        let bytes = body(response, MAX_TOKEN, self.settings.timing.document)
             .await
-            .map_err(|error| transport(&token_place, error))?;
+            .map_err(|error| error.at(place(&token_place)))?;
         bytes
             .and_then(|bytes| auth::token_of(&bytes))
             .ok_or_else(|| Error::Challenge {
@@ -387,7 +389,7 @@ struct Complaint {
 }
 
 async fn message(response: Response) -> String {
-    let Ok(Some(bytes)) = body(response, MAX_MESSAGE).await else {
+    let Ok(Some(bytes)) = body(response, MAX_MESSAGE, MESSAGE_WAIT).await else {
         return String::new();
     };
     let complaint = serde_json::from_slice::<Complaints>(&bytes)
@@ -398,17 +400,42 @@ async fn message(response: Response) -> String {
     })
 }
 
+/// Why a document did not arrive.
+pub(super) enum Unread {
+    Transport(reqwest::Error),
+    /// This much came within the time that there is.
+    Slow(u64, Duration),
+}
+
+impl Unread {
+    pub(super) fn at(self, place: Place) -> Error {
+        match self {
+            Self::Transport(error) => transport_at(place, error),
+            Self::Slow(bytes, within) => Error::Unavailable {
+                place,
+                outage: Outage::Slow { bytes, within },
+            },
+        }
+    }
+}
+
 /// The whole body, or `None` when it is larger than `limit`.
 pub(super) async fn body(
     mut response: Response,
     limit: u64,
-) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    within: Duration,
+) -> Result<Option<Vec<u8>>, Unread> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if bytes.len() as u64 + chunk.len() as u64 > limit {
-            return Ok(None);
+    let end = tokio::time::Instant::now() + within;
+    loop {
+        match tokio::time::timeout_at(end, response.chunk()).await {
+            Ok(Ok(Some(chunk))) if bytes.len() as u64 + chunk.len() as u64 > limit => {
+                return Ok(None);
+            }
+            Ok(Ok(Some(chunk))) => bytes.extend_from_slice(&chunk),
+            Ok(Ok(None)) => return Ok(Some(bytes)),
+            Ok(Err(error)) => return Err(Unread::Transport(error)),
+            Err(_) => return Err(Unread::Slow(bytes.len() as u64, within)),
         }
-        bytes.extend_from_slice(&chunk);
     }
-    Ok(Some(bytes))
 }

@@ -50,6 +50,8 @@ mod tests {
     const TIMING: Timing = Timing {
         connect: Duration::ZERO,
         idle: Duration::ZERO,
+        document: Duration::ZERO,
+        window: Duration::ZERO,
         attempts: 4,
         first_pause: Duration::from_secs(1),
         longest_pause: Duration::from_secs(3),

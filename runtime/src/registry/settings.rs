@@ -23,6 +23,9 @@ pub struct Settings {
     pub timing: Timing,
 }
 
+/// A download that brings less than this within [`Timing::window`], in bytes, is a server's way of keeping us busy.
+pub(super) const LEAST: u64 = 64 * 1024;
+
 /// How long to wait, and how often to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
@@ -30,6 +33,10 @@ pub struct Timing {
     pub connect: Duration,
     /// For the next byte.
     pub idle: Duration,
+    /// For a whole document: a manifest, a token, an error.
+    pub document: Duration,
+    /// Within so long a download must bring [`LEAST`] bytes.
+    pub window: Duration,
     /// Requests in all, the first included, before a failing one is given up; also the broken connections in a row,
     /// without a byte between them, that a blob's download survives.
     pub attempts: u32,
@@ -44,6 +51,8 @@ impl Default for Timing {
         Self {
             connect: Duration::from_secs(10),
             idle: Duration::from_secs(30),
+            document: Duration::from_secs(60),
+            window: Duration::from_secs(60),
             attempts: 4,
             first_pause: Duration::from_millis(250),
             longest_pause: Duration::from_secs(30),

@@ -39,22 +39,27 @@ impl Store {
         let transport = Transport::open_archive(path, &self.meta.join("tmp"))
             .await
             .map_err(failed)?;
-        let images = transport
-            .resolve_all(&self.platform)
-            .await
-            .map_err(failed)?;
+        let offers = transport.offers().await.map_err(failed)?;
         let refused = |source: LocalError| failed(source.into());
-        if name.is_some() && images.len() != 1 {
+        if name.is_some() && offers.len() != 1 {
             return Err(refused(LocalError::Several {
                 path: path.to_owned(),
-                offered: images.into_iter().flat_map(|(names, _)| names).collect(),
+                offered: offers.into_iter().flat_map(|offer| offer.names).collect(),
             }));
         }
         let mut loaded = Vec::new();
-        for (names, resolved) in images {
+        for offer in offers {
+            let resolved = transport
+                .resolve_offer(&offer, &self.platform)
+                .await
+                .map_err(failed)?;
             let names: Vec<Reference> = match name {
                 Some(name) => vec![name.clone()],
-                None => names.iter().filter_map(|name| name.parse().ok()).collect(),
+                None => offer
+                    .names
+                    .iter()
+                    .filter_map(|name| name.parse().ok())
+                    .collect(),
             };
             if names.is_empty() {
                 return Err(refused(LocalError::Unnamed {

@@ -12,9 +12,9 @@ use crate::image::{MAX_CONFIG, MAX_LAYERS, MAX_MANIFEST, ManifestError, Referenc
 pub(super) const MANIFEST: &str = "manifest.json";
 
 /// One image of the archive.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Saved {
+pub(super) struct Saved {
     config: String,
     #[serde(default)]
     repo_tags: Option<Vec<String>>,
@@ -31,15 +31,11 @@ pub(super) async fn resolve(
 }
 
 /// Every image, with its names.
-pub(super) async fn resolve_all(
-    files: &Files,
-) -> Result<Vec<(Vec<String>, Resolved)>, TransportError> {
-    let mut all = Vec::new();
-    for image in images(files).await? {
-        let resolved = one(files, &image).await?;
-        all.push((image.repo_tags.unwrap_or_default(), resolved));
-    }
-    Ok(all)
+pub(super) async fn all(files: &Files) -> Result<Vec<(Vec<String>, Saved)>, TransportError> {
+    let images = images(files).await?.into_iter();
+    Ok(images
+        .map(|image| (image.repo_tags.clone().unwrap_or_default(), image))
+        .collect())
 }
 
 async fn images(files: &Files) -> Result<Vec<Saved>, LocalError> {
@@ -50,7 +46,7 @@ async fn images(files: &Files) -> Result<Vec<Saved>, LocalError> {
     })
 }
 
-async fn one(files: &Files, image: &Saved) -> Result<Resolved, TransportError> {
+pub(super) async fn one(files: &Files, image: &Saved) -> Result<Resolved, TransportError> {
     if image.layers.len() > MAX_LAYERS {
         return Err(ManifestError::TooManyLayers(image.layers.len()).into());
     }

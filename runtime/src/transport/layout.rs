@@ -62,14 +62,14 @@ pub(super) async fn top(
     Ok((descriptor.clone(), document(files, descriptor).await?))
 }
 
-/// Every image's document, with the name that it has in the layout.
-pub(super) async fn tops(files: &Files) -> Result<Vec<(Option<String>, Vec<u8>)>, TransportError> {
-    let mut all = Vec::new();
-    for descriptor in index(files).await?.manifests {
-        let document = document(files, &descriptor).await?;
-        all.push((full_name(&descriptor), document));
-    }
-    Ok(all)
+/// Every image, with the name that it has in the layout.
+pub(super) async fn all(
+    files: &Files,
+) -> Result<Vec<(Option<String>, Descriptor)>, TransportError> {
+    let manifests = index(files).await?.manifests.into_iter();
+    Ok(manifests
+        .map(|descriptor| (full_name(&descriptor), descriptor))
+        .collect())
 }
 
 /// The reference in the annotations: containerd's, else OCI's where that is more than a tag.
@@ -89,7 +89,10 @@ async fn index(files: &Files) -> Result<Index, TransportError> {
     }
 }
 
-async fn document(files: &Files, descriptor: &Descriptor) -> Result<Vec<u8>, TransportError> {
+pub(super) async fn document(
+    files: &Files,
+    descriptor: &Descriptor,
+) -> Result<Vec<u8>, TransportError> {
     let part = files.open(&blob(&descriptor.digest)).await?;
     Ok(part.checked(descriptor)?.read(MAX_MANIFEST).await?)
 }

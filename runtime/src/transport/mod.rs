@@ -25,7 +25,7 @@ pub(crate) use error::TransportError;
 pub(crate) use files::FileIdentity;
 pub(crate) use resolved::{Layer, Resolved, with_layers};
 
-use crate::image::{Platform, Reference, Source};
+use crate::image::{Descriptor, Platform, Reference, Source};
 use crate::registry;
 use files::Files;
 use resolved::{At, Documents};
@@ -49,6 +49,21 @@ pub(crate) enum Transport<'a> {
     },
     /// A root file system in one file: `tar:`, `squashfs:`, `sif:`, `aci:`, `lxc:`
     Rootfs(Rootfs<'a>),
+}
+
+/// One of the images in an archive.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    /// As they stand there.
+    pub(crate) names: Vec<String>,
+    pick: Pick,
+}
+
+/// Where an archive has an image.
+#[derive(Debug)]
+enum Pick {
+    Descriptor(Descriptor),
+    Saved(docker_archive::Saved),
 }
 
 impl<'a> Transport<'a> {
@@ -92,9 +107,9 @@ impl<'a> Transport<'a> {
     pub(crate) async fn open_archive(path: &Path, scratch: &Path) -> Result<Self, TransportError> {
         let files = Files::archive(path, scratch).await?;
         let has_names = files.has(layout::INDEX)
-            && layout::tops(&files)
+            && layout::all(&files)
                 .await
-                .is_ok_and(|tops| tops.iter().all(|(name, _)| name.is_some()));
+                .is_ok_and(|all| all.iter().all(|(name, _)| name.is_some()));
         if files.has(docker_archive::MANIFEST) && !has_names {
             return Ok(Self::DockerArchive {
                 files,
@@ -104,22 +119,46 @@ impl<'a> Transport<'a> {
         Ok(Self::Layout { files, tag: None })
     }
 
-    /// Every image of an archive, with the names that it has there.
-    pub(crate) async fn resolve_all(
-        &self,
-        host: &Platform,
-    ) -> Result<Vec<(Vec<String>, Resolved)>, TransportError> {
+    /// Every image of an archive.
+    pub(crate) async fn offers(&self) -> Result<Vec<Offer>, TransportError> {
         match self {
             Self::Layout { files, .. } => {
-                let mut all = Vec::new();
-                for (name, top) in layout::tops(files).await? {
-                    let resolved = resolved::resolve(&Documents::Layout(files), top, host).await?;
-                    all.push((name.into_iter().collect(), resolved));
-                }
-                Ok(all)
+                let all = layout::all(files).await?.into_iter();
+                Ok(all
+                    .map(|(name, descriptor)| Offer {
+                        names: name.into_iter().collect(),
+                        pick: Pick::Descriptor(descriptor),
+                    })
+                    .collect())
             }
-            Self::DockerArchive { files, .. } => docker_archive::resolve_all(files).await,
-            _ => Ok(vec![(Vec::new(), self.resolve(host).await?)]),
+            Self::DockerArchive { files, .. } => {
+                let all = docker_archive::all(files).await?.into_iter();
+                Ok(all
+                    .map(|(names, saved)| Offer {
+                        names,
+                        pick: Pick::Saved(saved),
+                    })
+                    .collect())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// What one of them is made of.
+    pub(crate) async fn resolve_offer(
+        &self,
+        offer: &Offer,
+        host: &Platform,
+    ) -> Result<Resolved, TransportError> {
+        match (self, &offer.pick) {
+            (Self::Layout { files, .. }, Pick::Descriptor(descriptor)) => {
+                let top = layout::document(files, descriptor).await?;
+                resolved::resolve(&Documents::Layout(files), top, host).await
+            }
+            (Self::DockerArchive { files, .. }, Pick::Saved(saved)) => {
+                docker_archive::one(files, saved).await
+            }
+            _ => self.resolve(host).await,
         }
     }
 

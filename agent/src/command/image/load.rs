@@ -8,12 +8,11 @@ use runtime::transport::LocalError;
 use serde::Serialize;
 
 use super::shown::{short, to_json};
-use crate::backend::ImageProgress;
 use crate::cli::{ImageLoad, ListFormat};
 use crate::command::CommandError;
 use crate::command::printing::print;
 use crate::exit_code::ExitCode;
-use crate::images::{Relay, announce, failure};
+use crate::images::{failure, telling};
 use crate::machine::Machine;
 
 /// A loaded image, for programs.
@@ -49,31 +48,27 @@ pub(super) fn execute(arguments: &ImageLoad, machine: &Machine) -> Result<ExitCo
         .map_or("standard input".to_owned(), |path| {
             path.display().to_string()
         });
-    let tell = announce(&shown);
-    let progress = |news: ImageProgress| {
-        if !arguments.quiet {
-            tell(news);
-        }
-    };
-    let relay = Relay::new(&shown, &progress);
-    let pass_on = |news: runtime::store::Progress<'_>| relay.pass_on(news);
-    let loaded =
-        super::block_on(store.load(&path, tag.as_ref(), &zygote, &pass_on))?.map_err(|error| {
-            match &error {
-                PullError::Local {
-                    source: LocalError::Unnamed { .. },
-                    ..
-                } => CommandError::UnnamedImage(shown.clone()),
-                error => {
-                    let mut failure = failure(error);
-                    // Nobody knows the file that standard input was kept in.
-                    failure.message = failure.message.replace(&*path.to_string_lossy(), &shown);
-                    failure.into()
-                }
-            }
-        })?;
+    let loaded = telling(&shown, arguments.quiet, machine, |progress| {
+        super::block_on(store.load(&path, tag.as_ref(), &zygote, progress))
+    })?;
+    let loaded = loaded.map_err(|error| refusal(&error, &path, &shown))?;
     print(&text(&loaded, arguments.format)?)?;
     Ok(ExitCode::Success)
+}
+
+/// Nobody knows the file that standard input was kept in.
+fn refusal(error: &PullError, path: &Path, shown: &str) -> CommandError {
+    match error {
+        PullError::Local {
+            source: LocalError::Unnamed { .. },
+            ..
+        } => CommandError::UnnamedImage(shown.to_owned()),
+        error => {
+            let mut failure = failure(error);
+            failure.message = failure.message.replace(&*path.to_string_lossy(), shown);
+            failure.into()
+        }
+    }
 }
 
 fn text(loaded: &[Named], format: ListFormat) -> Result<String, CommandError> {
