@@ -1,6 +1,6 @@
 //! Small files written so that they are there whole or not at all: blobs by digest, and records.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use super::Store;
@@ -48,11 +48,17 @@ impl Store {
 
 /// A file of the store's, bounded.
 pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
+    read_if_there(path).ok().flatten()
+}
+
+/// The same where it matters whether it is not there or cannot be read.
+pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .ok()?
-        .take(MAX_CONFIG)
-        .read_to_end(&mut bytes)
-        .ok()?;
-    Some(bytes)
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(MAX_CONFIG).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StoreError::new(Attempt::Read, path, source)),
+    }
 }

@@ -63,6 +63,12 @@ pub enum PullError {
         /// The content's.
         actual: Digest,
     },
+    /// A name that was given on this machine, of an image that is not whole any more: what a registry has under it may be
+    /// anything.
+    #[error(
+        "the image {0} was loaded or tagged on this machine and is not whole here; load it again, or give the registry's by `agent pull`"
+    )]
+    LocalName(String),
     /// The store itself.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -165,6 +171,7 @@ impl PullError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Host => ErrorKind::Unsupported,
+            Self::LocalName(_) => ErrorKind::NotFound,
             Self::Registry(error) => of_registry(error),
             Self::Local { source, .. } => of_local(source),
             Self::Manifest { source, .. } => of_manifest(source),

@@ -101,7 +101,7 @@ impl Store {
         let mut documents: BTreeMap<Digest, Vec<u8>> = BTreeMap::new();
         let (mut index, mut list) = (Vec::new(), Vec::new());
         for (image, names) in images {
-            let whole = self.use_layers(&image.layers)?;
+            let whole = self.use_layers(&image.layers).await?;
             if !whole || Config::parse(&image.config).is_err() {
                 return Err(SaveError::Incomplete(image.name.clone()));
             }

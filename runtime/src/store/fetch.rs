@@ -44,7 +44,7 @@ impl Fetch<'_> {
             .diff_id
             .map_or_else(|| self.key.to_owned(), |id| id.hex());
         if let Some(id) = layer.diff_id
-            && self.store.use_layers(std::slice::from_ref(&key))?
+            && self.store.use_layer_now(&key)?
         {
             return Ok((id, 0));
         }
@@ -291,7 +291,8 @@ impl Store {
         for entry in std::fs::read_dir(&self.layers).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
             if let Some(key) = name.to_str().and_then(temporary_key) {
-                count += usize::from(self.try_lock(key)?.is_some());
+                // Shared: who looks is in nobody's way.
+                count += usize::from(self.try_lock_shared(key)?.is_some());
             }
         }
         Ok(count)

@@ -13,10 +13,11 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 
 use super::Store;
+use super::blobs::read_if_there;
 use super::error::{Attempt, StoreError};
 use super::fetch::trash;
 use super::layers::remove_file;
-use super::record::Found;
+use super::record::{Found, Record};
 use crate::image::Digest;
 use crate::layer::LayerWorker;
 
@@ -103,6 +104,8 @@ impl Store {
     ) -> Result<Collected, StoreError> {
         let mut collected = Collected::default();
         for found in records {
+            // Who begins to use it does so under its lock.
+            let _lock = self.lock(&found.key, || ()).await?;
             remove_file(self.record_file(&found.key))?;
             collected.images.push(found.record.source().to_owned());
         }
@@ -235,7 +238,7 @@ impl Store {
             if gone.contains(&key) {
                 continue;
             }
-            let Some(bytes) = super::blobs::read(&path) else {
+            let Some(bytes) = read_if_there(&path)? else {
                 continue;
             };
             match serde_json::from_slice::<Any>(&bytes) {
@@ -251,13 +254,23 @@ impl Store {
         Ok(Some(wanted))
     }
 
-    /// Removes old documents that no record refers to.
+    /// Removes old documents that no record refers to. None at all while there is a newer program's record, which may refer
+    /// to any.
     fn collect_documents(&self) -> Result<(), StoreError> {
         let mut wanted = HashSet::new();
-        for found in self.records()? {
-            let record = &found.record;
-            for digest in [record.digest, record.config].into_iter().flatten() {
-                self.add_documents(digest, &mut wanted);
+        for (_, path) in self.record_paths()? {
+            let Some(bytes) = read_if_there(&path)? else {
+                continue;
+            };
+            match Record::parse(&bytes) {
+                Some(record) => {
+                    for digest in [record.digest, record.config].into_iter().flatten() {
+                        self.add_documents(digest, &mut wanted)?;
+                    }
+                }
+                // A power cut may leave an empty file.
+                None if serde_json::from_slice::<serde_json::Value>(&bytes).is_err() => {}
+                None => return Ok(()),
             }
         }
         let directory = self.meta.join("blobs/sha256");
@@ -280,7 +293,11 @@ impl Store {
     }
 
     /// A document and, when it is an index, the manifests of it that are here.
-    fn add_documents(&self, digest: Digest, wanted: &mut HashSet<String>) {
+    fn add_documents(
+        &self,
+        digest: Digest,
+        wanted: &mut HashSet<String>,
+    ) -> Result<(), StoreError> {
         #[derive(Deserialize, Default)]
         struct Index {
             #[serde(default)]
@@ -289,12 +306,13 @@ impl Store {
         let mut rest = vec![digest];
         while let Some(digest) = rest.pop() {
             if wanted.insert(digest.hex())
-                && let Some(bytes) = self.read_blob(&digest)
+                && let Some(bytes) = read_if_there(&self.blob_path(&digest))?
             {
                 let index = serde_json::from_slice::<Index>(&bytes).unwrap_or_default();
                 rest.extend(index.manifests.iter().map(|descriptor| descriptor.digest));
             }
         }
+        Ok(())
     }
 }
 

@@ -145,11 +145,11 @@ impl Store {
     ///
     /// # Errors
     /// The image is gone, or the store cannot be written.
-    pub fn tag(&self, image: &Stored, name: &Source) -> Result<(), FindError> {
+    pub async fn tag(&self, image: &Stored, name: &Source) -> Result<(), FindError> {
         let record = self
             .record_named(&image.name)?
             .ok_or_else(|| FindError::Missing(image.name.clone()))?;
-        self.keep_record(name, &record.record.local(name))?;
+        self.keep_record(name, &record.record.local(name)).await?;
         Ok(())
     }
 
@@ -211,6 +211,8 @@ impl Store {
             .config
             .or_else(|| config.as_deref().map(Digest::of))
             .unwrap_or_else(|| Digest::of(b""));
+        let is_partial =
+            record.lacks_manifest(self) || !layers.iter().all(|layer| self.has_layer(layer));
         Stored {
             name: record.source().to_owned(),
             id,
@@ -219,7 +221,7 @@ impl Store {
             shared: 0,
             used: found.used,
             is_local: record.is_local,
-            is_incomplete: config.is_none() || !layers.iter().all(|layer| self.has_layer(layer)),
+            is_incomplete: config.is_none() || is_partial,
             in_use,
             config: config.unwrap_or_default(),
             layers,

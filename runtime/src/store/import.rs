@@ -55,11 +55,7 @@ impl Store {
                 .map_err(failed)?;
             let names: Vec<Reference> = match name {
                 Some(name) => vec![name.clone()],
-                None => offer
-                    .names
-                    .iter()
-                    .filter_map(|name| name.parse().ok())
-                    .collect(),
+                None => own_names(&offer.names),
             };
             if names.is_empty() {
                 return Err(refused(LocalError::Unnamed {
@@ -76,12 +72,15 @@ impl Store {
                 progress,
             };
             let (diff_ids, pulled_bytes) = self.fetch_layers(&fetch, &resolved).await?;
-            loaded.extend(self.keep_under(names, resolved, diff_ids, pulled_bytes)?);
+            loaded.extend(
+                self.keep_under(names, resolved, diff_ids, pulled_bytes)
+                    .await?,
+            );
         }
         Ok(loaded)
     }
 
-    fn keep_under(
+    async fn keep_under(
         &self,
         names: Vec<Reference>,
         resolved: Resolved,
@@ -94,7 +93,7 @@ impl Store {
             let source = Source::Registry(name);
             let digest = resolved.digest;
             let record = Record::new(self, &source, digest, config, diff_ids.clone(), None);
-            self.keep_record(&source, &record.local(&source))?;
+            self.keep_record(&source, &record.local(&source)).await?;
             let layers = diff_ids.iter().map(Digest::hex).collect();
             loaded.push(Named {
                 name: source.to_string(),
@@ -103,4 +102,13 @@ impl Store {
         }
         Ok(loaded)
     }
+}
+
+/// The names that an archive may give to an image of its own: a digest says what an image is, and is not given.
+fn own_names(names: &[String]) -> Vec<Reference> {
+    names
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .filter(|name: &Reference| name.digest().is_none())
+        .collect()
 }

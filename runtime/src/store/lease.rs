@@ -10,7 +10,7 @@
 
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -51,19 +51,26 @@ impl InUse {
 }
 
 impl Store {
-    /// Begins to use layers. Whether all of them are here; then they stay, as long as this process lives.
-    pub(super) fn use_layers(&self, names: &[String]) -> Result<bool, StoreError> {
+    /// Begins to use layers. Whether all of them are here; then they stay, as long as this process lives. One that somebody
+    /// unpacks or removes is waited for.
+    pub(super) async fn use_layers(&self, names: &[String]) -> Result<bool, StoreError> {
         for name in names {
-            // Somebody unpacks or removes it: it is not here now.
-            let Some(_lock) = self.try_lock_shared(name)? else {
-                return Ok(false);
-            };
+            let _lock = self.lock_shared(name).await?;
             self.lease(&format!("layer {name}"))?;
             if !self.has_layer(name) {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Begins to use a layer that is here, unless somebody holds its lock alone now.
+    pub(super) fn use_layer_now(&self, name: &str) -> Result<bool, StoreError> {
+        let Some(_lock) = self.try_lock_shared(name)? else {
+            return Ok(false);
+        };
+        self.lease_layer(name)?;
+        Ok(self.has_layer(name))
     }
 
     /// Writes down that this process uses a layer; its lock is held by the caller.
@@ -100,7 +107,7 @@ impl Store {
     }
 
     /// A lease has its name only when it is locked.
-    fn begin_lease(&self, directory: &Path) -> std::io::Result<(File, PathBuf)> {
+    fn begin_lease(&self, directory: &Path) -> io::Result<(File, PathBuf)> {
         let file = tempfile::NamedTempFile::new_in(self.meta.join("tmp"))?;
         file.as_file().lock()?;
         let name = file.path().file_name().unwrap_or_default().to_owned();
@@ -116,17 +123,23 @@ impl Store {
         let mut all = InUse::default();
         for entry in std::fs::read_dir(&directory).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            // One that has just ended has taken its lease with it.
-            let Ok(file) = File::open(&path) else {
-                continue;
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                // One that has just ended has taken its lease with it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    tracing::warn!(%error, path = %path.display(), "a lease cannot be read: everything counts as used");
+                    all.everything = true;
+                    continue;
+                }
             };
             match file.try_lock_shared() {
                 Ok(()) => super::layers::remove_file(path)?,
                 Err(TryLockError::WouldBlock) => {
                     let mut text = String::new();
                     match file.take(MAX_LEASE).read_to_string(&mut text) {
-                        Ok(_) => all.add(&text),
-                        Err(_) => all.everything = true,
+                        Ok(read) if (read as u64) < MAX_LEASE => all.add(&text),
+                        Ok(_) | Err(_) => all.everything = true,
                     }
                 }
                 Err(TryLockError::Error(source)) => {

@@ -49,14 +49,28 @@ impl Store {
     ///
     /// By asking again and again: a blocking `flock` would hold a thread that cannot be cancelled.
     pub(super) async fn lock(&self, key: &str, waiting: impl FnOnce()) -> Result<Lock, StoreError> {
-        if let Some(lock) = self.try_lock(key)? {
+        self.wait_for(key, Self::try_lock, waiting).await
+    }
+
+    /// Waits until nobody holds the lock alone: what it is for is made or gone then, and not half of it.
+    pub(super) async fn lock_shared(&self, key: &str) -> Result<Lock, StoreError> {
+        self.wait_for(key, Self::try_lock_shared, || ()).await
+    }
+
+    async fn wait_for(
+        &self,
+        key: &str,
+        lock: fn(&Self, &str) -> Result<Option<Lock>, StoreError>,
+        waiting: impl FnOnce(),
+    ) -> Result<Lock, StoreError> {
+        if let Some(lock) = lock(self, key)? {
             return Ok(lock);
         }
         waiting();
         let mut pause = Duration::from_millis(5);
         loop {
             tokio::time::sleep(pause).await;
-            if let Some(lock) = self.try_lock(key)? {
+            if let Some(lock) = lock(self, key)? {
                 return Ok(lock);
             }
             pause = (pause * 2).min(Duration::from_millis(200));

@@ -90,11 +90,17 @@ impl Store {
     ) -> Result<Image, PullError> {
         let record = self.record(source);
         let here = match &record {
-            Some(record) => self.use_image(source, record)?,
+            Some(record) => self.use_image(source, record).await?,
             None => None,
         };
-        if let Some(image) = here.clone().filter(|_| policy == PullPolicy::IfMissing) {
-            return Ok(image);
+        if policy == PullPolicy::IfMissing {
+            // What a registry has under a name of this machine's own is somebody else's image.
+            let is_local = record.as_ref().is_some_and(|record| record.is_local);
+            match here {
+                Some(image) => return Ok(image),
+                None if is_local => return Err(PullError::LocalName(source.to_string())),
+                None => {}
+            }
         }
         match self
             .refresh(source, record, here.as_ref(), registries, worker, progress)
@@ -112,14 +118,16 @@ impl Store {
     }
 
     /// The image of a record, if all of it is here; then it stays, as long as this process lives.
-    fn use_image(&self, source: &Source, record: &Record) -> Result<Option<Image>, StoreError> {
+    async fn use_image(
+        &self,
+        source: &Source,
+        record: &Record,
+    ) -> Result<Option<Image>, StoreError> {
         let key = self.record_key(source);
-        // Somebody removes it.
-        let Some(_lock) = self.try_lock_shared(&key)? else {
-            return Ok(None);
-        };
+        let lock = self.lock_shared(&key).await?;
         self.lease_image(&key)?;
-        if !self.use_layers(&record.layer_names())? {
+        drop(lock);
+        if !self.use_layers(&record.layer_names()).await? {
             return Ok(None);
         }
         self.touch(&key);
@@ -176,6 +184,7 @@ impl Store {
         };
         let (diff_ids, pulled_bytes) = self.fetch_layers(&fetch, &resolved).await?;
         self.keep(source, resolved, diff_ids, file, pulled_bytes)
+            .await
     }
 
     /// The layers' diff IDs, base first, when all of them are here; and how many bytes it took.
@@ -208,7 +217,7 @@ impl Store {
         ))
     }
 
-    fn keep(
+    async fn keep(
         &self,
         source: &Source,
         resolved: Resolved,
@@ -223,9 +232,7 @@ impl Store {
         };
         let names = diff_ids.iter().map(Digest::hex).collect();
         let record = Record::new(self, source, resolved.digest, config_digest, diff_ids, file);
-        // Not locked: who removes a record removes an old one, and this is not.
-        self.lease_image(&self.record_key(source))?;
-        self.keep_record(source, &record)?;
+        self.keep_record(source, &record).await?;
         Ok(Image::new(resolved.digest, config, names, pulled_bytes))
     }
 

@@ -70,6 +70,12 @@ impl Record {
         }
     }
 
+    /// One that this program understands.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let record: Self = serde_json::from_slice(bytes).ok()?;
+        (record.version == VERSION).then_some(record)
+    }
+
     /// The same for a name of this machine's own.
     pub(super) fn local(&self, source: &Source) -> Self {
         Self {
@@ -107,10 +113,16 @@ impl Record {
         }
     }
 
+    /// Whether the document that the name stands for is gone or damaged.
+    pub(super) fn lacks_manifest(&self, store: &Store) -> bool {
+        self.digest
+            .is_some_and(|digest| store.read_blob(&digest).is_none())
+    }
+
     /// The image, if all of it is in the store.
     pub(super) fn image(&self, store: &Store) -> Option<Image> {
         let names = self.layer_names();
-        if !names.iter().all(|name| store.has_layer(name)) {
+        if self.lacks_manifest(store) || !names.iter().all(|name| store.has_layer(name)) {
             return None;
         }
         let config = match &self.config {
@@ -132,12 +144,28 @@ impl Store {
         let fits = record.version == VERSION
             && record.source == source.to_string()
             && record.platform == self.platform.to_string();
-        fits.then_some(record)
+        // What is asked for by its digest is that, whoever has written the record.
+        let pinned = match source {
+            Source::Registry(reference) => reference.digest(),
+            _ => None,
+        };
+        let is_pinned = pinned.is_none() || (record.digest == pinned && !record.is_local);
+        (fits && is_pinned).then_some(record)
     }
 
-    pub(super) fn keep_record(&self, source: &Source, record: &Record) -> Result<(), StoreError> {
-        let path = self.record_path(source);
+    /// Writes what a source is now, and that this process uses it. Whoever removes a record holds its lock alone, so that the
+    /// one that takes an old one's place is not removed for it.
+    pub(super) async fn keep_record(
+        &self,
+        source: &Source,
+        record: &Record,
+    ) -> Result<(), StoreError> {
+        let key = self.record_key(source);
+        let _lock = self.lock_shared(&key).await?;
+        self.lease_image(&key)?;
+        let path = self.record_file(&key);
         if self.record(source).as_ref() == Some(record) {
+            self.touch(&key);
             return Ok(());
         }
         match serde_json::to_vec_pretty(record) {
@@ -154,9 +182,7 @@ impl Store {
     pub(super) fn records(&self) -> Result<Vec<Found>, StoreError> {
         let mut found = Vec::new();
         for (key, path) in self.record_paths()? {
-            let record: Option<Record> = super::blobs::read(&path)
-                .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-                .filter(|record: &Record| record.version == VERSION);
+            let record = super::blobs::read(&path).and_then(|bytes| Record::parse(&bytes));
             let used = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
             if let (Some(record), Ok(used)) = (record, used) {
                 found.push(Found { key, record, used });

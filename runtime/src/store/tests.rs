@@ -1,5 +1,7 @@
 //! Pulls from a fake registry and from files, into real directories.
 
+mod keeping;
+
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

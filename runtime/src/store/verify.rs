@@ -153,8 +153,8 @@ impl Store {
 
     async fn look_at(&self, layer: &str, worker: &dyn LayerWorker) -> Result<Looked, StoreError> {
         // Nobody removes it while it is looked at.
-        let lock = self.try_lock_shared(layer)?;
-        if lock.is_none() || !self.has_layer(layer) {
+        let _lock = self.lock_shared(layer).await?;
+        if !self.has_layer(layer) {
             return Ok(Looked::Missing);
         }
         let Some(recording) = self.recording(layer)? else {

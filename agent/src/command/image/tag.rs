@@ -15,7 +15,8 @@ use crate::machine::Machine;
 pub(super) fn execute(arguments: &ImageTag, machine: &Machine) -> Result<ExitCode, CommandError> {
     let store = super::open(machine)?;
     let image = super::find(&store, &arguments.image, &super::base()?)?;
-    store.tag(&image, &Source::Registry(name(&arguments.name)?))?;
+    let name = Source::Registry(name(&arguments.name)?);
+    super::block_on(store.tag(&image, &name))??;
     Ok(ExitCode::Success)
 }
 
