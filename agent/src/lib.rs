@@ -3,7 +3,8 @@
 //! ```text
 //! cli (what was typed) --> command (does it) --> executor --> backend (containers)
 //!                                                   '--> log (spool) --> sink (terminal, pipe, JSON lines)
-//!                           '--> door (single containers by hand)
+//!                           |--> door (single containers by hand)
+//!                           '--> oci (bundles, for callers of OCI runtimes)
 //! ```
 
 pub mod assignments;
@@ -22,6 +23,7 @@ pub mod limits;
 pub mod log;
 pub mod machine;
 pub mod mask;
+pub mod oci;
 pub mod output;
 pub mod program;
 pub mod retention;

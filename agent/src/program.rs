@@ -3,8 +3,8 @@
 use crate::backend::Containers;
 use crate::cli::{Cli, Command};
 use crate::command::{
-    CommandError, containers, df, doctor, exec, explain, image, lint, login, plan, ps, pull, run,
-    run_local, schema, stats,
+    CommandError, containers, df, doctor, exec, explain, image, lint, login, oci, plan, ps, pull,
+    run, run_local, schema, stats,
 };
 use crate::door::Ending;
 use crate::exit_code::ExitCode;
@@ -92,6 +92,7 @@ fn execute(command: &Command) -> Result<ExitCode, CommandError> {
         Command::Stop(arguments) => containers::stop(arguments, &machine),
         Command::Wait(arguments) => containers::wait(arguments, &machine),
         Command::Remove(arguments) => containers::remove(arguments, &machine),
+        Command::Oci(arguments) => oci::execute(arguments, &machine),
         Command::Doctor(_) => doctor::execute(&machine),
     }
 }

@@ -1,11 +1,11 @@
 //! A process that goes on when whoever called it has got its shell back.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
-use crate::sys::{CloneFlags, Cloned, SingleThreaded, clone3};
+use crate::sys::{CloneFlags, Cloned, SingleThreaded, clone3, close_all_but};
 
 /// On which side of the parting this process is, with its end of a socket for [`crate::message`]s to the other.
 #[derive(Debug)]
@@ -38,6 +38,16 @@ pub fn detach() -> io::Result<Detached> {
             Ok(Detached::Successor(theirs))
         }
     }
+}
+
+/// Closes everything that whoever called this process had open and did not close, but its standard streams and `kept`. To be
+/// called before this process has opened anything else that it goes on using.
+///
+/// # Errors
+/// When there is another thread.
+pub fn close_inherited(kept: &OwnedFd) -> io::Result<()> {
+    let proof = SingleThreaded::prove()?;
+    Ok(close_all_but(&proof, &[kept.as_fd()])?)
 }
 
 /// Lets go of the caller's standard streams and working directory.

@@ -2,7 +2,8 @@
 //!
 //! [`store`] gets [`image`]s through [`registry`] and [`transport`] and has their [`layer`]s unpacked; [`zygote`] starts
 //! a [`container`] on them in the namespaces of [`userns`]; [`host`] is the image that needs no registry; [`doctor`]
-//! tells what a machine lacks. Processes of ours talk in [`message`]s, and [`detach`] from their callers.
+//! tells what a machine lacks. Processes of ours talk in [`message`]s, and [`detach`] from their callers; [`namespace`] is for
+//! what containers share with somebody else.
 //! `sys` holds the only unsafe code.
 
 mod cgroup;
@@ -13,6 +14,7 @@ pub mod host;
 pub mod image;
 pub mod layer;
 pub mod message;
+pub mod namespace;
 pub mod registry;
 mod rootfs;
 pub mod security;

@@ -22,6 +22,7 @@ mod language;
 mod limits;
 mod logins;
 mod nesting;
+mod oci;
 mod outputs;
 mod own_pipeline;
 mod package;

@@ -9,6 +9,7 @@ mod explain;
 mod image;
 mod lint;
 mod login;
+mod oci;
 mod plan;
 mod pull;
 mod run;
@@ -28,6 +29,7 @@ pub use image::{
 };
 pub use lint::{Lint, LintFormat};
 pub use login::{Login, Logout};
+pub use oci::{CgroupManager, Oci, OciCreate, OciDelete, OciId, OciKill, Operation};
 pub use plan::{Plan, PlanFormat};
 pub use pull::ImagePull;
 pub use run::{Pull, Run};
@@ -90,6 +92,8 @@ pub enum Command {
     /// Forget containers that are over
     #[command(name = "rm")]
     Remove(Remove),
+    /// Run OCI bundles, for programs that call an OCI runtime
+    Oci(Box<Oci>),
     /// Say what this machine offers to containers and what it lacks
     Doctor(Doctor),
 }

@@ -15,6 +15,7 @@ use crate::exit_code::ExitCode;
 use crate::log::RunDirectoryError;
 use crate::machine::{DataDirectoryError, NoDataDirectory};
 use crate::mask::NotMasked;
+use crate::oci::OciError;
 use crate::secrets::SecretError;
 use crate::workspace::FindError;
 
@@ -54,6 +55,9 @@ pub enum CommandError {
     /// A container could not be run, or done something with.
     #[error(transparent)]
     Door(#[from] DoorError),
+    /// An operation on a bundle's container could not be carried out.
+    #[error(transparent)]
+    Oci(#[from] OciError),
     /// An image cannot be had.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -170,6 +174,8 @@ impl CommandError {
             | Self::Write(_)
             | Self::Start { .. } => ExitCode::Internal,
             Self::Door(error) => error.exit_code(),
+            // As other OCI runtimes.
+            Self::Oci(_) => ExitCode::Failed,
             Self::Image(error) => match error.kind {
                 ImageErrorKind::InvalidReference => ExitCode::Usage,
                 ImageErrorKind::NotFound
@@ -189,6 +195,7 @@ impl CommandError {
         match self {
             Self::Connect(error) => error.hints(),
             Self::Door(error) => error.hints(),
+            Self::Oci(error) => error.hints(),
             Self::Find(FindError::Missing { .. }) => vec![
                 "a first pipeline is three lines: `image: host`, `steps:`, `  - run: echo hello`"
                     .to_owned(),

@@ -13,6 +13,7 @@ pub mod image;
 pub mod lint;
 mod listing;
 pub mod login;
+pub mod oci;
 pub mod plan;
 mod predefined;
 mod printing;

@@ -261,6 +261,7 @@ impl Further {
             create_cwd: false,
             user: self.user.or_else(|| command.user.clone()),
             nesting: command.nesting,
+            privileges: command.privileges.clone(),
         }
     }
 }
@@ -289,6 +290,7 @@ mod tests {
             create_cwd: true,
             user: Some("app".to_owned()),
             nesting: false,
+            privileges: None,
         };
         let further = Further {
             argv: vec!["sh".to_owned()],

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use runtime::container::{ContainerSpec, Mount, MountSource, Process, Rootfs, Writable};
+use runtime::container::{
+    ContainerSpec, Layers, Mount, MountSource, Process, Rootfs, Shared, Writable,
+};
 
 use super::volume::VolumeSource;
 use super::{DoorError, Name, Request};
@@ -30,11 +32,11 @@ pub(super) fn of(
     });
     Ok(ContainerSpec {
         hostname: hostname.to_owned(),
-        rootfs: Rootfs {
+        rootfs: Rootfs::Layers(Layers {
             layers: image.layers.clone(),
             writable: Writable::Memory,
             read_only: request.read_only,
-        },
+        }),
         mounts: image.mounts.iter().cloned().chain(volumes).collect(),
         files: Vec::new(),
         exchange: Vec::new(),
@@ -45,8 +47,10 @@ pub(super) fn of(
             create_cwd: true,
             user: request.user.clone().or_else(|| image.user.clone()),
             nesting: false,
+            privileges: None,
         },
         network: request.network,
+        shared: Shared::default(),
         resources: request.resources,
     })
 }
@@ -152,7 +156,7 @@ mod tests {
         assert_eq!(plain.process.cwd, Path::new("/srv"));
         assert_eq!(plain.hostname, "web");
         assert_eq!(plain.network, Network::Host);
-        assert!(plain.mounts.is_empty() && !plain.rootfs.read_only);
+        assert!(plain.mounts.is_empty() && !plain.rootfs.is_read_only());
         let own = spec(&[
             "-u",
             "0:0",
@@ -174,7 +178,7 @@ mod tests {
                 .env
                 .contains(&("A".to_owned(), "own".to_owned()))
         );
-        assert!(own.rootfs.read_only && own.mounts[0].read_only);
+        assert!(own.rootfs.is_read_only() && own.mounts[0].read_only);
         assert_eq!(own.network, Network::None);
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use runtime::container::{
-    ContainerSpec, ExitStatus, Network, Phase, Process, Resources, Rootfs, Writable,
+    ContainerSpec, ExitStatus, Layers, Network, Phase, Process, Resources, Rootfs, Shared, Writable,
 };
 use runtime::image::Source;
 use runtime::registry::Settings;
@@ -129,16 +129,17 @@ fn streams() -> Result<[OwnedFd; 3], Box<dyn Error>> {
 fn specification(layers: &[String], root: &Root) -> ContainerSpec {
     ContainerSpec {
         hostname: root.name.to_owned(),
-        rootfs: Rootfs {
+        rootfs: Rootfs::Layers(Layers {
             layers: layers.to_vec(),
             writable: Writable::Memory,
             read_only: false,
-        },
+        }),
         mounts: Vec::new(),
         files: Vec::new(),
         exchange: Vec::new(),
         process: Process {
             nesting: false,
+            privileges: None,
             argv: root.command.clone(),
             env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
             cwd: "/".into(),
@@ -146,6 +147,7 @@ fn specification(layers: &[String], root: &Root) -> ContainerSpec {
             user: None,
         },
         network: Network::None,
+        shared: Shared::default(),
         resources: Resources::default(),
     }
 }

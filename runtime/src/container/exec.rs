@@ -18,11 +18,12 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Pid;
-use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
+use rustix::thread::move_into_thread_name_spaces;
 
 use super::error::During;
 use super::init::{self, Stdio};
 use super::limits::OwnLimits;
+use super::namespaces::Namespaces;
 use super::prepared::Prepared;
 use super::terminal::{Streams, Terminal};
 use super::{Exit, Process, StartError, Trace, step};
@@ -40,7 +41,7 @@ const GRACE: Timespec = Timespec {
 pub(crate) fn run(
     prepared: &Prepared,
     container: &OwnedFd,
-    private_network: bool,
+    namespaces: Namespaces,
     process: OwnedFd,
     streams: Streams,
     reply: &OwnedFd,
@@ -48,7 +49,7 @@ pub(crate) fn run(
     let mut kept = streams.descriptors();
     kept.extend([container, &process, reply].map(AsFd::as_fd));
     init::keep_only(prepared, &kept);
-    let started = join(container, private_network).and_then(|()| start(prepared, process, streams));
+    let started = join(container, namespaces).and_then(|()| start(prepared, process, streams));
     let outcome = started.and_then(|(process, children, terminal)| {
         let terminal: Vec<_> = terminal.into_iter().collect();
         let borrowed: Vec<_> = terminal.iter().map(AsFd::as_fd).collect();
@@ -64,18 +65,9 @@ pub(crate) fn run(
     let _ = send(reply, &last, &[]);
 }
 
-/// Enters the namespaces of the container's init. A network namespace that is the machine's is the zygote's as well, and
-/// may not be entered.
-fn join(container: &OwnedFd, private_network: bool) -> Result<(), StartError> {
-    let mut kinds = ThreadNameSpaceType::MOUNT
-        | ThreadNameSpaceType::PROCESS_ID
-        | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
-        | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
-        | ThreadNameSpaceType::CONTROL_GROUP;
-    if private_network {
-        kinds |= ThreadNameSpaceType::NETWORK;
-    }
-    match move_into_thread_name_spaces(container.as_fd(), kinds) {
+/// Enters the namespaces of the container's init.
+fn join(container: &OwnedFd, namespaces: Namespaces) -> Result<(), StartError> {
+    match move_into_thread_name_spaces(container.as_fd(), namespaces.to_join()) {
         Err(Errno::SRCH) => Err(StartError::ContainerGone),
         result => result.during("join the container's namespaces"),
     }
@@ -154,7 +146,7 @@ fn supervise(process: Pid, children: &SignalFd, orders: &OwnedFd) -> Result<Exit
                     let _ = signal_group(process, number);
                 }
                 // Nobody wants it any more, or says something that we do not understand.
-                Ok(None) | Err(_) => {
+                Ok(Some((Order::Begin, _)) | None) | Err(_) => {
                     wanted = false;
                     // As of a terminal that is gone; one that is stopped has to go on to hear of it.
                     for number in [libc::SIGHUP, libc::SIGCONT] {

@@ -7,11 +7,13 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 use tokio::io::Interest;
 
+use super::namespaces::Namespaces;
 use super::{Exit, ExitStatus, Load, StartError, Trace, id_of, processes};
 use crate::cgroup::{Entry, Group, Lease};
 use crate::message::Connection;
 use crate::sys::{signal_process, watch};
-use crate::zygote::wire::Reply;
+use crate::zygote::RequestError;
+use crate::zygote::wire::{Order, Reply};
 
 /// Why the end of a container could not be learnt.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +51,8 @@ pub struct Container {
 #[derive(Debug)]
 pub struct ContainerHandle {
     pub(crate) init: OwnedFd,
-    /// It has a network namespace of its own.
-    pub(crate) private_network: bool,
+    /// Which it has.
+    pub(crate) namespaces: Namespaces,
     /// The control group it is in.
     pub(crate) group: Option<Membership>,
 }
@@ -81,9 +83,30 @@ impl ContainerHandle {
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self {
             init: self.init.try_clone()?,
-            private_network: self.private_network,
+            namespaces: self.namespaces,
             group: self.group.as_ref().map(Membership::try_clone).transpose()?,
         })
+    }
+
+    /// The id of the container's first process, in the PID namespace of this process's `/proc`; `None` when it is gone.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn pid(&self) -> io::Result<Option<i32>> {
+        match id_of(&self.init) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            result => Ok(i32::try_from(result?).ok()),
+        }
+    }
+
+    /// Waits until the container's first process has exited, with the code of its command: a little after it has told how
+    /// that ended.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub async fn gone(&self) -> io::Result<()> {
+        let init = watch(self.init.try_clone()?, Interest::READABLE)?;
+        init.readable().await.map(drop)
     }
 
     /// Sends a signal to the command's process group; SIGKILL ends everything in the container. A container that is gone
@@ -195,6 +218,30 @@ impl Container {
             .map_or(exit, |reading| reading.complete(exit)))
     }
 
+    /// Has a container that was only created start its command.
+    pub(super) async fn begin(&mut self) -> Result<(), RequestError> {
+        let failed = |source| RequestError::Io {
+            operation: "ask the container to begin",
+            source,
+        };
+        self.replies
+            .send(&Order::Begin, &[])
+            .await
+            .map_err(failed)?;
+        match self.replies.receive::<Reply>().await.map_err(failed)? {
+            Some((Reply::Running(trace), _)) => {
+                self.trace.merge(trace);
+                Ok(())
+            }
+            Some((Reply::Failed(error), _)) => Err(error.into()),
+            Some((Reply::Exited(_), _)) | None => Err(StartError::ContainerGone.into()),
+            Some((other, _)) => Err(StartError::ZygoteGone {
+                reason: format!("{other:?} came out of turn"),
+            }
+            .into()),
+        }
+    }
+
     async fn ended(&mut self) -> Result<Exit, WaitError> {
         if let Some(exit) = self.ended.take() {
             return Ok(exit);
@@ -210,8 +257,7 @@ impl Container {
             // Its init was killed. Descriptors are closed before the namespace is torn down; a process descriptor
             // becomes readable after.
             None => {
-                let init = watch(self.handle.init.try_clone()?, Interest::READABLE)?;
-                drop(init.readable().await?);
+                self.handle.gone().await?;
                 Ok(Exit {
                     status: ExitStatus::Signal(libc::SIGKILL),
                     usage: None,

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sys::signal::Signal;
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -15,11 +16,11 @@ use super::limits::OwnLimits;
 use super::prepared::Prepared;
 use super::terminal::Streams;
 use super::{ContainerSpec, Exit, ExitStatus, Phase, StartError, Trace, Usage, exceeded, step};
-use crate::message::send;
+use crate::message::{receive, send};
 use crate::rootfs::{self, Upper};
 use crate::security::Defence;
 use crate::sys::{close_all_but, forwardable_signals, signal_group, wait_any};
-use crate::zygote::wire::Reply;
+use crate::zygote::wire::{Order, Reply};
 
 /// What the command's standard streams are.
 #[derive(Debug)]
@@ -49,14 +50,16 @@ impl Stdio {
 /// What a container's first process comes into the world with.
 #[derive(Debug)]
 pub(crate) struct Begin<'a> {
-    /// Where the upper layer of its root is.
-    pub(crate) upper: Upper,
+    /// Where the upper layer of its root is, if it has one.
+    pub(crate) upper: Option<Upper>,
     /// The memory file with its specification.
     pub(crate) spec: &'a OwnedFd,
     /// The command's streams.
     pub(crate) streams: Streams,
     /// Where to report to.
     pub(crate) reply: &'a OwnedFd,
+    /// The command waits for an order.
+    pub(crate) held: bool,
     /// Begun by the zygote.
     pub(crate) trace: Trace,
 }
@@ -70,28 +73,38 @@ pub(crate) fn keep_only(prepared: &Prepared, kept: &[BorrowedFd<'_>]) {
     }
 }
 
-/// Runs the container from its first instruction to its end. The caller exits afterwards, which ends the namespace.
-pub(crate) fn run(prepared: &Prepared, begin: Begin<'_>) {
+/// Runs the container from its first instruction to its end. The caller exits afterwards with the number that is answered, as
+/// a shell tells it, which ends the namespace.
+pub(crate) fn run(prepared: &Prepared, begin: Begin<'_>) -> u8 {
     let reply = begin.reply;
     let mut kept = begin.streams.descriptors();
     kept.extend([reply.as_fd(), begin.spec.as_fd()]);
     keep_only(prepared, &kept);
-    let outcome = start(prepared, begin).and_then(|started| {
+    let outcome = build(prepared, begin).and_then(|mut ready| {
+        if ready.held
+            && let Some(exit) = ready.hold(reply)?
+        {
+            return Ok(exit);
+        }
+        let started = start(prepared, ready)?;
         let files: Vec<_> = started.files.iter().map(AsFd::as_fd).collect();
         send(reply, &Reply::Running(started.trace), &files).during("report the start")?;
         drop(started.files);
         Ok(supervise(
             started.command,
             &started.signals,
+            // Otherwise the end of the agent is the zygote's, and with it ours.
+            prepared.is_beside().then_some(reply),
             &started.limits,
         ))
     });
-    let last = match outcome {
-        Ok(exit) => Reply::Exited(exit),
-        Err(error) => Reply::Failed(error),
+    let (last, code) = match outcome {
+        Ok(exit) => (Reply::Exited(exit), exit.status.as_a_shell_says()),
+        Err(error) => (Reply::Failed(error), u8::MAX),
     };
     // When nobody listens any more there is nobody to tell.
     let _ = send(reply, &last, &[]);
+    code
 }
 
 /// A command that runs.
@@ -104,25 +117,39 @@ struct Started {
     trace: Trace,
 }
 
-fn start(prepared: &Prepared, begin: Begin<'_>) -> Result<Started, StartError> {
+/// A container of which only the command is missing.
+struct Ready {
+    spec: ContainerSpec,
+    limits: OwnLimits,
+    stdio: Stdio,
+    signals: SignalFd,
+    files: Vec<OwnedFd>,
+    held: bool,
+    trace: Trace,
+}
+
+fn build(prepared: &Prepared, begin: Begin<'_>) -> Result<Ready, StartError> {
     let Begin {
         upper,
         spec,
         streams,
+        held,
         mut trace,
         ..
     } = begin;
     trace.mark(Phase::Cloned);
     let (spec, limits) = read_spec(spec)?;
     limits.hold_namespace()?;
-    rustix::system::sethostname(spec.hostname.as_bytes()).during("set the host name")?;
+    if !spec.hostname.is_empty() {
+        rustix::system::sethostname(spec.hostname.as_bytes()).during("set the host name")?;
+    }
     if spec.network == super::Network::None {
         crate::sys::loopback_up().during("bring the loopback interface up")?;
     }
     rustix::process::umask(rustix::fs::Mode::empty());
     trace.mark(Phase::Specified);
     let built = rootfs::build(prepared, &spec, upper, streams.terminal(), &mut trace)?;
-    built.root.enter()?;
+    built.root.enter(built.propagation)?;
     trace.mark(Phase::Entered);
 
     let mut mask = forwardable_signals();
@@ -133,6 +160,103 @@ fn start(prepared: &Prepared, begin: Begin<'_>) -> Result<Started, StartError> {
         (Streams::Terminal(_), Some(terminal)) => terminal.stdio()?,
         (Streams::Terminal(_), None) => return Err(Errno::NOTTY).during("take the terminal"),
     };
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).during("make the signalfd")?;
+    let exchange = built.exchange.into_iter().map(OwnedFd::from);
+    let terminal = built.terminal.map(|terminal| terminal.outside);
+    Ok(Ready {
+        spec,
+        limits,
+        stdio,
+        signals,
+        files: exchange.chain(terminal).collect(),
+        held,
+        trace,
+    })
+}
+
+impl Ready {
+    /// Waits for the order to go on. A signal that would end a program ends the container.
+    fn hold(&mut self, reply: &OwnedFd) -> Result<Option<Exit>, StartError> {
+        let trace = std::mem::take(&mut self.trace);
+        let files: Vec<_> = self.files.iter().map(AsFd::as_fd).collect();
+        send(reply, &Reply::Created(trace), &files).during("report the container")?;
+        self.files.clear();
+        loop {
+            match next(&self.signals, Some(reply))? {
+                Event::Signal(signal) if ends_a_program(signal.ssi_signo) => {
+                    let number = i32::try_from(signal.ssi_signo).unwrap_or(0);
+                    return Ok(Some(Exit {
+                        status: ExitStatus::Signal(number),
+                        usage: None,
+                        exceeded: None,
+                    }));
+                }
+                Event::Signal(_) => {}
+                Event::Said => match receive::<Order>(reply).during("receive the order")? {
+                    Some((Order::Begin, _)) => return Ok(None),
+                    Some((Order::Signal(_), _)) => {}
+                    None => return Err(StartError::ContainerGone),
+                },
+            }
+        }
+    }
+}
+
+/// Whether a signal's default is to end a program (signal(7)).
+fn ends_a_program(number: u32) -> bool {
+    use libc::{SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH};
+    let harmless = [
+        SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH,
+    ];
+    !harmless
+        .into_iter()
+        .any(|other| u32::try_from(other) == Ok(number))
+}
+
+/// Something that a container's first process waits for.
+enum Event {
+    /// From outside, or SIGCHLD.
+    Signal(siginfo),
+    /// There is an order, or the end of the connection.
+    Said,
+}
+
+/// Waits for the next event; without `reply` for signals alone.
+fn next(signals: &SignalFd, reply: Option<&OwnedFd>) -> Result<Event, StartError> {
+    loop {
+        if let Some(reply) = reply {
+            let mut ready = [
+                PollFd::new(signals, PollFlags::IN),
+                PollFd::new(reply, PollFlags::IN),
+            ];
+            match poll(&mut ready, None) {
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(errno).during("wait"),
+            }
+            if !ready[1].revents().is_empty() {
+                return Ok(Event::Said);
+            }
+        }
+        if let Ok(Some(signal)) = signals.read_signal()
+            // The sender's id is 0 when it lives outside this PID namespace; what the step sends to us is ignored.
+            && (signal.ssi_pid == 0 || signal.ssi_signo == Signal::SIGCHLD as u32)
+        {
+            return Ok(Event::Signal(signal));
+        }
+    }
+}
+
+fn start(prepared: &Prepared, ready: Ready) -> Result<Started, StartError> {
+    let Ready {
+        spec,
+        limits,
+        stdio,
+        signals,
+        files,
+        mut trace,
+        ..
+    } = ready;
     let command = step::spawn(prepared, &spec.process, &limits, stdio, &mut trace)?;
     // All that is left to do needs no more than killing processes of other users in here.
     let kill = CapabilitySet::KILL;
@@ -142,13 +266,10 @@ fn start(prepared: &Prepared, begin: Begin<'_>) -> Result<Started, StartError> {
         inheritable: CapabilitySet::empty(),
     };
     rustix::thread::set_capabilities(None, sets).during("drop capabilities")?;
-    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).during("make the signalfd")?;
-    let exchange = built.exchange.into_iter().map(OwnedFd::from);
-    let terminal = built.terminal.map(|terminal| terminal.outside);
     Ok(Started {
         command,
         signals,
-        files: exchange.chain(terminal).collect(),
+        files,
         limits,
         trace,
     })
@@ -162,19 +283,23 @@ fn read_spec(spec: &OwnedFd) -> Result<(ContainerSpec, OwnLimits), StartError> {
 }
 
 /// Reaps and forwards until the command is over, then ends everything else in the namespace.
-fn supervise(command: Pid, signals: &SignalFd, limits: &OwnLimits) -> Exit {
+fn supervise(
+    command: Pid,
+    signals: &SignalFd,
+    reply: Option<&OwnedFd>,
+    limits: &OwnLimits,
+) -> Exit {
     let mut usage = Usage::default();
     let (status, with_it) = loop {
         let (status, count) = reap(command, &mut usage);
         if let Some(status) = status {
             break (status, count);
         }
-        let Ok(Some(signal)) = signals.read_signal() else {
-            continue;
-        };
-        // The sender's id is 0 when it lives outside this PID namespace; what the step sends to us is ignored.
-        if signal.ssi_pid == 0 && signal.ssi_signo != Signal::SIGCHLD as u32 {
-            forward(command, signal.ssi_signo);
+        match next(signals, reply) {
+            Ok(Event::Signal(signal)) if signal.ssi_signo == Signal::SIGCHLD as u32 => {}
+            Ok(Event::Signal(signal)) => forward(command, signal.ssi_signo),
+            // Nothing is said here: the agent is gone.
+            Ok(Event::Said) | Err(_) => break (ExitStatus::Signal(libc::SIGKILL), 0),
         }
     };
     let exceeded = match status {

@@ -2,14 +2,17 @@
 //!
 //! ```text
 //! ContainerSpec --Zygote::start--> Container --wait--> Exit
-//!                      |               |
-//!                  StartError     terminate, kill
+//!      |               |               |
+//!    create        StartError     terminate, kill
+//!      '--> Created --start--> Container
 //! ```
 //!
 //! Inside, `init` is the container's first process: it builds the root, forks the `step` that becomes the command,
 //! reaps whatever is orphaned and reports. `exec` starts a further process in a running container. `handle` and `execution`
 //! are the agent's ends of the two.
 
+mod bundle;
+mod created;
 mod enforcement;
 pub(crate) mod error;
 mod exceeded;
@@ -19,26 +22,33 @@ pub(crate) mod handle;
 pub(crate) mod init;
 pub(crate) mod limits;
 mod load;
+pub(crate) mod namespaces;
 pub(crate) mod prepared;
+mod privileges;
 mod processes;
 mod program;
 mod resources;
+mod rights;
 mod spec;
 mod step;
 pub(crate) mod terminal;
 mod trace;
 mod user;
 
+pub use bundle::{AccessTime, Attributes, Bundle, BundleMount, Content, Device, Propagation};
+pub use created::Created;
 pub use enforcement::{Enforcement, Means};
 pub use error::StartError;
 pub use execution::Execution;
 pub use handle::{Container, ContainerHandle, WaitError};
 pub use load::Load;
+pub use namespaces::Shared;
+pub use privileges::{Capabilities, Privileges, ProcessLimit, capability};
 pub(crate) use processes::id_of;
 pub use resources::Resources;
 pub use spec::{
-    ContainerSpec, Exceeded, Exit, ExitStatus, File, Mount, MountSource, Network, Process, Rootfs,
-    Usage, Writable,
+    ContainerSpec, Exceeded, Exit, ExitStatus, File, Layers, Mount, MountSource, Network, Process,
+    Rootfs, Usage, Writable,
 };
 pub use terminal::{Streams, TerminalSize};
 pub use trace::{Phase, Trace};

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use crate::rootfs::Stage;
 use crate::security::masks;
 use crate::security::seccomp::{Options, Program};
-use crate::sys::SingleThreaded;
+use crate::sys::{CloneFlags, SingleThreaded};
 use crate::userns::Rung;
 
 /// What the zygote has made ready once, for every container it will start.
@@ -19,18 +19,31 @@ pub(crate) struct Prepared {
     pub(crate) filter: Program,
     /// What of `/proc` and `/sys` is hidden.
     pub(crate) masked: Vec<PathBuf>,
+    /// Containers' first processes are siblings of this process.
+    beside: bool,
 }
 
 impl Prepared {
     /// Makes everything ready; the stage is mounted.
-    pub(crate) fn new(proof: SingleThreaded, stage: Stage, rung: Rung) -> Self {
+    pub(crate) fn new(proof: SingleThreaded, stage: Stage, rung: Rung, beside: bool) -> Self {
         Self {
+            beside,
             proof,
             stage,
             rung,
             filter: Program::default_profile(&Options::default()),
             masked: masked(),
         }
+    }
+
+    /// Whether containers' first processes are siblings of this process, and have to see for themselves when the agent is gone.
+    pub(crate) const fn is_beside(&self) -> bool {
+        self.beside
+    }
+
+    /// How a clone gets the parent that it is to have.
+    pub(crate) const fn beside(&self) -> CloneFlags {
+        CloneFlags::PARENT.when(self.beside)
     }
 }
 

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Resources;
+use super::{Bundle, Privileges, Resources, Shared};
 
 /// Everything a container is made of, except its descriptors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerSpec {
-    /// The name in its UTS namespace, at most 64 bytes (`sethostname(2)`).
+    /// The name in its UTS namespace, at most 64 bytes (`sethostname(2)`); empty for the machine's.
     pub hostname: String,
     /// The root file system.
     pub rootfs: Rootfs,
-    /// Mounted in this order after the root, before `files`; always without set-user-id bits and devices.
+    /// Mounted in this order after the root, before `files`; always without set-user-id bits and devices. Not on a bundle.
     pub mounts: Vec<Mount>,
     /// Written into the container's own upper layer; an existing file or symbolic link there is replaced.
     pub files: Vec<File>,
@@ -25,13 +25,37 @@ pub struct ContainerSpec {
     pub process: Process,
     /// Which network it sees.
     pub network: Network,
+    /// What it does not have for itself.
+    #[serde(default)]
+    pub shared: Shared,
     /// What it may use.
     pub resources: Resources,
 }
 
+/// What a container's root is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rootfs {
+    /// An image's layers.
+    Layers(Layers),
+    /// A directory of the machine.
+    Bundle(Box<Bundle>),
+}
+
+impl Rootfs {
+    /// Whether nothing can be written to it.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        match self {
+            Self::Layers(layers) => layers.read_only,
+            Self::Bundle(bundle) => bundle.read_only,
+        }
+    }
+}
+
 /// Read-only layers under a writable one that dies with the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rootfs {
+pub struct Layers {
     /// Unpacked layers as the store names them (`layers/<diff id>`), the image's base first. Never empty.
     pub layers: Vec<String>,
     /// Where what is written goes.
@@ -107,6 +131,9 @@ pub struct Process {
     /// container's own command this also shows it a whole `/proc` and `/sys` (`rootfs::nesting`).
     #[serde(default)]
     pub nesting: bool,
+    /// Who it is and what it may do, where that is said outright: `user` is of no account then.
+    #[serde(default)]
+    pub privileges: Option<Box<Privileges>>,
 }
 
 /// Which network a container sees.
@@ -151,6 +178,17 @@ pub enum ExitStatus {
     Code(u8),
     /// This signal killed it.
     Signal(i32),
+}
+
+impl ExitStatus {
+    /// The number that a shell has for it: 128 and the signal's, for a signal.
+    #[must_use]
+    pub fn as_a_shell_says(self) -> u8 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(number) => 128_u8.saturating_add(u8::try_from(number).unwrap_or(0)),
+        }
+    }
 }
 
 /// Resources consumed, from `getrusage(2)` and, where there is one, the container's control group.

@@ -11,15 +11,14 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::process::{Pid, Uid};
-use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::error::During;
 use super::init::Stdio;
 use super::limits::OwnLimits;
 use super::prepared::Prepared;
+use super::rights::Rights;
 use super::user::{self, Identity};
 use super::{Phase, Process, StartError, Trace, program};
-use crate::security::capabilities::DEFAULT;
 use crate::security::seccomp::{Options, Program};
 use crate::security::{Defence, sandbox};
 use crate::sys::{
@@ -86,7 +85,11 @@ fn exec(
     report: &OwnedFd,
     mut trace: Trace,
 ) -> Result<Infallible, StartError> {
-    let identity = user::resolve(process.user.as_deref())?;
+    let outright = process.privileges.as_deref();
+    let identity = match outright {
+        Some(privileges) => Identity::said(privileges)?,
+        None => user::resolve(process.user.as_deref())?,
+    };
     let environment = environment(process, &identity)?;
     let program = cstring(
         process.argv.first().map_or("", String::as_str),
@@ -110,35 +113,32 @@ fn exec(
     if is_terminal {
         take_terminal(prepared.rung, &identity)?;
     }
-    rustix::process::umask(Mode::from_raw_mode(0o022));
+    let umask = outright.map_or(0o022, |privileges| privileges.umask & 0o777);
+    rustix::process::umask(Mode::from_raw_mode(umask));
     reset_signals();
     limits.hold_process()?;
+    if let Some(privileges) = outright {
+        privileges.hold_limits()?;
+    }
     trace.mark(Phase::Placed);
 
-    drop_bounding_set()?;
+    let rights = Rights::of(process, &identity)?;
+    rights.bound()?;
+    if outright.is_some() {
+        // Capabilities of a user that is not root are kept over the change to it.
+        rustix::thread::set_keep_capabilities(true).during("keep capabilities")?;
+    }
     identity.assume(prepared.rung)?;
     if prepared.rung == Rung::Single {
         // Another name comes with a user namespace, and that with a full set.
-        drop_bounding_set()?;
+        rights.bound()?;
     }
-    let capabilities = if !Defence::Capabilities.is_on() {
-        rustix::thread::capabilities(None)
-            .during("read the capabilities")?
-            .permitted
-    } else if identity.uid == 0 {
-        DEFAULT
-    } else {
-        CapabilitySet::empty()
-    };
-    rustix::thread::clear_ambient_capability_set().during("clear ambient capabilities")?;
-    let sets = CapabilitySets {
-        effective: capabilities,
-        permitted: capabilities,
-        inheritable: CapabilitySet::empty(),
-    };
-    rustix::thread::set_capabilities(None, sets).during("set capabilities")?;
-    if Defence::NoNewPrivileges.is_on() {
+    if rights.no_new_privileges {
+        rights.take()?;
         rustix::thread::set_no_new_privs(true).during("set no_new_privs")?;
+    } else {
+        // What comes next takes CAP_SYS_ADMIN then.
+        rights.have_all()?;
     }
     sandbox::enter_domain()?;
     if Defence::ClosedDescriptors.is_on() {
@@ -146,15 +146,9 @@ fn exec(
     }
     trace.mark(Phase::Dropped);
     say(report, &(trace, None))?;
-    if Defence::Seccomp.is_on() {
-        let nesting = process.nesting.then(|| {
-            Program::default_profile(&Options {
-                nesting: true,
-                ..Options::default()
-            })
-        });
-        let filter = nesting.as_ref().unwrap_or(&prepared.filter);
-        install_filter(filter.instructions()).during("install the seccomp filter")?;
+    filter(prepared, process, &rights)?;
+    if !rights.no_new_privileges {
+        rights.take()?;
     }
 
     Err(program::execute(
@@ -163,6 +157,33 @@ fn exec(
         &environment,
         path_of(process),
     ))
+}
+
+/// Installs what system calls have to pass: the default profile, and under it what is the process's own.
+fn filter(prepared: &Prepared, process: &Process, rights: &Rights) -> Result<(), StartError> {
+    if !Defence::Seccomp.is_on() {
+        return Ok(());
+    }
+    let own = process.nesting || process.privileges.is_some();
+    let profile = own.then(|| {
+        Program::default_profile(&Options {
+            capabilities: rights.bounding,
+            nesting: process.nesting,
+        })
+    });
+    let of_process = process
+        .privileges
+        .as_ref()
+        .and_then(|privileges| privileges.filter.as_deref());
+    // The one that was installed last is asked first, and the strictest answer counts.
+    let default = profile.as_ref().unwrap_or(&prepared.filter);
+    for instructions in [Some(default.instructions()), of_process]
+        .into_iter()
+        .flatten()
+    {
+        install_filter(instructions).during("install the seccomp filter")?;
+    }
+    Ok(())
 }
 
 /// Makes the terminal on standard input the session's, and its user's, whose programs may open it by name.
@@ -174,20 +195,6 @@ fn take_terminal(rung: Rung, identity: &Identity) -> Result<(), StartError> {
         rustix::fs::fchown(terminal, Some(owner), None).during("give the terminal to the user")?;
     }
     rustix::process::ioctl_tiocsctty(terminal).during("take the terminal")
-}
-
-fn drop_bounding_set() -> Result<(), StartError> {
-    if !Defence::Capabilities.is_on() {
-        return Ok(());
-    }
-    for capability in CapabilitySet::all().difference(DEFAULT).iter() {
-        match rustix::thread::remove_capability_from_bounding_set(capability) {
-            // EINVAL: newer than this kernel.
-            Ok(()) | Err(Errno::INVAL) => {}
-            Err(errno) => return Err(errno).during("drop a bounding capability"),
-        }
-    }
-    Ok(())
 }
 
 /// The working directory is resolved without magic links: `/proc/self/fd/7` leads nowhere (CVE-2024-21626).

@@ -8,8 +8,8 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 
-use super::StartError;
 use super::error::{During, refused};
+use super::{Privileges, StartError};
 use crate::userns::Rung;
 
 /// Of `/etc/passwd` and `/etc/group`; what is behind it is not read.
@@ -87,6 +87,16 @@ fn resolve_in(text: &str, passwd: &str, group: &str) -> Result<Identity, StartEr
 }
 
 impl Identity {
+    /// The one that is said outright; only its home is looked for.
+    pub(super) fn said(privileges: &Privileges) -> Result<Self, StartError> {
+        let Privileges { uid, gid, .. } = *privileges;
+        let found = resolve(Some(&format!("{uid}:{gid}")))?;
+        Ok(Self {
+            groups: privileges.additional_gids.clone(),
+            ..found
+        })
+    }
+
     /// Makes the calling thread this user. With one id in the namespace, any other user is that id under another name,
     /// in a user namespace of its own.
     pub(super) fn assume(&self, rung: Rung) -> Result<(), StartError> {
@@ -94,7 +104,7 @@ impl Identity {
             Rung::Single => self.assume_under_another_name(),
             // Container root is the caller, and in the caller's groups, which have no ids here and could not be set
             // again. The image's own groups of its root would add nothing to root's capabilities.
-            Rung::Subordinate if self.is_root() => self.assume_ids(),
+            Rung::Subordinate if self.is_root() && self.groups.is_empty() => self.assume_ids(),
             Rung::Subordinate | Rung::Root => {
                 self.assume_groups()?;
                 self.assume_ids()
@@ -143,7 +153,7 @@ impl Identity {
 }
 
 /// Writes to a file of the kernel's, and to nothing that was put in its place (CVE-2019-16884, CVE-2025-52881).
-fn write_to_proc(file: &str, text: &str) -> Result<(), Errno> {
+pub(super) fn write_to_proc(file: &str, text: &str) -> Result<(), Errno> {
     /// `PROC_SUPER_MAGIC`, statfs(2).
     const PROC: rustix::fs::FsWord = 0x9fa0;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

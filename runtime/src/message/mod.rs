@@ -4,6 +4,7 @@
 //! [`Listener`] waits for other processes of the same user at a name in a directory. Nothing here knows what is said.
 
 mod connection;
+mod file;
 mod listener;
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -19,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use connection::Connection;
+pub use file::hand_over;
 pub use listener::{Listener, connect};
 
 /// Bound of a message; what can be larger (a container's specification) travels in a memory file.

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat, symlinkat};
+use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use super::overlay::{filesystem, tmpfs};
@@ -72,6 +73,28 @@ pub(super) fn mount(root: &Root) -> Result<(), StartError> {
         .during_at("mount", Path::new(name))?;
     }
     Ok(())
+}
+
+/// The same nodes and links in a `/dev` that was not made here.
+pub(super) fn complete(root: &Root) -> Result<(), StartError> {
+    for node in NODES {
+        bind(root, &Path::new("/dev").join(node))?;
+    }
+    let dev = root.directory(Path::new("/dev"))?;
+    for (name, target) in LINKS {
+        match symlinkat(target, &dev, name) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            result => result.during_at("link the device", Path::new(name))?,
+        }
+    }
+    Ok(())
+}
+
+/// Shows a device of the machine at the same path.
+pub(super) fn bind(root: &Root, path: &Path) -> Result<(), StartError> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(CWD, path, flags).during_at("clone the device", path)?;
+    root.mount(&tree, path)
 }
 
 /// Makes a terminal among the container's own, and shows it as its console as well (OCI runtime specification, "Default

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! overlay (image layers, private upper)  ->  /dev /proc /sys  ->  mounts of the job  ->  files  ->  pivot
+//! bundle                                 ->  mounts as it says  ->  devices  ->  parameters, covers  ->  pivot
 //! ```
 //!
 //! Everything mounted inside goes through [`Root`], which resolves a path in the image's tree without ever following a
 //! symbolic link out of it: the image is hostile. Neighbours: `container::init` calls [`build`] and [`Root::enter`];
 //! the zygote has prepared the [`Stage`].
 
+mod bundle;
 mod dev;
 mod mount_table;
 mod nesting;
@@ -33,10 +35,11 @@ use crate::container::error::During;
 use crate::container::prepared::Prepared;
 use crate::container::terminal::Terminal;
 use crate::container::{
-    ContainerSpec, MountSource, Network, Phase, StartError, TerminalSize, Trace,
+    ContainerSpec, Layers, MountSource, Network, Phase, Propagation, Rootfs, StartError,
+    TerminalSize, Trace,
 };
 use crate::security::Defence;
-use crate::sys::{MountAttr, mount_setattr};
+use crate::sys::{MountAttr, Spread, mount_setattr};
 
 /// A root that is ready to be entered.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub(crate) struct Built {
     pub(crate) exchange: Vec<File>,
     /// The command's terminal, if it is to have one.
     pub(crate) terminal: Option<Terminal>,
+    /// What becomes of mounts on it, if that is said: nothing, otherwise.
+    pub(crate) propagation: Option<Propagation>,
 }
 
 /// Builds the whole root that `spec` asks for, with a terminal of a size; the calling process must be in a mount namespace
@@ -54,13 +59,30 @@ pub(crate) struct Built {
 pub(crate) fn build(
     prepared: &Prepared,
     spec: &ContainerSpec,
+    upper: Option<Upper>,
+    terminal: Option<TerminalSize>,
+    trace: &mut Trace,
+) -> Result<Built, StartError> {
+    match (&spec.rootfs, upper) {
+        (Rootfs::Layers(layers), Some(upper)) => {
+            build_layers(prepared, spec, layers, upper, terminal, trace)
+        }
+        (Rootfs::Layers(_), None) => Err(Errno::INVAL).during("take the upper layer"),
+        (Rootfs::Bundle(bundle), _) => bundle::build(prepared, spec, bundle, terminal, trace),
+    }
+}
+
+fn build_layers(
+    prepared: &Prepared,
+    spec: &ContainerSpec,
+    layers: &Layers,
     upper: Upper,
     terminal: Option<TerminalSize>,
     trace: &mut Trace,
 ) -> Result<Built, StartError> {
     let stage = &prepared.stage;
     let overlay = Overlay {
-        layers: &spec.rootfs.layers,
+        layers: &layers.layers,
         upper,
     };
     let root = Root::attach(stage, &overlay.mount(stage)?)?;
@@ -100,7 +122,7 @@ pub(crate) fn build(
     let exchange = spec.exchange.iter();
     let exchange = exchange.map(|path| root.make_file(path, 0o666));
     let exchange = exchange.collect::<Result<_, _>>()?;
-    if spec.rootfs.read_only {
+    if layers.read_only {
         if spec.process.create_cwd {
             // Later is too late. Where it cannot be made, the command says so.
             let _ = root.directory(&spec.process.cwd);
@@ -112,6 +134,7 @@ pub(crate) fn build(
         root,
         exchange,
         terminal,
+        propagation: None,
     })
 }
 
@@ -186,6 +209,16 @@ pub(crate) fn open_without_links(path: &Path) -> Result<OwnedFd, Errno> {
 fn is_directory(tree: &OwnedFd) -> Result<bool, StartError> {
     let stat = rustix::fs::fstat(tree).during("look at a mount")?;
     Ok(FileType::from_raw_mode(stat.st_mode).is_dir())
+}
+
+/// How the kernel calls it.
+pub(super) const fn spread(propagation: Propagation) -> Spread {
+    match propagation {
+        Propagation::Private => Spread::Private,
+        Propagation::Shared => Spread::Shared,
+        Propagation::Slave => Spread::Slave,
+        Propagation::Unbindable => Spread::Unbindable,
+    }
 }
 
 /// No attribute: `fsmount(2)`'s default.

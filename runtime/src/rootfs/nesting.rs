@@ -18,7 +18,7 @@ pub(super) fn prepare(root: &Root, network: Network) -> Result<(), StartError> {
     let proc = filesystem("proc", &[])?;
     mount_setattr(&proc, pseudo::RESTRICTED).during("restrict proc")?;
     root.mount(&proc, &Path::new(WHOLE).join("proc"))?;
-    root.mount(&pseudo::sys(network)?, &Path::new(WHOLE).join("sys"))?;
+    root.mount(&pseudo::sys(network, "")?, &Path::new(WHOLE).join("sys"))?;
     for (file, map) in [("/etc/subuid", "uid_map"), ("/etc/subgid", "gid_map")] {
         let map = Path::new("/proc/self").join(map);
         let ids = std::fs::read_to_string(&map).during_at("read", &map)?;

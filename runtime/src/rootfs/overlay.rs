@@ -146,9 +146,25 @@ pub(super) fn filesystem(kind: &str, options: &[(&str, &str)]) -> Result<OwnedFd
     mount_filesystem(kind, options, PLAIN)
 }
 
+/// The same of a writable one, with what shows as its source (proc_pid_mountinfo(5)).
+pub(super) fn labelled(
+    kind: &str,
+    label: &str,
+    options: &[(String, String)],
+) -> Result<OwnedFd, StartError> {
+    let mut all = Vec::with_capacity(options.len() + 1);
+    if !label.is_empty() {
+        all.push(("source", label));
+    }
+    all.extend(options.iter().map(|(key, value)| (&**key, &**value)));
+    filesystem(kind, &all)
+}
+
 /// The same without options, read-only.
-pub(super) fn read_only_filesystem(kind: &str) -> Result<OwnedFd, StartError> {
-    mount_filesystem(kind, &[], MountAttrFlags::MOUNT_ATTR_RDONLY)
+pub(super) fn read_only_filesystem(kind: &str, label: &str) -> Result<OwnedFd, StartError> {
+    let source = [("source", label)];
+    let options = if label.is_empty() { &[] } else { &source[..] };
+    mount_filesystem(kind, options, MountAttrFlags::MOUNT_ATTR_RDONLY)
 }
 
 fn mount_filesystem(

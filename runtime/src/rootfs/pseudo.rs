@@ -22,7 +22,10 @@ pub(super) const RESTRICTED: MountAttr<'static> = MountAttr {
     no_dev: true,
     no_exec: true,
     id_map: None,
-    private: false,
+    access_time: None,
+    no_dir_access_time: false,
+    no_symlinks: false,
+    spread: None,
     recursive: false,
 };
 
@@ -31,7 +34,7 @@ pub(super) fn mount(root: &Root, network: Network) -> Result<(), StartError> {
     let proc = filesystem("proc", &[])?;
     mount_setattr(&proc, RESTRICTED).during("restrict proc")?;
     root.mount(&proc, Path::new("/proc"))?;
-    root.mount(&sys(network)?, Path::new("/sys"))
+    root.mount(&sys(network, "")?, Path::new("/sys"))
 }
 
 /// Covers what must be covered.
@@ -51,10 +54,12 @@ pub(super) fn cover(root: &Root, prepared: &Prepared) -> Result<(), StartError> 
 
 /// A sysfs shows the network namespace it is mounted in and may only be mounted by its owner: a container on the
 /// machine's network gets the machine's mount instead, read-only throughout.
-pub(super) fn sys(network: Network) -> Result<OwnedFd, StartError> {
+pub(super) fn sys(network: Network, label: &str) -> Result<OwnedFd, StartError> {
     let (tree, recursive) = match network {
         // Inside another container it has to be so from the beginning.
-        Network::None if Defence::ReadOnlyPaths.is_on() => (read_only_filesystem("sysfs")?, false),
+        Network::None if Defence::ReadOnlyPaths.is_on() => {
+            (read_only_filesystem("sysfs", label)?, false)
+        }
         Network::None => (filesystem("sysfs", &[])?, false),
         Network::Host => (clone_tree(Path::new("/sys"))?, true),
     };
@@ -68,7 +73,7 @@ pub(super) fn sys(network: Network) -> Result<OwnedFd, StartError> {
 }
 
 /// Covers a file with `/dev/null` and a directory with an empty one.
-fn mask(root: &Root, stage: &Stage, path: &Path) -> Result<(), StartError> {
+pub(super) fn mask(root: &Root, stage: &Stage, path: &Path) -> Result<(), StartError> {
     let Some((target, is_directory)) = open(root, path)? else {
         return Ok(());
     };
@@ -82,7 +87,8 @@ fn mask(root: &Root, stage: &Stage, path: &Path) -> Result<(), StartError> {
     root.mount_on(&tree, &target, path)
 }
 
-fn make_read_only(root: &Root, path: &Path) -> Result<(), StartError> {
+/// Covers something with a read-only view of itself.
+pub(super) fn make_read_only(root: &Root, path: &Path) -> Result<(), StartError> {
     let Some((target, _)) = open(root, path)? else {
         return Ok(());
     };
@@ -106,6 +112,9 @@ fn open(root: &Root, path: &Path) -> Result<Option<(OwnedFd, bool)>, StartError>
         Ok(target) => {
             let stat = rustix::fs::fstat(&target).during_at("stat", path)?;
             let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+            if kind.is_symlink() {
+                return Err(refused(path, "a mount point", Errno::LOOP));
+            }
             Ok(Some((target, kind.is_dir())))
         }
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),

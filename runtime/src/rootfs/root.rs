@@ -13,8 +13,8 @@ use rustix::mount::{
 
 use super::stage::attach;
 use super::{Stage, is_directory};
-use crate::container::StartError;
 use crate::container::error::{During, refused};
+use crate::container::{Propagation, StartError};
 use crate::security::Defence;
 use crate::sys::{MountAttr, mount_setattr};
 
@@ -63,6 +63,36 @@ impl Root {
     /// The same for use.
     pub(super) fn open_with(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         openat2(&self.directory, path, flags, Mode::empty(), STRICT)
+    }
+
+    /// Mounts a detached tree as [`Root::mount`] does, save that links of the image on the way are followed, with the root
+    /// as theirs.
+    pub(super) fn mount_following(&self, tree: &OwnedFd, path: &Path) -> Result<(), StartError> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let names = normal_components(path);
+        let mut so_far = PathBuf::new();
+        let mut here = self.directory.try_clone().during("duplicate the root")?;
+        for (number, name) in (1..).zip(&names) {
+            so_far.push(name);
+            let open = || openat2(&self.directory, &so_far, flags, Mode::empty(), inside);
+            here = match open() {
+                Err(Errno::NOENT) => {
+                    if number < names.len() || is_directory(tree)? {
+                        mkdirat(&here, name, Mode::from_raw_mode(0o755))
+                    } else {
+                        let flags =
+                            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                        openat(&here, name, flags, Mode::from_raw_mode(0o644)).map(drop)
+                    }
+                    .map_err(|errno| refused(path, "a mount point", errno))?;
+                    open()
+                }
+                result => result,
+            }
+            .map_err(|errno| refused(path, "a mount point", errno))?;
+        }
+        self.mount_on(tree, &here, path)
     }
 
     /// Opens a directory of the image, making it and its parents where they are missing.
@@ -163,16 +193,26 @@ impl Root {
             .map_err(|errno| refused(path, "a file", errno))
     }
 
-    /// Makes this the root directory of the mount namespace and lets go of everything outside (pivot_root(2)).
-    pub(crate) fn enter(self) -> Result<(), StartError> {
+    /// Makes this the root directory of the mount namespace and lets go of everything outside (pivot_root(2)). Without a
+    /// propagation for the root itself, every mount is made private.
+    pub(crate) fn enter(self, propagation: Option<Propagation>) -> Result<(), StartError> {
         rustix::process::fchdir(&self.directory).during("enter the root")?;
         rustix::process::pivot_root(".", ".").during("pivot the root")?;
         // The old root is now mounted on top of the new one: "." is it.
         rustix::mount::unmount(".", UnmountFlags::DETACH).during("detach the old root")?;
         rustix::process::chdir("/").during("enter the new root")?;
-        // Trees of the machine follow it in the zygote; what it mounts from now on is not for this container.
-        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-        mount_change("/", private).during("make all mounts private")
+        let (target, flags) = match propagation {
+            // Trees of the machine follow it in the zygote; what it mounts from now on is not for this container.
+            None => (
+                "all mounts",
+                MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+            ),
+            Some(Propagation::Private) => ("the root", MountPropagationFlags::PRIVATE),
+            Some(Propagation::Shared) => ("the root", MountPropagationFlags::SHARED),
+            Some(Propagation::Slave) => ("the root", MountPropagationFlags::DOWNSTREAM),
+            Some(Propagation::Unbindable) => ("the root", MountPropagationFlags::UNBINDABLE),
+        };
+        mount_change("/", flags).during(&format!("set the propagation of {target}"))
     }
 }
 

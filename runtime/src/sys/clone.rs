@@ -29,9 +29,21 @@ impl CloneFlags {
     /// A cgroup namespace rooted at the parent's cgroup.
     pub(crate) const NEWCGROUP: Self = Self(0x0200_0000);
 
+    /// The child is its parent's sibling: whoever waits for the one waits for the other. Not for the init of a PID namespace.
+    pub(crate) const PARENT: Self = Self(libc::CLONE_PARENT as u64);
+
     /// Both.
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// These if the condition holds.
+    pub(crate) const fn when(self, condition: bool) -> Self {
+        if condition { self } else { Self::NONE }
+    }
+
+    const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 }
 
@@ -74,7 +86,10 @@ pub(crate) fn clone3_into(
     // SAFETY: clone_args is plain data; all zeroes is a valid value.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = flags.0 | libc::CLONE_PIDFD as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    // With CLONE_PARENT it is the caller's own, and must not be given.
+    if !flags.has(CloneFlags::PARENT) {
+        args.exit_signal = libc::SIGCHLD as u64;
+    }
     args.pidfd = (&raw mut pidfd) as u64;
     if let Some(cgroup) = cgroup {
         args.flags |= INTO_CGROUP;

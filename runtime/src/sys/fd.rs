@@ -33,7 +33,8 @@ pub(crate) fn close_all_but(
 
 fn close_range(_proof: &super::SingleThreaded, numbers: RangeInclusive<u32>) -> Result<(), Errno> {
     // SAFETY: the call takes no pointer. What it can break is an owner of a closed number that uses or drops it later,
-    // when the number may be another file's. The callers see to it: the zygote calls it before it opens anything; what is
+    // when the number may be another file's. The callers see to it: the zygote calls it before it opens anything; what has
+    // detached calls it when it owns nothing but the descriptor that it keeps; what is
     // forked from the zygote (a container's init, a worker) never comes back to the values it has inherited, neither uses
     // nor drops them, and ends by `_exit`; a command calls it after its last use of what it owns and before an exec, or,
     // where that fails, an exit that drops nothing. With one thread nobody else is using a descriptor meanwhile.

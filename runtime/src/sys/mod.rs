@@ -26,7 +26,7 @@ pub(crate) use fd::{adopt, close_all_but, pass_on};
 pub(crate) use keyring::join_new_session_keyring;
 pub(crate) use loopback::loopback_up;
 pub(crate) use memory::give_back_program;
-pub(crate) use mount::{MountAttr, mount_setattr};
+pub(crate) use mount::{AccessTime, MountAttr, Spread, mount_setattr};
 pub(crate) use seccomp::install_filter;
 pub(crate) use signal::{forwardable_signals, reset_signals, signal_group, signal_process};
 pub(crate) use single_threaded::SingleThreaded;

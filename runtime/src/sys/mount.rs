@@ -6,6 +6,30 @@ use rustix::io::Errno;
 
 use super::clone::last_errno;
 
+/// What happens of what is mounted on one copy of a mount to the others (mount_namespaces(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spread {
+    /// It appears on all of them.
+    Shared,
+    /// It comes from the one it was copied from, and does not go there.
+    Slave,
+    /// Neither.
+    Private,
+    /// Neither, and it cannot be copied.
+    Unbindable,
+}
+
+/// When reading a file is noted in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AccessTime {
+    /// When that was not noted since it was changed.
+    Relative,
+    /// Never.
+    Never,
+    /// Always.
+    Strict,
+}
+
 /// Attributes to set on a mount.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct MountAttr<'a> {
@@ -19,8 +43,14 @@ pub(crate) struct MountAttr<'a> {
     pub(crate) no_exec: bool,
     /// Ids on disk are read through this user namespace (`MOUNT_ATTR_IDMAP`).
     pub(crate) id_map: Option<BorrowedFd<'a>>,
-    /// Nothing that is mounted on the tree it was copied from appears in it, nor the other way round.
-    pub(crate) private: bool,
+    /// When reading is noted; as it is where this is missing.
+    pub(crate) access_time: Option<AccessTime>,
+    /// Reading a directory is not noted in it.
+    pub(crate) no_dir_access_time: bool,
+    /// Symbolic links are not followed.
+    pub(crate) no_symlinks: bool,
+    /// What becomes of mounts on it; as it is where this is missing.
+    pub(crate) spread: Option<Spread>,
     /// The same for every mount below it.
     pub(crate) recursive: bool,
 }
@@ -37,15 +67,31 @@ pub(crate) fn mount_setattr(fd: impl AsFd, attr: MountAttr<'_>) -> Result<(), Er
         (attr.no_dev, libc::MOUNT_ATTR_NODEV),
         (attr.no_exec, libc::MOUNT_ATTR_NOEXEC),
         (attr.id_map.is_some(), libc::MOUNT_ATTR_IDMAP),
+        (attr.no_dir_access_time, libc::MOUNT_ATTR_NODIRATIME),
+        (attr.no_symlinks, libc::MOUNT_ATTR_NOSYMFOLLOW),
     ] {
         if wanted {
             set |= bit;
         }
     }
+    let mut clear = 0;
+    if let Some(access_time) = attr.access_time {
+        clear = libc::MOUNT_ATTR__ATIME;
+        set |= match access_time {
+            AccessTime::Relative => libc::MOUNT_ATTR_RELATIME,
+            AccessTime::Never => libc::MOUNT_ATTR_NOATIME,
+            AccessTime::Strict => libc::MOUNT_ATTR_STRICTATIME,
+        };
+    }
     let args = libc::mount_attr {
         attr_set: set,
-        attr_clr: 0,
-        propagation: if attr.private { libc::MS_PRIVATE } else { 0 },
+        attr_clr: clear,
+        propagation: attr.spread.map_or(0, |spread| match spread {
+            Spread::Shared => libc::MS_SHARED,
+            Spread::Slave => libc::MS_SLAVE,
+            Spread::Private => libc::MS_PRIVATE,
+            Spread::Unbindable => libc::MS_UNBINDABLE,
+        }),
         userns_fd: attr
             .id_map
             .map_or(0, |fd| u64::from(fd.as_raw_fd().unsigned_abs())),

@@ -87,6 +87,19 @@ pub fn detect() -> Result<IdMap, DetectError> {
     }
 }
 
+/// All ids of the user namespace this process is root of, as they are, unless it is the machine's own: the ids that an engine
+/// without privileges gives its containers, in whose files they are written already.
+///
+/// # Errors
+/// When `/proc/self/uid_map` cannot be read.
+pub fn inherited() -> Result<Option<IdMap>, DetectError> {
+    let users = available(Path::new("/proc/self/uid_map"))?;
+    let groups = available(Path::new("/proc/self/gid_map"))?;
+    let is_the_machines = users.iter().any(|extent| extent.count == u32::MAX);
+    let is_root = rustix::process::geteuid().is_root() && may_map_ids();
+    Ok((is_root && !is_the_machines).then(|| nested(&users, &groups)))
+}
+
 /// Whether this process may write maps of other ids than its own by itself.
 pub(super) fn may_map_ids() -> bool {
     has(CapabilitySet::SETUID | CapabilitySet::SETGID)

@@ -15,7 +15,7 @@ mod install;
 mod subid;
 
 pub(crate) use detect::helper;
-pub use detect::{DetectError, detect};
+pub use detect::{DetectError, detect, inherited};
 pub use id_map::{Extent, IdMap, Rung};
 pub use install::InstallError;
 pub(crate) use install::install;

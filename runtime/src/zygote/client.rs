@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
@@ -14,19 +14,14 @@ use rustix::process::{Signal, pidfd_send_signal};
 use tokio::io::Interest;
 
 use super::instance::{Instance, Stale};
-use super::start::Start;
 use super::wire::{HeldSource, Job, Reply, Request};
-use crate::cgroup::{Entry, GroupError, Groups, Keeper, Lease};
-use crate::container::handle::{Membership, Way};
-use crate::container::limits::OwnLimits;
-use crate::container::{
-    Container, ContainerHandle, ContainerSpec, Enforcement, Exit, Network, Phase, Process,
-    Resources, StartError, Streams, Trace,
-};
+use crate::cgroup::{GroupError, Groups, Keeper};
+use crate::container::handle::Way;
+use crate::container::{ContainerHandle, Enforcement, Process, StartError, Streams};
 use crate::message::{Connection, send};
 use crate::rootfs::open_without_links;
 use crate::security::Defence;
-use crate::sys::{MountAttr, mount_setattr, watch};
+use crate::sys::{MountAttr, Spread, mount_setattr, watch};
 use crate::userns::{IdMap, Rung};
 
 /// Why a request to the zygote failed.
@@ -89,6 +84,10 @@ pub struct Zygote {
 pub enum Hold {
     /// Mounted as it is; the caller's files belong to container root.
     Bind,
+    /// The same with everything mounted below it, where the file systems can be mounted so.
+    Tree,
+    /// Mounted as it is, owners included, with everything mounted below it.
+    Raw,
     /// Mounted as any other user of the machine sees it: what only the caller may read is not readable.
     Shared,
     /// Under an overlay: what is written to it is kept aside until it is released.
@@ -106,82 +105,6 @@ impl Zygote {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
-    }
-
-    /// Starts a container; returns when its command has been executed.
-    ///
-    /// # Errors
-    /// See [`RequestError`]; a command that cannot be executed is [`RequestError::Refused`].
-    pub async fn start(
-        &self,
-        spec: &ContainerSpec,
-        streams: impl Into<Streams>,
-    ) -> Result<Container, RequestError> {
-        let mut trace = Trace::default();
-        trace.mark(Phase::Asked);
-        let streams = streams.into();
-        let has_terminal = streams.terminal().is_some();
-        let private_network = spec.network == Network::None;
-        let own = OwnLimits::of(&spec.resources, &self.enforcement);
-        let spec_file = memory_file(&(spec, own)).map_err(|source| RequestError::Io {
-            operation: "pass the container's specification",
-            source,
-        })?;
-        let lease = self.group(&spec.resources).await?;
-        let entry = lease.as_ref().and_then(Lease::entry);
-        let request = Request::Start(Start {
-            private_network,
-            writable: spec.rootfs.writable,
-            upper: self.upper(&format!(
-                "root.{}",
-                self.serial.fetch_add(1, Ordering::Relaxed)
-            )),
-            disk: bound_of_upper(spec),
-            terminal: streams.terminal(),
-            grouped: matches!(entry, Some(Entry::Directory(_))),
-        });
-        let mut fds = with_streams(vec![spec_file.as_fd()], &streams);
-        let replies = match entry {
-            Some(Entry::Helper(helper)) => request_on(&helper.socket, &request, &fds),
-            Some(Entry::Directory(group)) => {
-                fds.push(group.as_fd());
-                self.request(&request, &fds).await
-            }
-            None => self.request(&request, &fds).await,
-        };
-        drop((spec_file, streams));
-        match running(replies?, &mut trace).await {
-            Ok((init, replies, files, exit)) => {
-                let handle = ContainerHandle {
-                    init,
-                    private_network,
-                    group: match &lease {
-                        Some(lease) => Membership::of(lease).map_err(not_sent)?,
-                        None => None,
-                    },
-                };
-                trace.mark(Phase::Told);
-                let container =
-                    Container::new(handle, replies, files, has_terminal, exit, trace, lease);
-                Ok(container)
-            }
-            Err(error) => Err(too_low(&spec.resources, lease.as_ref()).unwrap_or(error)),
-        }
-    }
-
-    /// A control group held to `resources`, where there are any.
-    async fn group(&self, resources: &Resources) -> Result<Option<Lease>, RequestError> {
-        let Some(groups) = &self.groups else {
-            return Ok(None);
-        };
-        let mut lease = groups.take().await?;
-        match (lease.limit(resources), resources.memory) {
-            (Err(error), Some(bytes)) if error.is_busy() => Err(StartError::LimitTooLow {
-                limit: of_memory(bytes),
-            }
-            .into()),
-            (result, _) => Ok(result.map(|()| Some(lease))?),
-        }
     }
 
     /// How limits of containers are held here.
@@ -208,7 +131,7 @@ impl Zygote {
         })?;
         let way = container.group.as_ref().map(|member| &member.way);
         let request = Request::Exec {
-            private_network: container.private_network,
+            namespaces: container.namespaces,
             terminal: streams.terminal(),
             grouped: matches!(way, Some(Way::Directory(_))),
         };
@@ -244,7 +167,7 @@ impl Zygote {
                 None => HeldSource::Path(real.into()),
             },
             upper: match hold {
-                Hold::Bind | Hold::Shared => None,
+                Hold::Bind | Hold::Tree | Hold::Raw | Hold::Shared => None,
                 Hold::Overlay => Some(self.upper(name)),
             },
         };
@@ -320,7 +243,7 @@ impl Zygote {
     }
 
     /// Where an overlay keeps what is written to it, below `scratch/`.
-    fn upper(&self, name: &str) -> PathBuf {
+    pub(super) fn upper(&self, name: &str) -> PathBuf {
         Path::new(&self.instance.name).join(name)
     }
 
@@ -343,20 +266,23 @@ impl Zygote {
         if self.map.rung != Rung::Root || of_nobody {
             return Ok(None);
         }
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
             | OpenTreeFlags::AT_EMPTY_PATH;
+        let recursive = matches!(hold, Hold::Tree | Hold::Raw);
+        flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
         let tree = open_tree(open_without_links(path)?, "", flags)?;
         let attr = MountAttr {
-            id_map: Some(self.user_namespace.as_fd()),
+            id_map: (hold != Hold::Raw).then(|| self.user_namespace.as_fd()),
             // A copy of a shared mount would be its equal: what containers mount on it would appear on the machine.
-            private: true,
+            spread: Some(Spread::Private),
+            recursive,
             ..MountAttr::default()
         };
         match mount_setattr(&tree, attr) {
             // A file system that cannot be id-mapped (NFS, FUSE, an overlay) is seen as others see it; an overlay of ours
             // on it is writable all the same where modes allow.
-            Err(Errno::INVAL) if hold == Hold::Overlay => {
+            Err(Errno::INVAL) if matches!(hold, Hold::Overlay | Hold::Tree) => {
                 let attr = MountAttr {
                     id_map: None,
                     ..attr
@@ -388,7 +314,7 @@ impl Zygote {
     }
 
     /// Sends a request with a socket of its own for the replies.
-    async fn request(
+    pub(super) async fn request(
         &self,
         request: &Request,
         fds: &[BorrowedFd<'_>],
@@ -419,7 +345,7 @@ impl Drop for Zygote {
     }
 }
 
-const fn not_sent(source: io::Error) -> RequestError {
+pub(super) const fn not_sent(source: io::Error) -> RequestError {
     RequestError::Io {
         operation: "send a request to the zygote",
         source,
@@ -427,57 +353,18 @@ const fn not_sent(source: io::Error) -> RequestError {
 }
 
 /// These descriptors and then those of the streams.
-fn with_streams<'a>(mut fds: Vec<BorrowedFd<'a>>, streams: &'a Streams) -> Vec<BorrowedFd<'a>> {
+pub(super) fn with_streams<'a>(
+    mut fds: Vec<BorrowedFd<'a>>,
+    streams: &'a Streams,
+) -> Vec<BorrowedFd<'a>> {
     if let Streams::Files(files) = streams {
         fds.extend(files.iter().map(AsFd::as_fd));
     }
     fds
 }
 
-/// Waits until a container's command runs: its first process, where its end will be told, the files that come with it, and
-/// its end, if that was told before.
-async fn running(
-    replies: Connection,
-    trace: &mut Trace,
-) -> Result<(OwnedFd, Connection, Vec<OwnedFd>, Option<Exit>), RequestError> {
-    // Whoever clones tells that it has, the container that it runs and that it is over: two senders, in any order.
-    let (mut init, mut runs, mut exit) = (None, None, None);
-    loop {
-        match next(&replies).await? {
-            (Reply::Cloned, fds) => init = fds.into_iter().next(),
-            (Reply::Running(inside), files) => {
-                trace.merge(inside);
-                runs = Some(files);
-            }
-            (Reply::Exited(early), _) => exit = Some(early),
-            (Reply::Failed(error), _) => return Err(error.into()),
-            (other @ Reply::Done(_), _) => {
-                return Err(out_of_turn(&format!("{other:?} came out of turn")));
-            }
-        }
-        if let Some(init) = init.take_if(|_| runs.is_some()) {
-            return Ok((init, replies, runs.take().unwrap_or_default(), exit));
-        }
-    }
-}
-
-/// Whether it was a limit that kept a container from starting.
-fn too_low(resources: &Resources, lease: Option<&Lease>) -> Option<RequestError> {
-    let reading = lease?.group()?.read();
-    let limit = match (resources.memory, resources.pids) {
-        (Some(bytes), _) if reading.oom_kills > 0 => of_memory(bytes),
-        (_, Some(count)) if reading.refused_forks > 0 => format!("{count} processes"),
-        _ => return None,
-    };
-    Some(StartError::LimitTooLow { limit }.into())
-}
-
-fn of_memory(bytes: u64) -> String {
-    format!("{bytes} bytes of memory")
-}
-
 /// Sends a request to a helper, which has no other one to do.
-fn request_on(
+pub(super) fn request_on(
     socket: &OwnedFd,
     request: &Request,
     fds: &[BorrowedFd<'_>],
@@ -495,7 +382,7 @@ fn reply_sockets() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(pair?)
 }
 
-async fn next(replies: &Connection) -> Result<(Reply, Vec<OwnedFd>), RequestError> {
+pub(super) async fn next(replies: &Connection) -> Result<(Reply, Vec<OwnedFd>), RequestError> {
     let reply = replies.receive().await.map_err(|source| RequestError::Io {
         operation: "receive the zygote's answer",
         source,
@@ -503,27 +390,13 @@ async fn next(replies: &Connection) -> Result<(Reply, Vec<OwnedFd>), RequestErro
     reply.ok_or_else(|| out_of_turn("it closed the connection without an answer"))
 }
 
-fn out_of_turn(reason: &str) -> RequestError {
+pub(super) fn out_of_turn(reason: &str) -> RequestError {
     RequestError::Refused(StartError::ZygoteGone {
         reason: reason.to_owned(),
     })
 }
 
-/// The bound of a container's upper layer: what it may write, and what we write there ourselves.
-fn bound_of_upper(spec: &ContainerSpec) -> Option<u64> {
-    /// A tmpfs counts pages.
-    const PAGE: u64 = 4096;
-    /// Files of ours that are not among the specification's, such as `/etc/hosts`.
-    const OTHERS: u64 = 16 * PAGE;
-    let of_files = spec
-        .files
-        .iter()
-        .map(|file| file.content.len() as u64 + PAGE);
-    let disk = spec.resources.disk?;
-    Some(of_files.fold(disk.saturating_add(OTHERS), u64::saturating_add))
-}
-
-fn memory_file(spec: &impl serde::Serialize) -> io::Result<OwnedFd> {
+pub(super) fn memory_file(spec: &impl serde::Serialize) -> io::Result<OwnedFd> {
     let mut file = std::fs::File::from(memfd_create("container", MemfdFlags::CLOEXEC)?);
     file.write_all(&serde_json::to_vec(spec)?)?;
     rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;

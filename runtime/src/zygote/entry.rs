@@ -1,7 +1,7 @@
 //! The zygote's side of its birth, in two programs: the clone of the agent up to its exec, and what the exec starts.
 
 use std::convert::Infallible;
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -35,8 +35,9 @@ pub(super) fn before_exec(
     socket: &OwnedFd,
     directory: &Path,
     rung: Rung,
+    kinship: Kinship,
 ) -> Result<Infallible, StartError> {
-    die_with_parent()?;
+    kinship.die_with_agent()?;
     // Out of the terminal's foreground group: Ctrl-C is for the agent, which decides what containers hear of it.
     rustix::process::setsid().during("start a session")?;
     // The agent may let go of its streams while we live; whoever reads them waits for the last one who has them.
@@ -66,11 +67,13 @@ pub(super) fn before_exec(
     }
     rustix::thread::set_thread_res_gid(root.0, root.0, root.0).during("become group root")?;
     rustix::thread::set_thread_res_uid(root.1, root.1, root.1).during("become root")?;
-    mount_proc()?;
+    if kinship == Kinship::Child {
+        mount_proc()?;
+    }
 
     pass_on(socket, SOCKET).during("pass the socket on")?;
     let name = CString::new(NAME).unwrap_or_default();
-    let arguments = [name.as_c_str(), rung.name()];
+    let arguments = [name.as_c_str(), rung.name(), kinship.name()];
     let errno = match nix::unistd::execveat(
         &program,
         c"",
@@ -84,10 +87,39 @@ pub(super) fn before_exec(
     Err(errno).during("execute the zygote")
 }
 
-/// The death signal is cleared by a change of ids and kept by an exec (PR_SET_PDEATHSIG(2const)).
-fn die_with_parent() -> Result<(), StartError> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .during("set the death signal")
+/// What the zygote is to the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kinship {
+    /// Its child, and the init of a PID namespace.
+    Child,
+    /// Another child of the agent's parent, in the agent's PID namespace.
+    Sibling,
+}
+
+impl Kinship {
+    /// The word for it on a command line.
+    const fn name(self) -> &'static CStr {
+        match self {
+            Self::Child => c"child",
+            Self::Sibling => c"sibling",
+        }
+    }
+
+    fn named(name: &OsStr) -> Option<Self> {
+        [Self::Child, Self::Sibling]
+            .into_iter()
+            .find(|kinship| kinship.name().to_bytes() == name.as_bytes())
+    }
+
+    /// The death signal is cleared by a change of ids and kept by an exec (PR_SET_PDEATHSIG(2const)). A sibling's would be for
+    /// the parent of both: it ends with its socket.
+    fn die_with_agent(self) -> Result<(), StartError> {
+        match self {
+            Self::Child => rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+                .during("set the death signal"),
+            Self::Sibling => Ok(()),
+        }
+    }
 }
 
 /// Our own program, through a mount that nobody can write to.
@@ -134,10 +166,11 @@ pub fn run_if_zygote() -> Option<std::process::ExitCode> {
         return None;
     }
     let rung = arguments.next().and_then(|name| Rung::named(&name));
-    let (Some(rung), Ok(socket)) = (rung, adopt(SOCKET)) else {
+    let kinship = arguments.next().and_then(|name| Kinship::named(&name));
+    let (Some(rung), Some(kinship), Ok(socket)) = (rung, kinship, adopt(SOCKET)) else {
         return Some(std::process::ExitCode::FAILURE);
     };
-    Some(match prepare(&socket, rung) {
+    Some(match prepare(&socket, rung, kinship) {
         Ok((prepared, kept)) => {
             let _ = send(&socket, &Reply::Done(serde_json::Value::Null), &[]);
             let code = server::serve(&prepared, &socket);
@@ -151,7 +184,11 @@ pub fn run_if_zygote() -> Option<std::process::ExitCode> {
     })
 }
 
-fn prepare(socket: &OwnedFd, rung: Rung) -> Result<(Prepared, host::Kept), StartError> {
+fn prepare(
+    socket: &OwnedFd,
+    rung: Rung,
+    kinship: Kinship,
+) -> Result<(Prepared, host::Kept), StartError> {
     let proof = SingleThreaded::prove().during("prove that no other thread runs")?;
     rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::CLOEXEC).during("keep the socket")?;
     if Defence::ClosedDescriptors.is_on() {
@@ -160,14 +197,16 @@ fn prepare(socket: &OwnedFd, rung: Rung) -> Result<(Prepared, host::Kept), Start
     // What is forked from us is in a container: nothing of the agent's terminal is to be found there.
     stand_in_for_standard_streams().during("let go of the standard streams")?;
     // Changing ids has cleared it.
-    die_with_parent()?;
+    kinship.die_with_agent()?;
     // Nothing in a container may look into us or into what is forked from us.
     if Defence::Undumpable.is_on() {
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .during("become undumpable")?;
     }
     let kept = host::Kept::open()?;
-    Ok((Prepared::new(proof, Stage::prepare()?, rung), kept))
+    let beside = kinship == Kinship::Sibling;
+    let prepared = Prepared::new(proof, Stage::prepare()?, rung, beside);
+    Ok((prepared, kept))
 }
 
 /// Puts `/dev/null` in the place of the three descriptors that every program has.

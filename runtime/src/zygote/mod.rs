@@ -9,7 +9,9 @@
 //! ```
 //!
 //! Kernel lifetimes stand where clean-up code would: the zygote dies with the agent (its death signal, and the end of
-//! its socket), its PID namespace dies with it and so does every container, and all mounts live in its mount namespace.
+//! its socket), its PID namespace dies with it and so does every container, and all mounts live in its mount namespace. A
+//! zygote [beside](Origin) its agent has no PID namespace of its own: then each container ends by itself when it sees the
+//! end of the agent's socket.
 //!
 //! It executes the agent's own binary again from a read-only mount, so that nothing in a container can ever write to
 //! that binary through `/proc/PID/exe` (CVE-2019-5736), and starts with little memory to copy.
@@ -20,6 +22,7 @@ mod entry;
 mod error;
 mod helpers;
 mod instance;
+mod launch;
 mod layers;
 mod server;
 mod spawn;
@@ -31,5 +34,5 @@ pub use crate::cgroup::GroupError;
 pub use client::{Hold, HoldError, RequestError, Zygote};
 pub use entry::run_if_zygote;
 pub use error::SpawnError;
-pub use spawn::directory;
+pub use spawn::{Origin, directory};
 pub use wire::{HeldSource, Job};

@@ -111,7 +111,7 @@ impl Server<'_> {
                 None => return,
             },
             Request::Exec {
-                private_network,
+                namespaces,
                 terminal,
                 grouped,
             } => {
@@ -129,7 +129,7 @@ impl Server<'_> {
                     exec::run(
                         self.prepared,
                         &container,
-                        private_network,
+                        namespaces,
                         process,
                         streams,
                         &reply,

@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use super::Zygote;
 use super::cgroups::Cgroups;
-use super::entry;
+use super::entry::{self, Kinship};
 use super::error::SpawnError;
 use super::instance::Instance;
 use super::wire::Reply;
@@ -19,6 +19,17 @@ use crate::message::{receive, send};
 use crate::sys::{CloneFlags, Cloned, SingleThreaded, clone3_into};
 use crate::userns::{self, IdMap};
 
+/// Where a zygote comes from, if not from where every agent's does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The ids of its containers, instead of those that this machine gives them.
+    pub map: Option<IdMap>,
+    /// It and its containers' first processes are children of this process's parent, as this process is, and in its PID
+    /// namespace: whoever called can wait for a container as for a child. The kernel does not end it with this process then:
+    /// it ends, and so does each container, when it sees this process's sockets closed.
+    pub beside: bool,
+}
+
 impl Zygote {
     /// Starts the zygote over `data`, the agent's data directory, which must exist. To be called before any other
     /// thread exists, and so before any async runtime.
@@ -26,8 +37,21 @@ impl Zygote {
     /// # Errors
     /// See [`SpawnError`].
     pub fn spawn(data: &Path) -> Result<Self, SpawnError> {
+        Self::spawn_from(data, Origin::default())
+    }
+
+    /// The same from somewhere else.
+    ///
+    /// # Errors
+    /// See [`SpawnError`].
+    pub fn spawn_from(data: &Path, origin: Origin) -> Result<Self, SpawnError> {
         let proof = SingleThreaded::prove().map_err(|source| SpawnError::Threads { source })?;
-        let map = userns::detect()?;
+        let map = origin.map.map_or_else(userns::detect, Ok)?;
+        let (kinship, family) = if origin.beside {
+            (Kinship::Sibling, CloneFlags::PARENT)
+        } else {
+            (Kinship::Child, CloneFlags::NEWPID)
+        };
         let directory = prepare_directory(data, &map)?;
         let (instance, stale) =
             Instance::create(&directory, map.root_outside()).map_err(|(path, source)| {
@@ -57,12 +81,12 @@ impl Zygote {
             operation: "open the zygote's control group",
             source,
         })?;
-        let flags = CloneFlags::NEWUSER.and(CloneFlags::NEWPID);
+        let flags = CloneFlags::NEWUSER.and(family);
         let leaf = leaf.as_ref().map(AsFd::as_fd);
         let (pid, process) = match clone3_into(&proof, flags, leaf) {
             Ok(Cloned::Child) => {
                 drop(socket);
-                let Err(error) = entry::before_exec(&inner, &directory, map.rung);
+                let Err(error) = entry::before_exec(&inner, &directory, map.rung, kinship);
                 let _ = send(&inner, &Reply::Failed(error), &[]);
                 crate::sys::exit_now(1)
             }

@@ -11,20 +11,21 @@ use super::server::{self, scratch, streams};
 use super::wire::Reply;
 use crate::container::error::During;
 use crate::container::init::{self, Begin};
+use crate::container::namespaces::Namespaces;
 use crate::container::prepared::Prepared;
 use crate::container::{Phase, StartError, TerminalSize, Trace, Writable};
 use crate::message::send;
 use crate::rootfs::Upper;
-use crate::sys::{CloneFlags, Cloned, clone3, clone3_into, exit_now};
+use crate::sys::{Cloned, clone3, clone3_into, exit_now};
 
 /// Start a container. Descriptors: specification, without a terminal stdin, stdout and stderr, and the control group if it
 /// is `grouped`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Start {
-    /// In a network namespace of its own.
-    pub(super) private_network: bool,
-    /// Where its upper layer is to be.
-    pub(super) writable: Writable,
+    /// Which it has for itself.
+    pub(super) namespaces: Namespaces,
+    /// Where its upper layer is to be, if it has one.
+    pub(super) writable: Option<Writable>,
     /// A fresh directory below `scratch/` for an upper layer on disk.
     pub(super) upper: PathBuf,
     /// The bound of an upper layer in memory, bytes.
@@ -33,6 +34,8 @@ pub(super) struct Start {
     pub(super) terminal: Option<TerminalSize>,
     /// Cloned into a control group of version 2.
     pub(super) grouped: bool,
+    /// Its command waits for an order.
+    pub(super) held: bool,
 }
 
 /// A container's first process, and its upper layer if that is on disk.
@@ -58,14 +61,7 @@ impl Start {
             (true, None) => return missing(),
         };
         let upper = self.upper(prepared)?;
-        let mut flags = CloneFlags::NEWNS
-            .and(CloneFlags::NEWPID)
-            .and(CloneFlags::NEWUTS)
-            .and(CloneFlags::NEWIPC)
-            .and(CloneFlags::NEWCGROUP);
-        if self.private_network {
-            flags = flags.and(CloneFlags::NEWNET);
-        }
+        let flags = self.namespaces.to_clone().and(prepared.beside());
         let cgroup = cgroup.as_ref().map(AsFd::as_fd);
         match clone3_into(&prepared.proof, flags, cgroup).during("clone into new namespaces")? {
             Cloned::Child => {
@@ -74,28 +70,30 @@ impl Start {
                     spec: &spec,
                     streams,
                     reply,
+                    held: self.held,
                     trace,
                 };
-                init::run(prepared, begin);
-                exit_now(0)
+                let code = init::run(prepared, begin);
+                exit_now(code.into())
             }
             Cloned::Parent { pid, pidfd } => {
                 let _ = send(reply, &Reply::Cloned, &[pidfd.as_fd()]);
                 let directory = match upper {
-                    Upper::Memory { .. } => None,
-                    Upper::Directory(path) => Some(path),
+                    Some(Upper::Directory(path)) => Some(path),
+                    Some(Upper::Memory { .. }) | None => None,
                 };
                 Ok((pid, directory))
             }
         }
     }
 
-    fn upper(&self, prepared: &Prepared) -> Result<Upper, StartError> {
+    fn upper(&self, prepared: &Prepared) -> Result<Option<Upper>, StartError> {
         match self.writable {
-            Writable::Memory if prepared.stage.marks_in_memory() => {
-                Ok(Upper::Memory { size: self.disk })
+            None => Ok(None),
+            Some(Writable::Memory) if prepared.stage.marks_in_memory() => {
+                Ok(Some(Upper::Memory { size: self.disk }))
             }
-            Writable::Memory | Writable::Disk => scratch(&self.upper),
+            Some(Writable::Memory | Writable::Disk) => scratch(&self.upper).map(Some),
         }
     }
 }
@@ -107,7 +105,7 @@ pub(super) fn fork_helper(
     socket: &OwnedFd,
     reply: &OwnedFd,
 ) -> Result<(), StartError> {
-    match clone3(&prepared.proof, CloneFlags::NONE).during("fork a helper")? {
+    match clone3(&prepared.proof, prepared.beside()).during("fork a helper")? {
         Cloned::Child => {
             server::serve(prepared, socket);
             exit_now(0)

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::start::Start;
+use crate::container::namespaces::Namespaces;
 use crate::container::{Exit, StartError, TerminalSize, Trace};
 use crate::layer::Form;
 
@@ -21,8 +22,8 @@ pub(super) enum Request {
     /// Start a process in a running container. Descriptors: the process descriptor of its init, what to execute, without a
     /// terminal stdin, stdout and stderr, and the container's control group if it is `grouped`.
     Exec {
-        /// The container has a network namespace of its own.
-        private_network: bool,
+        /// The container's.
+        namespaces: Namespaces,
         /// As for a container.
         terminal: Option<TerminalSize>,
         /// Cloned into a control group of version 2.
@@ -98,12 +99,14 @@ pub enum Job {
 }
 
 /// What comes back for a request. For a container: `Cloned` from the zygote and, in no order with it, `Running` and
-/// then `Exited`, or `Failed`, from the container's first process.
+/// then `Exited`, or `Failed`, from the container's first process; before `Running`, where it was to be held there, `Created`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
     /// The container's first process, or a helper, exists. Descriptor: its process descriptor.
     Cloned,
+    /// Only the command is missing, and this is how long everything took. Descriptors: as with `Running`, which then has none.
+    Created(Trace),
     /// The command has been executed, and this is how long everything took. Descriptors: the files of the exchange, and
     /// then its terminal.
     Running(Trace),
@@ -115,10 +118,13 @@ pub(crate) enum Reply {
     Done(serde_json::Value),
 }
 
-/// What may be sent the other way on the socket of a process in a running container. Its end asks that process to end.
+/// What may be sent the other way: on the socket of a process in a running container, whose end asks that process to end, and
+/// on the socket of a container.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
-    /// Sends a signal to the process group.
+    /// Sends a signal to the process group of a process in a running container.
     Signal(i32),
+    /// Starts the command of a container that was only created.
+    Begin,
 }

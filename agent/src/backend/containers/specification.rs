@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use pipelines::plan::{self, Action};
 use runtime::container::{
-    ContainerSpec, File, Mount, MountSource, Network, Process, Resources, Rootfs,
+    ContainerSpec, File, Layers, Mount, MountSource, Network, Process, Resources, Rootfs, Shared,
     StartError as Refusal, Writable,
 };
 
@@ -42,11 +42,11 @@ pub(super) fn of(request: StepRequest<'_, Image, String>) -> Result<ContainerSpe
     });
     Ok(ContainerSpec {
         hostname: request.hostname,
-        rootfs: Rootfs {
+        rootfs: Rootfs::Layers(Layers {
             layers: image.layers.clone(),
             writable: Writable::Memory,
             read_only: false,
-        },
+        }),
         mounts,
         files,
         exchange: EXCHANGE.map(|(_, path)| PathBuf::from(path)).to_vec(),
@@ -60,8 +60,10 @@ pub(super) fn of(request: StepRequest<'_, Image, String>) -> Result<ContainerSpe
                 .map(str::to_owned)
                 .or_else(|| image.user.clone()),
             nesting: request.nesting,
+            privileges: None,
         },
         network,
+        shared: Shared::default(),
         resources: resources(&request.resources),
     })
 }

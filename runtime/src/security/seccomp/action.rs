@@ -14,6 +14,8 @@ pub enum Action {
     NoSuchCall,
     /// The whole process dies of `SIGSYS`.
     KillProcess,
+    /// This return value.
+    Value(u32),
 }
 
 impl Action {
@@ -25,6 +27,7 @@ impl Action {
             Self::NotPermitted => SECCOMP_RET_ERRNO | EPERM,
             Self::NoSuchCall => SECCOMP_RET_ERRNO | ENOSYS,
             Self::KillProcess => SECCOMP_RET_KILL_PROCESS,
+            Self::Value(value) => value,
         }
     }
 }

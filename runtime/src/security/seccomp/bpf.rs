@@ -3,9 +3,11 @@
 //! Only what the kernel can follow without running it is used (`seccomp_is_const_allow` in `kernel/seccomp.c`), so
 //! that an answer which needs no argument ends up in its bitmap.
 
+use serde::{Deserialize, Serialize};
+
 /// One instruction, laid out as `struct sock_filter` of `linux/filter.h`.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instruction {
     /// What to do: one of the codes of `linux/bpf_common.h`.
     pub code: u16,
@@ -27,6 +29,8 @@ pub(super) const JUMP_EQUAL: u16 = 0x15;
 pub(super) const JUMP_AT_LEAST: u16 = 0x35;
 /// `BPF_JMP | BPF_JSET | BPF_K`: has the accumulator any bit of `k`?
 pub(super) const JUMP_ANY_BIT: u16 = 0x45;
+/// `BPF_ALU | BPF_AND | BPF_K`: the accumulator keeps only the bits of `k`.
+pub(super) const MASK: u16 = 0x54;
 /// `BPF_RET | BPF_K`: the answer is `k`.
 pub(super) const RETURN: u16 = 0x06;
 

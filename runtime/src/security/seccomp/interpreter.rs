@@ -51,6 +51,10 @@ pub(super) fn run(program: &[Instruction], call: &Call) -> Outcome {
                 looked_at_arguments |= k >= 8;
                 continue;
             }
+            0x54 => {
+                accumulator &= k;
+                continue;
+            }
             0x05 => {
                 at += usize::try_from(k).expect("64-bit");
                 continue;
@@ -87,6 +91,7 @@ pub(super) fn check(program: &[Instruction]) -> Result<(), String> {
         }
         let skips: Vec<usize> = match instruction.code {
             0x20 if instruction.k % 4 == 0 && instruction.k < 64 => vec![0],
+            0x54 => vec![0],
             0x05 => vec![usize::try_from(instruction.k).expect("64-bit")],
             0x06 => vec![],
             0x15 | 0x35 | 0x45 => vec![instruction.jt.into(), instruction.jf.into()],

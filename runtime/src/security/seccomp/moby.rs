@@ -7,15 +7,55 @@
 //!
 //! Moby allows `ptrace` and `process_vm_*` from Linux 4.8 on only. The runtime needs a newer kernel than that anyway.
 
+use std::ops::Deref;
+
 use linux_raw_sys::general::*;
 use rustix::thread::CapabilitySet;
 
 use super::action::Action;
 use super::rule::{Check, Condition};
 
-/// Packs a list of system call numbers, which `rustfmt` would put on a line each.
+/// Packs a list of system call numbers, which `rustfmt` would put on a line each, with their names.
 macro_rules! numbers {
-    ($($number:ident)*) => { &[$($number),*] };
+    ($($number:ident)*) => {
+        Calls { numbers: &[$($number),*], names: &[$(stringify!($number)),*] }
+    };
+}
+
+/// System calls.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Calls {
+    numbers: &'static [u32],
+    /// In the same order, each behind `__NR_`.
+    names: &'static [&'static str],
+}
+
+impl Calls {
+    /// Each with its name.
+    pub(super) fn named(self) -> impl Iterator<Item = (&'static str, u32)> {
+        let names = self
+            .names
+            .iter()
+            .map(|name| name.trim_start_matches("__NR_"));
+        names.zip(self.numbers.iter().copied())
+    }
+}
+
+impl Deref for Calls {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        self.numbers
+    }
+}
+
+impl IntoIterator for Calls {
+    type Item = &'static u32;
+    type IntoIter = std::slice::Iter<'static, u32>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.numbers.iter()
+    }
 }
 
 /// System calls that a capability brings with it.
@@ -24,12 +64,12 @@ pub(super) struct Gate {
     /// The capability.
     pub(super) capability: CapabilitySet,
     /// What is allowed with it, whatever the arguments.
-    pub(super) numbers: &'static [u32],
+    pub(super) numbers: Calls,
 }
 
 /// Allowed with any arguments, on every architecture.
 #[rustfmt::skip]
-pub(super) const ALLOWED: &[u32] = numbers! {
+pub(super) const ALLOWED: Calls = numbers! {
     __NR_accept __NR_accept4 __NR_adjtimex __NR_bind __NR_brk __NR_cachestat __NR_capget __NR_capset __NR_chdir
     __NR_clock_adjtime __NR_clock_getres __NR_clock_gettime __NR_clock_nanosleep __NR_close __NR_close_range
     __NR_connect __NR_copy_file_range __NR_dup __NR_dup3 __NR_epoll_create1 __NR_epoll_ctl __NR_epoll_pwait
@@ -74,7 +114,7 @@ pub(super) const ALLOWED: &[u32] = numbers! {
 /// Allowed with any arguments, where they exist: x86-64 kept the calls that newer architectures never had.
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
-pub(super) const ALLOWED_HERE: &[u32] = numbers! {
+pub(super) const ALLOWED_HERE: Calls = numbers! {
     __NR_access __NR_alarm __NR_arch_prctl __NR_chmod __NR_chown __NR_creat __NR_dup2 __NR_epoll_create
     __NR_epoll_ctl_old __NR_epoll_wait __NR_epoll_wait_old __NR_eventfd __NR_fork __NR_futimesat
     __NR_get_thread_area __NR_getdents __NR_getpgrp __NR_inotify_init __NR_lchown __NR_link __NR_lstat __NR_mkdir
@@ -85,7 +125,10 @@ pub(super) const ALLOWED_HERE: &[u32] = numbers! {
 
 /// Allowed with any arguments, where they exist: 64-bit Arm has none of its own.
 #[cfg(target_arch = "aarch64")]
-pub(super) const ALLOWED_HERE: &[u32] = &[];
+pub(super) const ALLOWED_HERE: Calls = numbers! {};
+
+/// Allowed by their arguments, or answered with a lie.
+pub(super) const CHECKED: Calls = numbers! { __NR_clone __NR_clone3 __NR_personality __NR_socket };
 
 /// Allowed when the container has the capability.
 pub(super) const GATES: &[Gate] = &[

@@ -26,6 +26,7 @@ mod compile;
 #[cfg(test)]
 mod interpreter;
 mod moby;
+mod own;
 mod profile;
 mod ranges;
 mod rule;
@@ -36,6 +37,7 @@ use rustix::thread::CapabilitySet;
 
 pub use action::Action;
 pub use bpf::Instruction;
+pub use own::{Answer, ArgumentTest, Comparison, OwnProfile, OwnRule};
 use profile::Profile;
 
 use super::capabilities;

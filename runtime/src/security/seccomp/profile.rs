@@ -95,7 +95,12 @@ impl Profile {
         rules.insert(__NR_ioctl, Rule::Check(IOCTL));
 
         let gated = moby::GATES.iter().flat_map(|gate| gate.numbers);
-        let newest = rules.keys().chain(gated).copied().max().unwrap_or(0);
+        let newest = rules
+            .keys()
+            .copied()
+            .chain(gated.copied())
+            .max()
+            .unwrap_or(0);
         Self { rules, newest }
     }
 

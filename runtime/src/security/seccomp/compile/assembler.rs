@@ -12,7 +12,9 @@
 use std::collections::BTreeMap;
 
 use super::super::action::Action;
-use super::super::bpf::{Instruction, JUMP, JUMP_ANY_BIT, JUMP_AT_LEAST, JUMP_EQUAL, LOAD, RETURN};
+use super::super::bpf::{
+    Instruction, JUMP, JUMP_ANY_BIT, JUMP_AT_LEAST, JUMP_EQUAL, LOAD, MASK, RETURN,
+};
 
 /// How far a conditional jump goes without help. One less than the 255 that fit in its byte, since helping one of its
 /// branches moves the other one away by one.
@@ -50,6 +52,16 @@ impl Assembler {
         if distance > 0 {
             self.write(JUMP, 0, 0, distance);
         }
+        self.write(LOAD, 0, 0, offset)
+    }
+
+    /// The same with only the bits of `mask` of the word.
+    pub(super) fn load_masked(&mut self, offset: u32, mask: u32, next: Label) -> Label {
+        let distance = self.distance(next);
+        if distance > 0 {
+            self.write(JUMP, 0, 0, distance);
+        }
+        self.write(MASK, 0, 0, mask);
         self.write(LOAD, 0, 0, offset)
     }
 

@@ -1,10 +1,12 @@
 //! From rules to instructions: is it our architecture, then a balanced search for the number, then its argument.
 
 mod assembler;
+mod own;
 #[cfg(test)]
 mod tests;
 
 use self::assembler::{Assembler, Label};
+pub(super) use self::own::compile_own;
 use super::action::Action;
 use super::arch::NATIVE;
 use super::bpf::{ARCHITECTURE, Instruction, NUMBER, high_half, low_half};

@@ -1,0 +1,183 @@
+//! Containers, from the agent's request to the news that they run, or could.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering;
+
+use super::client::{
+    RequestError, Zygote, memory_file, next, not_sent, out_of_turn, request_on, with_streams,
+};
+use super::start::Start;
+use super::wire::{Reply, Request};
+use crate::cgroup::{Entry, Lease};
+use crate::container::handle::Membership;
+use crate::container::limits::OwnLimits;
+use crate::container::namespaces::Namespaces;
+use crate::container::{
+    Container, ContainerHandle, ContainerSpec, Created, Exit, Phase, Resources, Rootfs, StartError,
+    Streams, Trace, Writable,
+};
+use crate::message::Connection;
+
+impl Zygote {
+    /// Starts a container; returns when its command has been executed.
+    ///
+    /// # Errors
+    /// See [`RequestError`]; a command that cannot be executed is [`RequestError::Refused`].
+    pub async fn start(
+        &self,
+        spec: &ContainerSpec,
+        streams: impl Into<Streams>,
+    ) -> Result<Container, RequestError> {
+        self.launch(spec, streams.into(), false).await
+    }
+
+    /// Makes a container up to the point where only its command is missing.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn create(
+        &self,
+        spec: &ContainerSpec,
+        streams: impl Into<Streams>,
+    ) -> Result<Created, RequestError> {
+        let container = self.launch(spec, streams.into(), true).await?;
+        Ok(Created::new(container))
+    }
+
+    async fn launch(
+        &self,
+        spec: &ContainerSpec,
+        streams: Streams,
+        held: bool,
+    ) -> Result<Container, RequestError> {
+        let mut trace = Trace::default();
+        trace.mark(Phase::Asked);
+        let has_terminal = streams.terminal().is_some();
+        let namespaces = Namespaces::of(spec);
+        let own = OwnLimits::of(&spec.resources, &self.enforcement);
+        let spec_file = memory_file(&(spec, own)).map_err(|source| RequestError::Io {
+            operation: "pass the container's specification",
+            source,
+        })?;
+        let lease = self.group(&spec.resources).await?;
+        let entry = lease.as_ref().and_then(Lease::entry);
+        let request = Request::Start(Start {
+            namespaces,
+            writable: writable(&spec.rootfs),
+            upper: self.upper(&format!(
+                "root.{}",
+                self.serial.fetch_add(1, Ordering::Relaxed)
+            )),
+            disk: bound_of_upper(spec),
+            terminal: streams.terminal(),
+            grouped: matches!(entry, Some(Entry::Directory(_))),
+            held,
+        });
+        let mut fds = with_streams(vec![spec_file.as_fd()], &streams);
+        let replies = match entry {
+            Some(Entry::Helper(helper)) => request_on(&helper.socket, &request, &fds),
+            Some(Entry::Directory(group)) => {
+                fds.push(group.as_fd());
+                self.request(&request, &fds).await
+            }
+            None => self.request(&request, &fds).await,
+        };
+        drop((spec_file, streams));
+        match ready(replies?, &mut trace).await {
+            Ok((init, replies, files, exit)) => {
+                let handle = ContainerHandle {
+                    init,
+                    namespaces,
+                    group: match &lease {
+                        Some(lease) => Membership::of(lease).map_err(not_sent)?,
+                        None => None,
+                    },
+                };
+                trace.mark(Phase::Told);
+                let container =
+                    Container::new(handle, replies, files, has_terminal, exit, trace, lease);
+                Ok(container)
+            }
+            Err(error) => Err(too_low(&spec.resources, lease.as_ref()).unwrap_or(error)),
+        }
+    }
+
+    /// A control group held to `resources`, where there are any.
+    async fn group(&self, resources: &Resources) -> Result<Option<Lease>, RequestError> {
+        let Some(groups) = &self.groups else {
+            return Ok(None);
+        };
+        let mut lease = groups.take().await?;
+        match (lease.limit(resources), resources.memory) {
+            (Err(error), Some(bytes)) if error.is_busy() => Err(StartError::LimitTooLow {
+                limit: of_memory(bytes),
+            }
+            .into()),
+            (result, _) => Ok(result.map(|()| Some(lease))?),
+        }
+    }
+}
+
+/// Waits until a container's command runs, or could: its first process, where its end will be told, the files that come with
+/// it, and its end, if that was told before.
+async fn ready(
+    replies: Connection,
+    trace: &mut Trace,
+) -> Result<(OwnedFd, Connection, Vec<OwnedFd>, Option<Exit>), RequestError> {
+    // Whoever clones tells that it has, the container that it runs and that it is over: two senders, in any order.
+    let (mut init, mut runs, mut exit) = (None, None, None);
+    loop {
+        match next(&replies).await? {
+            (Reply::Cloned, fds) => init = fds.into_iter().next(),
+            (Reply::Running(inside) | Reply::Created(inside), files) => {
+                trace.merge(inside);
+                runs = Some(files);
+            }
+            (Reply::Exited(early), _) => exit = Some(early),
+            (Reply::Failed(error), _) => return Err(error.into()),
+            (other @ Reply::Done(_), _) => {
+                return Err(out_of_turn(&format!("{other:?} came out of turn")));
+            }
+        }
+        if let Some(init) = init.take_if(|_| runs.is_some()) {
+            return Ok((init, replies, runs.take().unwrap_or_default(), exit));
+        }
+    }
+}
+
+/// Whether it was a limit that kept a container from starting.
+fn too_low(resources: &Resources, lease: Option<&Lease>) -> Option<RequestError> {
+    let reading = lease?.group()?.read();
+    let limit = match (resources.memory, resources.pids) {
+        (Some(bytes), _) if reading.oom_kills > 0 => of_memory(bytes),
+        (_, Some(count)) if reading.refused_forks > 0 => format!("{count} processes"),
+        _ => return None,
+    };
+    Some(StartError::LimitTooLow { limit }.into())
+}
+
+fn of_memory(bytes: u64) -> String {
+    format!("{bytes} bytes of memory")
+}
+
+/// Where the upper layer is to be, of a root that has one.
+fn writable(rootfs: &Rootfs) -> Option<Writable> {
+    match rootfs {
+        Rootfs::Layers(layers) => Some(layers.writable),
+        Rootfs::Bundle(_) => None,
+    }
+}
+
+/// The bound of a container's upper layer: what it may write, and what we write there ourselves.
+fn bound_of_upper(spec: &ContainerSpec) -> Option<u64> {
+    /// A tmpfs counts pages.
+    const PAGE: u64 = 4096;
+    /// Files of ours that are not among the specification's, such as `/etc/hosts`.
+    const OTHERS: u64 = 16 * PAGE;
+    let of_files = spec
+        .files
+        .iter()
+        .map(|file| file.content.len() as u64 + PAGE);
+    let disk = spec.resources.disk?;
+    Some(of_files.fold(disk.saturating_add(OTHERS), u64::saturating_add))
+}
