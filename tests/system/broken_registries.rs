@@ -26,6 +26,7 @@ for_one_user!(
     junk_instead_of_a_manifest_is_refused,
     what_is_no_image_for_this_machine_is_named,
     a_lie_about_a_length_is_found,
+    a_connection_that_is_cut_at_any_stage_is_unavailable,
 );
 
 /// Serves the image with one thing changed, and runs a step in it.
@@ -296,6 +297,25 @@ fn a_lie_about_a_length_is_found(env: &TestEnvironment) {
             })
         });
         refused(done, 69, " bytes, not ");
+    }
+    nothing_is_kept(env);
+}
+
+fn a_connection_that_is_cut_at_any_stage_is_unavailable(env: &TestEnvironment) {
+    type Stage = fn(&ServedImage, &Request) -> bool;
+    let stages: [Stage; 3] = [
+        |_, request| ServedImage::is_manifest(request),
+        // The configuration: the only other blob.
+        |image, request| request.path.contains("/blobs/") && !image.is_layer(request),
+        ServedImage::is_layer,
+    ];
+    for stage in stages {
+        for cut in [Cut::Reset(0), Cut::Close(0), Cut::Reset(10), Cut::Close(10)] {
+            let done = run_with(env, move |image, request| {
+                stage(image, request).then(|| image.answer(request).cut(cut))
+            });
+            refused(done, 69, "127.0.0.1");
+        }
     }
     nothing_is_kept(env);
 }

@@ -22,6 +22,8 @@ for_one_user!(
     several_images_go_into_one_archive,
     an_archive_that_is_none_is_refused,
     a_damaged_image_is_not_saved,
+    a_layer_that_replaces_its_own_files_is_saved_as_it_is,
+    commands_are_where_docker_has_them,
 );
 
 const NAME: &str = "localhost/tree:whiteouts";
@@ -287,4 +289,56 @@ fn a_damaged_image_is_not_saved(env: &TestEnvironment) {
     let _ = agent(env, &["image", "save", "-o", &output, NAME])
         .expect(1)
         .says("`etc/group` of the layer is missing");
+}
+
+/// Its archive has a content that is nowhere on the disk, so that it cannot come back as it was.
+fn a_layer_that_replaces_its_own_files_is_saved_as_it_is(env: &TestEnvironment) {
+    let path = env.root().join("project/twice.tar").display().to_string();
+    fs::copy(images::path("busybox.tar"), &path).expect("copy an archive");
+    env.write("project/etc/group", "root:x:0:\nnew:x:7:\n");
+    let mut tar = Command::new("tar");
+    must(
+        tar.args(["-rf", &path, "--owner=0", "--group=0", "-C"])
+            .arg(env.project())
+            .arg("./etc/group"),
+    );
+    let _ = agent(env, &["pull", &format!("tar:{path}")]).expect(0);
+    let _ = agent(env, &["image", "tag", &format!("tar:{path}"), "twice:1"]).expect(0);
+    let _ = agent(env, &["image", "verify", "twice:1"])
+        .expect(0)
+        .says("1 that cannot be proven");
+    let output = env.root().join("project/saved.tar").display().to_string();
+    let _ = agent(env, &["image", "save", "-o", &output, "twice:1"])
+        .expect(0)
+        .says("warning: 1 layers are packed from their files");
+    let _ = agent(env, &["image", "prune", "--all"]).expect(0);
+    let _ = agent(env, &["image", "load", "-i", &output]).expect(0);
+    let _ = agent(env, &["image", "verify", "twice:1"])
+        .expect(0)
+        .does_not_say("cannot be proven");
+    let words = [
+        "run",
+        "twice:1",
+        "sh",
+        "-c",
+        "cat /etc/group; stat -c '%a %u:%g' /tmp /home/app",
+    ];
+    let done = agent(env, &words).expect(0);
+    assert_eq!(
+        done.output(),
+        "root:x:0:\nnew:x:7:\n1777 0:0\n755 1000:1000\n"
+    );
+}
+
+fn commands_are_where_docker_has_them(env: &TestEnvironment) {
+    let image = images::busybox();
+    let _ = agent(env, &["pull", &image]).expect(0);
+    let _ = agent(env, &["tag", &image, "box:1"]).expect(0);
+    let _ = agent(env, &["save", "-o", "box.tar", "box:1"]).expect(0);
+    let _ = agent(env, &["rmi", "box:1"]).expect(0);
+    let _ = agent(env, &["load", "-i", "box.tar"])
+        .expect(0)
+        .says("box:1");
+    let _ = agent(env, &["images", "-a"]).expect(0).says("box:1");
+    let _ = agent(env, &["image", "prune", "-a", "-f"]).expect(0);
 }

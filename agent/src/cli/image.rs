@@ -57,6 +57,10 @@ pub struct ImageList {
     #[arg(long)]
     pub no_trunc: bool,
 
+    /// All are listed anyway; for hands that know Docker
+    #[arg(long, short, hide = true)]
+    pub all: bool,
+
     /// Only images whose name contains this
     #[arg(value_name = "NAME")]
     pub name: Option<String>,

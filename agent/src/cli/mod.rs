@@ -69,6 +69,15 @@ pub enum Command {
     Image(Image),
     /// Forget names of images, and remove what nothing else needs
     Rmi(ImageRemove),
+    /// Give an image a further name; for hands that know Docker
+    #[command(hide = true)]
+    Tag(ImageTag),
+    /// Write images to an archive; for hands that know Docker
+    #[command(hide = true)]
+    Save(ImageSave),
+    /// Take images from an archive; for hands that know Docker
+    #[command(hide = true)]
+    Load(ImageLoad),
     /// Check a log-in with a registry and keep it
     Login(Login),
     /// Forget a log-in

@@ -1,5 +1,6 @@
 //! Pulls from a fake registry and from files, into real directories.
 
+mod collecting;
 mod keeping;
 
 use std::path::Path;

@@ -27,7 +27,7 @@ struct Loaded<'a> {
 ///
 /// # Errors
 /// When it is none, or has an image without a name.
-pub(super) fn execute(arguments: &ImageLoad, machine: &Machine) -> Result<ExitCode, CommandError> {
+pub fn execute(arguments: &ImageLoad, machine: &Machine) -> Result<ExitCode, CommandError> {
     let tag = match &arguments.tag {
         Some(name) => Some(super::tag::name(name)?),
         None => None,

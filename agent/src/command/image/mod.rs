@@ -24,8 +24,11 @@ use crate::exit_code::ExitCode;
 use crate::machine::Machine;
 
 pub use list::list;
+pub use load::execute as load;
 pub use remove::remove;
+pub use save::execute as save;
 pub(super) use shown::to_json;
+pub use tag::execute as tag;
 
 /// Does what was asked for.
 ///
@@ -36,11 +39,11 @@ pub fn execute(command: &Image, machine: &Machine) -> Result<ExitCode, CommandEr
         Image::Ls(arguments) => list(arguments, machine),
         Image::Pull(arguments) => super::pull::execute(arguments, machine),
         Image::Inspect(arguments) => inspect::execute(arguments, machine),
-        Image::Tag(arguments) => tag::execute(arguments, machine),
+        Image::Tag(arguments) => tag(arguments, machine),
         Image::Rm(arguments) => remove(arguments, machine),
         Image::Prune(arguments) => prune::execute(arguments, machine),
-        Image::Save(arguments) => save::execute(arguments, machine),
-        Image::Load(arguments) => load::execute(arguments, machine),
+        Image::Save(arguments) => save(arguments, machine),
+        Image::Load(arguments) => load(arguments, machine),
         Image::Verify(arguments) => verify::execute(arguments, machine),
     }
 }

@@ -18,7 +18,7 @@ use crate::sink::size;
 ///
 /// # Errors
 /// When one of them is not here or not whole, or the archive cannot be written.
-pub(super) fn execute(arguments: &ImageSave, machine: &Machine) -> Result<ExitCode, CommandError> {
+pub fn execute(arguments: &ImageSave, machine: &Machine) -> Result<ExitCode, CommandError> {
     if arguments.output.is_none() && io::stdout().is_terminal() {
         return Err(CommandError::ArchiveToTerminal);
     }

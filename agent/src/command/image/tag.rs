@@ -12,7 +12,7 @@ use crate::machine::Machine;
 ///
 /// # Errors
 /// When it is not here, or the name is none.
-pub(super) fn execute(arguments: &ImageTag, machine: &Machine) -> Result<ExitCode, CommandError> {
+pub fn execute(arguments: &ImageTag, machine: &Machine) -> Result<ExitCode, CommandError> {
     let store = super::open(machine)?;
     let image = super::find(&store, &arguments.image, &super::base()?)?;
     let name = Source::Registry(name(&arguments.name)?);
