@@ -21,6 +21,20 @@ pub enum Kind {
     Cgroup,
 }
 
+/// Gives names to the `uts` namespace this process is in; an empty one is left as it is.
+///
+/// # Errors
+/// `PermissionDenied` without CAP_SYS_ADMIN over it.
+pub fn name(host: &str, domain: &str) -> io::Result<()> {
+    if !host.is_empty() {
+        rustix::system::sethostname(host.as_bytes())?;
+    }
+    if !domain.is_empty() {
+        rustix::system::setdomainname(domain.as_bytes())?;
+    }
+    Ok(())
+}
+
 /// Enters the namespace that a file such as `/proc/PID/ns/net` stands for. To be called on the process's only thread.
 ///
 /// # Errors

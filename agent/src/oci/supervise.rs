@@ -37,6 +37,9 @@ pub(super) fn supervise(
             source,
         })?;
     }
+    if let Some((host, domain)) = &plan.names {
+        namespace::name(host, domain).map_err(OciError::system("name the host"))?;
+    }
     for limit in &plan.limits {
         limit.make_room();
     }

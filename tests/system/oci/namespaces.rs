@@ -93,7 +93,7 @@ fn namespaces_of_others_are_joined(env: &TestEnvironment) {
         let other = Other::with(option);
         let id = i64::from(other.0.id());
         let mut bundle = Bundle::new(env, kind, "true");
-        bundle.config["hostname"] = json!("");
+        bundle.config["process"]["args"] = json!(["hostname"]);
         without_queues(&mut bundle);
         let list = bundle.config["linux"]["namespaces"]
             .as_array_mut()
@@ -105,7 +105,14 @@ fn namespaces_of_others_are_joined(env: &TestEnvironment) {
         bundle.config["linux"]["namespaces"][last]["path"] = json!(format!("/proc/{id}/ns/{file}"));
         bundle.create();
         assert_eq!(namespace(bundle.pid(), file), namespace(id, file), "{kind}");
+        bundle.start();
+        bundle.wait();
+        // A name that is joined is set there, and not on the machine.
+        assert_eq!(bundle.output(), "mrsdalloway\n");
     }
+    let name =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").expect("read the machine's name");
+    assert_ne!(name, "mrsdalloway\n");
 }
 
 /// runtime-tools: `linux_sysctl`.

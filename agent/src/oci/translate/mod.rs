@@ -40,6 +40,8 @@ pub(super) struct Plan {
     pub(super) held: Vec<Held>,
     /// To be entered before there is a zygote.
     pub(super) shares: Vec<Share>,
+    /// Host name and domain name for a `uts` namespace that is entered, empty for what it has.
+    pub(super) names: Option<(String, String)>,
     /// Instead of the ids that the machine gives to containers.
     pub(super) map: Option<IdMap>,
     /// The size of the terminal that the process is to have, if any.
@@ -72,14 +74,21 @@ impl Plan {
     pub(super) fn of(spec: &Spec, bundle: &Path) -> Result<Self, OciError> {
         let spaces = namespaces::of(&spec.linux)?;
         let map = ids::map(&spec.linux, spaces.has_user)?;
-        if spaces.shared.uts && !(spec.hostname.is_empty() && spec.domainname.is_empty()) {
+        let joined = spaces
+            .shares
+            .iter()
+            .any(|share| share.kind == namespace::Kind::Uts);
+        let has_name = !(spec.hostname.is_empty() && spec.domainname.is_empty());
+        if spaces.shared.uts && has_name && !joined {
             return Err(OciError::field(
                 "hostname",
-                "a name of its own takes a `uts` namespace of its own (linux.namespaces)",
+                "a name of its own takes a `uts` namespace that is not the machine's (linux.namespaces)",
             ));
         }
         check_name("hostname", &spec.hostname)?;
         check_name("domainname", &spec.domainname)?;
+        // A container does not own a namespace that it joins: its supervisor gives the names.
+        let own = |name: &String| if joined { String::new() } else { name.clone() };
         let root = spec
             .root
             .as_ref()
@@ -104,7 +113,7 @@ impl Plan {
             masked: paths("linux.maskedPaths", &linux.masked_paths)?,
             read_only_paths: paths("linux.readonlyPaths", &linux.readonly_paths)?,
             sysctl: sysctl::of(&linux.sysctl, &spaces)?,
-            domainname: spec.domainname.clone(),
+            domainname: own(&spec.domainname),
         };
         for (list, hooks) in spec.hooks.lists() {
             for (index, hook) in hooks.iter().enumerate() {
@@ -118,7 +127,7 @@ impl Plan {
         let terminal = spec.process.as_ref().filter(|process| process.terminal);
         Ok(Self {
             spec: ContainerSpec {
-                hostname: spec.hostname.clone(),
+                hostname: own(&spec.hostname),
                 rootfs: Rootfs::Bundle(Box::new(bundle)),
                 mounts: Vec::new(),
                 files: Vec::new(),
@@ -135,6 +144,7 @@ impl Plan {
             has_process: spec.process.is_some(),
             held,
             shares: spaces.shares,
+            names: joined.then(|| (spec.hostname.clone(), spec.domainname.clone())),
             map,
             terminal: terminal.map(|process| {
                 let said = process.console_size;
@@ -194,6 +204,3 @@ fn absolute(field: &str, text: &str) -> Result<PathBuf, OciError> {
     }
     Ok(path.components().collect())
 }
-
-#[cfg(test)]
-mod tests;
