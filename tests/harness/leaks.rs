@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{TestEnvironment, wait};
 
@@ -36,9 +37,23 @@ fn check(patience: Duration, look: impl Fn() -> Vec<String>) {
     assert!(gone.is_some(), "left behind:\n{}", found.join("\n"));
 }
 
+/// Kills what a test that has failed has not come to end itself.
+pub(crate) fn end_all(root: &Path) {
+    for (process, _) in traced(root) {
+        if let Some(pid) = Pid::from_raw(process) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
 /// Processes of the test, with what gives them away. A mount namespace lives as long as a process in it, so this finds
 /// mounts, too.
 fn processes(root: &Path) -> Vec<String> {
+    traced(root).into_iter().map(|(_, trace)| trace).collect()
+}
+
+/// The same with their ids.
+fn traced(root: &Path) -> Vec<(i32, String)> {
     let mark = root
         .file_name()
         .unwrap_or_default()
@@ -53,7 +68,10 @@ fn processes(root: &Path) -> Vec<String> {
             let name = name.to_string_lossy();
             name.bytes().all(|byte| byte.is_ascii_digit()) && *name != *own
         })
-        .filter_map(|entry| trace(&entry.path(), &mark))
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            Some((pid, trace(&entry.path(), &mark)?))
+        })
         .collect()
 }
 

@@ -1,13 +1,26 @@
-use crate::{TestEnvironment, Who, skip};
+use crate::{TestEnvironment, Who, leaks, skip};
 
 /// Runs one test as one user, then checks that nothing of it is left.
 pub fn run(who: Who, test: fn(&TestEnvironment)) {
     match TestEnvironment::new(who) {
         Ok(environment) => {
+            let ended = Ended(&environment);
             test(&environment);
             environment.assert_nothing_left();
+            drop(ended);
         }
         Err(why) => skip(&why),
+    }
+}
+
+/// A test that fails leaves nothing either.
+struct Ended<'a>(&'a TestEnvironment);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            leaks::end_all(self.0.root());
+        }
     }
 }
 

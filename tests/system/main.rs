@@ -1,5 +1,6 @@
 //! The system tests, a subject a file. Each drives the built binary as a user would and says in its name what holds.
 
+mod ahead;
 mod bad_input;
 mod broken_registries;
 mod commands;

@@ -29,6 +29,8 @@ pub struct StepRequest<'a, I, W> {
     pub hostname: String,
     /// What it may use.
     pub resources: Resources,
+    /// Another step of the job is likely to come that differs from this one in its command only.
+    pub followed: bool,
 }
 
 /// A prepared image and what is worth telling about it.

@@ -90,6 +90,7 @@ async fn trial(containers: &Containers) -> Result<Exit, String> {
         nesting: false,
         hostname: "doctor".to_owned(),
         resources: Resources::default(),
+        followed: false,
     };
     let output = std::fs::File::options()
         .write(true)

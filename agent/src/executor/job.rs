@@ -21,6 +21,16 @@ use super::values::RunValues;
 use crate::backend::{Backend, BackendError};
 use crate::clock::milliseconds;
 
+/// Whether the next of these, which come later, needs a container that differs from this one's in its command only.
+fn is_followed(step: &Step, later: &[Step]) -> bool {
+    later.first().is_some_and(|next| {
+        next.command.image == step.command.image
+            && next.resources == step.resources
+            && next.network == step.network
+            && next.nesting == step.nesting
+    })
+}
+
 /// How long a step of `after` may take that has no `timeout`: the job's own time may be over.
 const AFTER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
@@ -106,6 +116,7 @@ impl<B: Backend> JobRunner<B> {
                     values: step_values(values, &context.settings.predefined, left, step),
                     left: left.clone(),
                     counts: true,
+                    followed: is_followed(step, &job.steps[index + 1..]),
                 };
                 running.push(async move { (index, runner.run_if_due().await) });
             }
@@ -172,6 +183,7 @@ impl<B: Backend> JobRunner<B> {
                 ),
                 left: self.left.clone(),
                 counts: false,
+                followed: is_followed(step, &self.job.after[number + 1..]),
             };
             let outcome = runner.run_if_due().await;
             self.left.extend(outcome.left.env);

@@ -68,6 +68,8 @@ pub(super) struct StepRunner<'a, B: Backend> {
     pub(super) left: IndexMap<String, String>,
     /// Whatever becomes of it, the job goes on as it would have.
     pub(super) counts: bool,
+    /// A later step of the job differs in its command only.
+    pub(super) followed: bool,
 }
 
 impl<B: Backend> StepRunner<'_, B> {
@@ -184,6 +186,7 @@ impl<B: Backend> StepRunner<'_, B> {
             nesting: self.step.nesting,
             hostname: environment::hostname(self.job),
             resources,
+            followed: self.followed,
         };
         let mut running = match self.context.backend.start(request, output).await {
             Ok(running) => running,

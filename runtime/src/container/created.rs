@@ -1,7 +1,8 @@
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-use super::{Container, ContainerHandle, Exit, WaitError};
-use crate::zygote::RequestError;
+use super::{Container, ContainerHandle, Exit, Late, Trace, WaitError};
+use crate::zygote::wire::Order;
+use crate::zygote::{RequestError, memory_file};
 
 /// A container of which only the command is missing. Dropping it kills everything in it.
 #[derive(Debug)]
@@ -38,7 +39,25 @@ impl Created {
     /// # Errors
     /// See [`RequestError`]; a command that cannot be executed is [`RequestError::Refused`]. The container is over then.
     pub async fn start(mut self) -> Result<Container, RequestError> {
-        self.container.begin().await?;
+        self.container.begin(&Order::Begin, &[]).await?;
+        Ok(self.container)
+    }
+
+    /// Starts a command that was not known before.
+    pub(super) async fn start_late(
+        mut self,
+        late: &Late,
+        streams: [BorrowedFd<'_>; 3],
+    ) -> Result<Container, RequestError> {
+        let asked = Trace::asked();
+        let file = memory_file(late).map_err(|source| RequestError::Io {
+            operation: "pass the command",
+            source,
+        })?;
+        let [input, output, error] = streams;
+        let fds = [file.as_fd(), input, output, error];
+        self.container.restart(asked);
+        self.container.begin(&Order::Become, &fds).await?;
         Ok(self.container)
     }
 }

@@ -146,7 +146,7 @@ fn supervise(process: Pid, children: &SignalFd, orders: &OwnedFd) -> Result<Exit
                     let _ = signal_group(process, number);
                 }
                 // Nobody wants it any more, or says something that we do not understand.
-                Ok(Some((Order::Begin, _)) | None) | Err(_) => {
+                Ok(Some((Order::Begin | Order::Become, _)) | None) | Err(_) => {
                     wanted = false;
                     // As of a terminal that is gone; one that is stopped has to go on to hear of it.
                     for number in [libc::SIGHUP, libc::SIGCONT] {

@@ -1,14 +1,14 @@
 //! The agent's end of a container.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::process::Signal;
 use tokio::io::Interest;
 
 use super::namespaces::Namespaces;
-use super::{Exit, ExitStatus, Load, StartError, Trace, id_of, processes};
+use super::{Exit, ExitStatus, Load, Phase, StartError, Trace, id_of, processes};
 use crate::cgroup::{Entry, Group, Lease};
 use crate::message::Connection;
 use crate::sys::{signal_process, watch};
@@ -218,19 +218,27 @@ impl Container {
             .map_or(exit, |reading| reading.complete(exit)))
     }
 
+    /// Forgets how it was made: its start begins with this.
+    pub(super) fn restart(&mut self, trace: Trace) {
+        self.trace = trace;
+    }
+
     /// Has a container that was only created start its command.
-    pub(super) async fn begin(&mut self) -> Result<(), RequestError> {
+    pub(super) async fn begin(
+        &mut self,
+        order: &Order,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<(), RequestError> {
         let failed = |source| RequestError::Io {
             operation: "ask the container to begin",
             source,
         };
-        self.replies
-            .send(&Order::Begin, &[])
-            .await
-            .map_err(failed)?;
+        self.replies.send(order, fds).await.map_err(failed)?;
         match self.replies.receive::<Reply>().await.map_err(failed)? {
-            Some((Reply::Running(trace), _)) => {
+            Some((Reply::Running(trace), files)) => {
                 self.trace.merge(trace);
+                self.trace.mark(Phase::Told);
+                self.exchange.extend(files);
                 Ok(())
             }
             Some((Reply::Failed(error), _)) => Err(error.into()),

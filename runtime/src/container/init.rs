@@ -10,12 +10,15 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::{CapabilitySet, CapabilitySets};
+use serde::de::DeserializeOwned;
 
 use super::error::During;
 use super::limits::OwnLimits;
 use super::prepared::Prepared;
 use super::terminal::Streams;
-use super::{ContainerSpec, Exit, ExitStatus, Phase, StartError, Trace, Usage, exceeded, step};
+use super::{
+    ContainerSpec, Exit, ExitStatus, Late, Phase, StartError, Trace, Usage, exceeded, step,
+};
 use crate::message::{receive, send};
 use crate::rootfs::{self, Upper};
 use crate::security::Defence;
@@ -194,11 +197,32 @@ impl Ready {
                 Event::Signal(_) => {}
                 Event::Said => match receive::<Order>(reply).during("receive the order")? {
                     Some((Order::Begin, _)) => return Ok(None),
+                    Some((Order::Become, fds)) => return self.accept(fds).map(|()| None),
                     Some((Order::Signal(_), _)) => {}
                     None => return Err(StartError::ContainerGone),
                 },
             }
         }
+    }
+}
+
+impl Ready {
+    /// Takes what was not known when it was built.
+    fn accept(&mut self, fds: Vec<OwnedFd>) -> Result<(), StartError> {
+        self.trace.mark(Phase::Received);
+        let mut fds = fds.into_iter();
+        let (Some(late), Some(input), Some(output), Some(error)) =
+            (fds.next(), fds.next(), fds.next(), fds.next())
+        else {
+            return Err(Errno::BADF).during("take a descriptor");
+        };
+        let late: Late = read_json(&late)?;
+        let exchange = rootfs::complete(&late.files, &late.exchange)?;
+        self.trace.mark(Phase::Files);
+        self.files = exchange.into_iter().map(OwnedFd::from).collect();
+        self.stdio = Stdio::files([input, output, error]);
+        self.spec.process = late.process;
+        Ok(())
     }
 }
 
@@ -276,6 +300,10 @@ fn start(prepared: &Prepared, ready: Ready) -> Result<Started, StartError> {
 }
 
 fn read_spec(spec: &OwnedFd) -> Result<(ContainerSpec, OwnLimits), StartError> {
+    read_json(spec)
+}
+
+fn read_json<T: DeserializeOwned>(spec: &OwnedFd) -> Result<T, StartError> {
     let file = File::from(spec.try_clone().during("duplicate the specification")?);
     serde_json::from_reader(std::io::BufReader::new(file)).map_err(|error| StartError::ZygoteGone {
         reason: format!("the specification does not parse: {error}"),

@@ -29,6 +29,7 @@ mod processes;
 mod program;
 mod resources;
 mod rights;
+mod spare;
 mod spec;
 mod step;
 pub(crate) mod terminal;
@@ -46,6 +47,8 @@ pub use namespaces::Shared;
 pub use privileges::{Capabilities, Privileges, ProcessLimit, capability};
 pub(crate) use processes::id_of;
 pub use resources::Resources;
+pub(crate) use spare::Late;
+pub use spare::Spare;
 pub use spec::{
     ContainerSpec, Exceeded, Exit, ExitStatus, File, Layers, Mount, MountSource, Network, Process,
     Rootfs, Usage, Writable,

@@ -115,7 +115,7 @@ pub struct File {
 }
 
 /// The container's one command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// The argument vector; a first element without `/` is looked up in the environment's `PATH`. Never empty.
     pub argv: Vec<String>,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub enum Phase {
     /// The agent was asked for a container.
     Asked,
-    /// The zygote has the request.
+    /// The zygote has the request, or a container that was built ahead has its command.
     Received,
     /// The container's first process runs, in all its namespaces.
     Cloned,
@@ -53,7 +53,7 @@ impl Phase {
     pub const fn describe(self) -> &'static str {
         match self {
             Self::Asked => "ask for a container",
-            Self::Received => "reach the zygote",
+            Self::Received => "reach the zygote, or a container built ahead",
             Self::Cloned => "clone into new namespaces",
             Self::Specified => "read the specification, host name, loopback",
             Self::Root => "mount the overlay",
@@ -81,6 +81,13 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// One that begins now.
+    pub(crate) fn asked() -> Self {
+        let mut trace = Self::default();
+        trace.mark(Phase::Asked);
+        trace
+    }
+
     /// This phase is over now.
     pub(crate) fn mark(&mut self, phase: Phase) {
         let now = clock_gettime(ClockId::Monotonic);

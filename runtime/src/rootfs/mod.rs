@@ -31,6 +31,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 
+use crate::container;
 use crate::container::error::During;
 use crate::container::prepared::Prepared;
 use crate::container::terminal::Terminal;
@@ -119,9 +120,7 @@ fn build_layers(
     }
     trace.mark(Phase::Mounts);
     write_files(&root, spec)?;
-    let exchange = spec.exchange.iter();
-    let exchange = exchange.map(|path| root.make_file(path, 0o666));
-    let exchange = exchange.collect::<Result<_, _>>()?;
+    let exchange = make_all(&root, &spec.exchange)?;
     if layers.read_only {
         if spec.process.create_cwd {
             // Later is too late. Where it cannot be made, the command says so.
@@ -155,10 +154,31 @@ fn write_files(root: &Root, spec: &ContainerSpec) -> Result<(), StartError> {
         format!("{}\n", spec.hostname).as_bytes(),
         0o644,
     )?;
-    for file in &spec.files {
+    write_all(root, &spec.files)
+}
+
+fn write_all(root: &Root, files: &[container::File]) -> Result<(), StartError> {
+    for file in files {
         root.write_file(&file.path, &file.content, file.mode)?;
     }
     Ok(())
+}
+
+fn make_all(root: &Root, exchange: &[PathBuf]) -> Result<Vec<File>, StartError> {
+    exchange
+        .iter()
+        .map(|path| root.make_file(path, 0o666))
+        .collect()
+}
+
+/// Writes and makes in the root that was entered what was not known when it was built.
+pub(crate) fn complete(
+    files: &[container::File],
+    exchange: &[PathBuf],
+) -> Result<Vec<File>, StartError> {
+    let root = Root::entered()?;
+    write_all(&root, files)?;
+    make_all(&root, exchange)
 }
 
 /// A mount over `/proc` or `/sys` would take the masks away, or show a process something else than the kernel's files

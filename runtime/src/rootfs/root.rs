@@ -55,6 +55,13 @@ impl Root {
         Ok(Self { directory })
     }
 
+    /// The root that this process is in.
+    pub(super) fn entered() -> Result<Self, StartError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = openat(CWD, "/", flags, Mode::empty()).during("open the root")?;
+        Ok(Self { directory })
+    }
+
     /// Opens something in the image as a path, without following any symbolic link.
     pub(super) fn open(&self, path: &Path) -> Result<OwnedFd, Errno> {
         self.open_with(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)

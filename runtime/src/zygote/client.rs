@@ -43,6 +43,17 @@ pub enum RequestError {
     Refused(#[from] StartError),
 }
 
+impl RequestError {
+    /// Of a start in a container that was built ahead: that one is gone, and another would do.
+    #[must_use]
+    pub const fn is_of_the_spare(&self) -> bool {
+        matches!(
+            self,
+            Self::Io { .. } | Self::Refused(StartError::ContainerGone)
+        )
+    }
+}
+
 /// Why a directory of the machine could not be held for a job.
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
@@ -396,7 +407,7 @@ pub(super) fn out_of_turn(reason: &str) -> RequestError {
     })
 }
 
-pub(super) fn memory_file(spec: &impl serde::Serialize) -> io::Result<OwnedFd> {
+pub(crate) fn memory_file(spec: &impl serde::Serialize) -> io::Result<OwnedFd> {
     let mut file = std::fs::File::from(memfd_create("container", MemfdFlags::CLOEXEC)?);
     file.write_all(&serde_json::to_vec(spec)?)?;
     rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;

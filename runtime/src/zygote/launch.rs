@@ -1,5 +1,6 @@
 //! Containers, from the agent's request to the news that they run, or could.
 
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
@@ -13,8 +14,8 @@ use crate::container::handle::Membership;
 use crate::container::limits::OwnLimits;
 use crate::container::namespaces::Namespaces;
 use crate::container::{
-    Container, ContainerHandle, ContainerSpec, Created, Exit, Phase, Resources, Rootfs, StartError,
-    Streams, Trace, Writable,
+    Container, ContainerHandle, ContainerSpec, Created, Exit, Phase, Resources, Rootfs, Spare,
+    StartError, Streams, Trace, Writable,
 };
 use crate::message::Connection;
 
@@ -44,14 +45,27 @@ impl Zygote {
         Ok(Created::new(container))
     }
 
+    /// Builds a container like this one as far as that goes without its command; `None` where its command decides too much.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn prepare(&self, spec: &ContainerSpec) -> Result<Option<Spare>, RequestError> {
+        let Some(shape) = spec.shape() else {
+            return Ok(None);
+        };
+        let nothing = || File::open("/dev/null").map(OwnedFd::from).map_err(not_sent);
+        let streams = [nothing()?, nothing()?, nothing()?];
+        let created = self.create(&shape, streams).await?;
+        Ok(Some(Spare::new(shape, created)))
+    }
+
     async fn launch(
         &self,
         spec: &ContainerSpec,
         streams: Streams,
         held: bool,
     ) -> Result<Container, RequestError> {
-        let mut trace = Trace::default();
-        trace.mark(Phase::Asked);
+        let mut trace = Trace::asked();
         let has_terminal = streams.terminal().is_some();
         let namespaces = Namespaces::of(spec);
         let own = OwnLimits::of(&spec.resources, &self.enforcement);

@@ -31,6 +31,7 @@ pub(crate) mod wire;
 mod work;
 
 pub use crate::cgroup::GroupError;
+pub(crate) use client::memory_file;
 pub use client::{Hold, HoldError, RequestError, Zygote};
 pub use entry::run_if_zygote;
 pub use error::SpawnError;

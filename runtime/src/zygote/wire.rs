@@ -127,4 +127,7 @@ pub(crate) enum Order {
     Signal(i32),
     /// Starts the command of a container that was only created.
     Begin,
+    /// Starts a command in a container that was built ahead. Descriptors: a memory file with what is late
+    /// ([`crate::container::Late`]), stdin, stdout and stderr.
+    Become,
 }

@@ -1,8 +1,9 @@
 //! The backend that runs steps in containers of our own runtime.
 //!
 //! [`crate::images`] gets images, `specification` turns a step's request into what the runtime wants, `step` is a started
-//! one, `bound` watches what it writes.
+//! one, `bound` watches what it writes, and `ahead` has its successor built meanwhile.
 
+mod ahead;
 mod bound;
 mod specification;
 mod step;
@@ -10,10 +11,11 @@ mod step;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pipelines::plan::Resources;
 use protocol::WorkspaceMode;
-use runtime::container::StartError as Refusal;
+use runtime::container::{Container, ContainerSpec, StartError as Refusal};
 use runtime::zygote::{Hold, HoldError, RequestError, Zygote};
 use tokio::sync::OnceCell;
 
@@ -24,12 +26,14 @@ use super::{
 use crate::chain::chain;
 use crate::enforcement::shortcomings;
 use crate::images::{Image, Images};
+use ahead::Ahead;
 use step::Step;
 
 /// Runs steps in containers.
 #[derive(Debug)]
 pub struct Containers {
-    zygote: Zygote,
+    zygote: Arc<Zygote>,
+    ahead: Ahead,
     images: Images,
     options: BackendOptions,
     kept: Option<PathBuf>,
@@ -47,13 +51,32 @@ impl Containers {
         let kept = options.keep.then(|| zygote.keep());
         let images = Images::new(&zygote, &options.data, &options.tree, &options.config)?;
         Ok(Self {
-            zygote,
+            zygote: Arc::new(zygote),
+            ahead: Ahead::default(),
             images,
             options,
             kept,
             swept: OnceCell::new(),
             tidied: OnceCell::new(),
         })
+    }
+
+    /// Starts a container, in what was built ahead where that fits.
+    async fn launch(
+        &self,
+        workspace: &str,
+        spec: &ContainerSpec,
+        streams: [OwnedFd; 3],
+    ) -> Result<Container, RequestError> {
+        if let Some(spare) = self.ahead.take(workspace, spec).await {
+            match spare.start(spec, &streams).await {
+                Err(error) if error.is_of_the_spare() => {
+                    tracing::debug!(%error, "the container that was built ahead is gone");
+                }
+                result => return result,
+            }
+        }
+        self.zygote.start(spec, streams).await
     }
 
     /// Removes what killed agents have left, once and beside other work.
@@ -105,6 +128,7 @@ impl Backend for Containers {
     }
 
     async fn close_workspace(&self, workspace: String) -> Result<(), BackendError> {
+        self.ahead.forget(&workspace).await;
         // Once, and when a job has all it needs.
         self.tidied
             .get_or_init(|| self.images.tidy(&self.zygote))
@@ -155,13 +179,16 @@ impl Backend for Containers {
         let error = output
             .try_clone()
             .map_err(|error| internal(format!("duplicate the step's output: {error}")))?;
+        let (workspace, followed) = (request.workspace.clone(), request.followed);
         let spec = specification::of(request)?;
-        match self
-            .zygote
-            .start(&spec, [input.into(), output, error])
-            .await
-        {
-            Ok(container) => Ok(Step::new(container)),
+        let started = self.launch(&workspace, &spec, [input.into(), output, error]);
+        match started.await {
+            Ok(container) => {
+                if followed {
+                    self.ahead.order(&self.zygote, &workspace, &spec);
+                }
+                Ok(Step::new(container))
+            }
             Err(RequestError::Refused(refused)) => Err(StartError {
                 kind: specification::blame(&refused),
                 message: refused.to_string(),

@@ -196,6 +196,7 @@ mod tests {
             nesting: false,
             hostname: "main".to_owned(),
             resources: plan::Resources::default(),
+            followed: false,
         };
         of(request).unwrap()
     }
