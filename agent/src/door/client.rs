@@ -1,5 +1,6 @@
 //! Asking a container's supervisor, from another process: a word there, an answer back.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -135,9 +136,19 @@ fn kill(containers: &Containers, found: &Found) -> Result<(), DoorError> {
 /// Sends an order on a connection of its own, on which the answer comes.
 pub(super) fn ask(found: &Found, order: &Order) -> Result<OwnedFd, DoorError> {
     let socket = found.connect()?;
-    message::send(&socket, order, &[])
-        .map_err(DoorError::system("reach the container's supervisor"))?;
-    Ok(socket)
+    match message::send(&socket, order, &[]) {
+        // It has hung up: it has just ended, or does not listen to us.
+        Err(error)
+            if [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset]
+                .contains(&error.kind()) =>
+        {
+            Err(DoorError::NotRunning {
+                name: found.record.name.clone(),
+            })
+        }
+        Err(error) => Err(DoorError::system("reach the container's supervisor")(error)),
+        Ok(()) => Ok(socket),
+    }
 }
 
 /// Waits until something comes, so long at most.
