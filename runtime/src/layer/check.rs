@@ -94,6 +94,14 @@ fn entries(recording: Recording<'_>) -> Result<HashMap<Vec<u8>, Entry>, UnpackEr
     let mut archive = Archive::new(input, Limits::default());
     let mut all = HashMap::new();
     while let Some(entry) = archive.next()? {
+        // A file linked to itself is what it was, if it was at all; a whiteout is one of any kind.
+        let is_itself = |target: EntryPath| target == entry.path;
+        if entry.kind == Kind::HardLink
+            && EntryPath::parse(&entry.link).is_ok_and(is_itself)
+            && whiteout::marker(&entry.path)?.is_none()
+        {
+            continue;
+        }
         all.insert(entry.path.as_bytes().to_vec(), entry);
     }
     Ok(all)
@@ -280,6 +288,8 @@ fn difference(
             return Ok((link.as_bytes() != entry.link).then_some(Change::Link));
         }
         Kind::File | Kind::Directory => {}
+        // A whiteout, as overlayfs spells it: what the same layer has under the name wins.
+        Kind::Character if (entry.major, entry.minor) == (0, 0) => return Ok(None),
         Kind::Fifo | Kind::Character | Kind::Block => {
             let expected = match entry.kind {
                 Kind::Fifo => FileType::Fifo,

@@ -64,7 +64,12 @@ impl<'a> Extractor<'a> {
 
     /// Sets the directories' modes and times, the deepest first. Whether every file's content is still there.
     pub(super) fn finish(self) -> Result<bool, UnpackError> {
+        let mut done = std::collections::HashSet::new();
         for pending in self.directories.iter().rev() {
+            // What an archive says last of a directory counts.
+            if !done.insert(pending.path.as_bytes()) {
+                continue;
+            }
             let failed = |operation| {
                 move |errno| UnpackError::system(operation, pending.path.as_bytes(), errno)
             };

@@ -181,3 +181,31 @@ fn whatever_changes_in_a_layer_is_found() {
     assert_eq!(checked.differences, []);
     assert!(checked.diff_id.is_some_and(|id| id != unpacked.diff_id));
 }
+
+/// Devices 0/0 are whiteouts, a directory may be listed as often as a tool likes, and a link to itself makes nothing.
+#[test]
+fn what_an_archive_says_last_counts() {
+    let directory = |mode| Fields {
+        kind: b'5',
+        name: "d",
+        mode,
+        ..Fields::default()
+    };
+    let tar = Tar::new()
+        .header(&directory(0o700))
+        .file("d/file", "content")
+        .header(&directory(0o750))
+        .header(&Fields {
+            kind: b'3',
+            name: "gone",
+            ..Fields::default()
+        })
+        .file("gone/again", "new")
+        .hard_link("nothing", "nothing");
+    let place = Place::new();
+    let (unpacked, recording) = place.record(&tar.bytes()).unwrap();
+    let checked = place.check(&recording.unwrap());
+    assert_eq!(checked.differences, []);
+    assert_eq!(checked.diff_id, Some(unpacked.diff_id));
+    assert!(tree(&place.target()).contains("d/ 750"));
+}
