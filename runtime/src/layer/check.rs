@@ -9,14 +9,15 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Archive, Entry, Input, Kind};
+use super::entry::Kind;
 use super::error::{Change, Operation, UnpackError};
-use super::metadata::kept_stat;
+use super::expected::{Expected, expected};
+use super::metadata::{Kept, kept_stat};
+use super::pack::is_opaque;
 use super::path::EntryPath;
-use super::recording::{Recording, Segment};
+use super::recording::Recording;
 use super::replay::replay;
 use super::tree::Tree;
-use super::unpack::Limits;
 use super::whiteout::{self, Marker};
 use crate::image::Digest;
 
@@ -60,16 +61,18 @@ pub fn check(
     rewind(&mut recording)?;
     let mut check = Check {
         tree: Tree::new(root),
-        seen: HashSet::new(),
+        seen: HashMap::new(),
+        opaque: HashSet::new(),
+        either: HashSet::new(),
         differences: Vec::new(),
         count: 0,
     };
-    let entries = entries(Recording::open(recording)?)?;
+    let entries = expected(Recording::open(recording)?)?;
     let number = entries.len() as u64;
-    for entry in entries.values() {
-        check.entry(entry)?;
+    for (path, entry) in &entries {
+        check.entry(path, entry)?;
     }
-    check.strangers()?;
+    check.strangers(&entries)?;
     if check.count == 0 {
         check.differences.extend(first);
         check.count = check.differences.len() as u64;
@@ -83,90 +86,14 @@ pub fn check(
     })
 }
 
-/// The archive's entries by their paths: the last of a path is the one that counts.
-fn entries(recording: Recording<'_>) -> Result<HashMap<Vec<u8>, Entry>, UnpackError> {
-    let input = Segments {
-        recording,
-        raw: Vec::new(),
-        taken: 0,
-        content: 0,
-    };
-    let mut archive = Archive::new(input, Limits::default());
-    let mut all = HashMap::new();
-    while let Some(entry) = archive.next()? {
-        // A file linked to itself is what it was, if it was at all; a whiteout is one of any kind.
-        let is_itself = |target: EntryPath| target == entry.path;
-        if entry.kind == Kind::HardLink
-            && EntryPath::parse(&entry.link).is_ok_and(is_itself)
-            && whiteout::marker(&entry.path)?.is_none()
-        {
-            continue;
-        }
-        all.insert(entry.path.as_bytes().to_vec(), entry);
-    }
-    Ok(all)
-}
-
-/// A recording as an archive whose contents are not there, and are passed over.
-struct Segments<'a> {
-    recording: Recording<'a>,
-    raw: Vec<u8>,
-    /// Bytes of `raw` that are used up.
-    taken: usize,
-    /// Bytes of a content that are left.
-    content: u64,
-}
-
-impl Segments<'_> {
-    /// Whether there is more to take.
-    fn fill(&mut self) -> Result<bool, UnpackError> {
-        while self.taken == self.raw.len() && self.content == 0 {
-            match self.recording.next()? {
-                None => return Ok(false),
-                Some(Segment::Raw(raw)) => (self.raw, self.taken) = (raw, 0),
-                Some(Segment::Content { size, .. }) => self.content = size,
-            }
-        }
-        Ok(true)
-    }
-}
-
-impl Input for Segments<'_> {
-    fn read(&mut self, target: &mut [u8]) -> Result<usize, UnpackError> {
-        let mut done = 0;
-        while done < target.len() && self.fill()? && self.content == 0 {
-            let count = (target.len() - done).min(self.raw.len() - self.taken);
-            target[done..done + count].copy_from_slice(&self.raw[self.taken..self.taken + count]);
-            done += count;
-            self.taken += count;
-        }
-        Ok(done)
-    }
-
-    fn skip(&mut self, mut count: u64) -> Result<bool, UnpackError> {
-        while count > 0 {
-            if !self.fill()? {
-                return Ok(false);
-            }
-            if self.taken < self.raw.len() {
-                let there = self.raw.len() - self.taken;
-                let now = usize::try_from(count).unwrap_or(there).min(there);
-                self.taken += now;
-                count -= now as u64;
-            } else {
-                let now = count.min(self.content);
-                self.content -= now;
-                count -= now;
-            }
-        }
-        Ok(true)
-    }
-}
-
 struct Check<'a> {
     tree: Tree<'a>,
-    /// Inodes of everything that an entry stands for.
-    seen: HashSet<u64>,
+    /// How many entries stand for each inode.
+    seen: HashMap<u64, u32>,
+    /// Inodes of directories that cover those of lower layers.
+    opaque: HashSet<u64>,
+    /// Inodes of what may be or not be such a directory.
+    either: HashSet<u64>,
     differences: Vec<UnpackError>,
     count: u64,
 }
@@ -179,37 +106,59 @@ impl Check<'_> {
         }
     }
 
-    fn entry(&mut self, entry: &Entry) -> Result<(), UnpackError> {
-        let path = entry.path.as_bytes();
-        if let Some(marker) = whiteout::marker(&entry.path)? {
-            return self.marker(&entry.path, &marker);
+    fn see(&mut self, inode: u64) {
+        *self.seen.entry(inode).or_default() += 1;
+    }
+
+    fn entry(&mut self, path: &EntryPath, expected: &Expected) -> Result<(), UnpackError> {
+        if let Some(marker) = whiteout::marker(path)? {
+            return self.marker(path, &marker);
         }
-        let Some((parent, stat)) = self.look(&entry.path)? else {
-            self.differs(path, Change::Missing);
+        let name = path.as_bytes();
+        let Some((parent, stat)) = self.look(path)? else {
+            self.differs(name, Change::Missing);
             return Ok(());
         };
-        self.seen.insert(stat.st_ino);
-        if let Some(change) = difference(&parent, entry, &stat, &self.tree)
-            .map_err(|errno| UnpackError::system(Operation::Stat, path, errno))?
+        self.see(stat.st_ino);
+        if expected.is_hidden {
+            self.either.insert(stat.st_ino);
+        }
+        if let Some(change) = difference(&parent, path, expected, &stat, &self.tree)
+            .map_err(|errno| UnpackError::system(Operation::Stat, name, errno))?
         {
-            self.differs(path, change);
+            self.differs(name, change);
         }
         Ok(())
     }
 
     /// A whiteout is there, unless the same layer has something of that name.
     fn marker(&mut self, path: &EntryPath, marker: &Marker) -> Result<(), UnpackError> {
-        let Marker::Hide(name) = marker else {
-            return Ok(());
-        };
         let (directory, _) = path.split();
+        let name = match marker {
+            Marker::Ignored => return Ok(()),
+            Marker::Opaque => {
+                let found = self.tree.existing_parent(path).and_then(rustix::fs::fstat);
+                match found {
+                    Ok(stat) => {
+                        self.see(stat.st_ino);
+                        self.opaque.insert(stat.st_ino);
+                    }
+                    Err(_) => self.differs(path.as_bytes(), Change::Missing),
+                }
+                return Ok(());
+            }
+            Marker::Hide(name) => name,
+        };
         let hidden = match directory {
             b"" => name.clone(),
             directory => [directory, b"/", name].concat(),
         };
         match self.look(&EntryPath::parse(&hidden)?)? {
             Some((_, stat)) => {
-                self.seen.insert(stat.st_ino);
+                self.see(stat.st_ino);
+                if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                    self.opaque.insert(stat.st_ino);
+                }
             }
             None => self.differs(path.as_bytes(), Change::Missing),
         }
@@ -232,29 +181,57 @@ impl Check<'_> {
         }
     }
 
-    /// Files that no entry stands for. Directories may have none: an archive need not list them.
-    fn strangers(&mut self) -> Result<(), UnpackError> {
+    /// Files that no entry stands for, and directories that cover others though no entry says so. Directories may have no
+    /// entry of their own when there is something in them: an archive need not list them.
+    fn strangers(&mut self, entries: &HashMap<EntryPath, Expected>) -> Result<(), UnpackError> {
         let mut rest = vec![Vec::new()];
+        // By names that no entry has: an entry may lead through a link.
+        let mut unnamed = Vec::new();
         while let Some(path) = rest.pop() {
             let failed = |errno| UnpackError::system(Operation::List, &path, errno);
             let directory = self.tree.open_directory(&path).map_err(failed)?;
+            let inode = rustix::fs::fstat(&directory).map_err(failed)?.st_ino;
+            let mut is_empty = true;
+            match (
+                is_opaque(&directory).map_err(failed)?,
+                self.opaque.contains(&inode),
+            ) {
+                _ if self.either.contains(&inode) => {}
+                (true, false) => self.differs(&join(&path, whiteout::OPAQUE), Change::Extra),
+                (false, true) => self.differs(&join(&path, whiteout::OPAQUE), Change::Missing),
+                _ => {}
+            }
             for entry in Dir::read_from(&directory).map_err(failed)? {
                 let entry = entry.map_err(failed)?;
                 let name = entry.file_name().to_bytes();
                 if name == b"." || name == b".." {
                     continue;
                 }
-                let child = match &path[..] {
-                    b"" => name.to_vec(),
-                    path => [path, b"/", name].concat(),
-                };
+                is_empty = false;
+                let child = join(&path, name);
                 let stat = rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)
                     .map_err(failed)?;
                 if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                     rest.push(child);
-                } else if !self.seen.contains(&stat.st_ino) {
-                    self.differs(&child, Change::Extra);
+                    continue;
                 }
+                let is_named =
+                    EntryPath::parse(&child).is_ok_and(|path| entries.contains_key(&path));
+                match self.seen.get_mut(&stat.st_ino) {
+                    Some(names) if is_named => *names = names.saturating_sub(1),
+                    Some(_) => unnamed.push((stat.st_ino, child)),
+                    None => self.differs(&child, Change::Extra),
+                }
+            }
+            if is_empty && !path.is_empty() && !self.seen.contains_key(&inode) {
+                self.differs(&path, Change::Extra);
+            }
+        }
+        // A file has as many names as there are entries for it.
+        for (inode, path) in unnamed {
+            match self.seen.get_mut(&inode) {
+                Some(names) if *names > 0 => *names -= 1,
+                _ => self.differs(&path, Change::Extra),
             }
         }
         Ok(())
@@ -264,12 +241,13 @@ impl Check<'_> {
 /// How a file differs from its entry, if it does.
 fn difference(
     parent: &OwnedFd,
-    entry: &Entry,
+    path: &EntryPath,
+    entry: &Expected,
     stat: &Stat,
     tree: &Tree<'_>,
 ) -> Result<Option<Change>, Errno> {
     let found = FileType::from_raw_mode(stat.st_mode);
-    let (_, name) = entry.path.split();
+    let (_, name) = path.split();
     match entry.kind {
         Kind::HardLink => {
             // Its other attributes are those of what it links to.
@@ -277,7 +255,7 @@ fn difference(
             let other = tree.existing_parent(&target).and_then(|parent| {
                 rustix::fs::statat(&parent, target.split().1, AtFlags::SYMLINK_NOFOLLOW)
             });
-            let is_same = target == entry.path || other.is_ok_and(|o| o.st_ino == stat.st_ino);
+            let is_same = target == *path || other.is_ok_and(|o| o.st_ino == stat.st_ino);
             return Ok((!is_same).then_some(Change::Link));
         }
         Kind::Symlink => {
@@ -285,7 +263,7 @@ fn difference(
                 return Ok(Some(Change::Kind));
             }
             let link = rustix::fs::readlinkat(parent, name, Vec::new())?;
-            return Ok((link.as_bytes() != entry.link).then_some(Change::Link));
+            return Ok((link.as_bytes() != &*entry.link).then_some(Change::Link));
         }
         Kind::File | Kind::Directory => {}
         // A whiteout, as overlayfs spells it: what the same layer has under the name wins.
@@ -297,11 +275,20 @@ fn difference(
                 _ => FileType::CharacterDevice,
             };
             if found == expected {
+                let number = rustix::fs::makedev(entry.major, entry.minor);
+                if entry.kind != Kind::Fifo && stat.st_rdev != number {
+                    return Ok(Some(Change::Device));
+                }
                 let is_right = stat.st_mode & 0o7777 == entry.mode;
                 return Ok((!is_right).then_some(Change::Mode));
             }
             // A device that could not be made: see `metadata::keep_stat`.
-            return Ok((found != FileType::RegularFile).then_some(Change::Kind));
+            if found != FileType::RegularFile {
+                return Ok(Some(Change::Kind));
+            }
+            let device = Some((entry.kind, entry.major, entry.minor));
+            let is_kept = is_kept(parent, name, |kept| kept.device == device)?;
+            return Ok((!is_kept).then_some(Change::Device));
         }
     }
     let expected = match entry.kind {
@@ -318,25 +305,37 @@ fn difference(
         return Ok(Some(Change::Mode));
     }
     // File systems differ in how exactly they keep times, and how far back.
-    if entry.mtime.seconds > 0
-        && entry.mtime.seconds < i64::from(i32::MAX)
-        && stat.st_mtime != entry.mtime.seconds
+    if entry.modified > 0 && entry.modified < i64::from(i32::MAX) && stat.st_mtime != entry.modified
     {
         return Ok(Some(Change::Time));
     }
-    if (stat.st_uid, stat.st_gid) != (entry.uid, entry.gid) && !is_kept(parent, name, entry)? {
+    let owner = (entry.uid, entry.gid);
+    if (stat.st_uid, stat.st_gid) != owner
+        && !is_kept(parent, name, |kept| (kept.uid, kept.gid) == owner)?
+    {
         return Ok(Some(Change::Owner));
     }
     Ok(None)
 }
 
-/// Whether the archive's owner is in the attribute that is for it, or there is no place for such attributes.
-fn is_kept(parent: &OwnedFd, name: &[u8], entry: &Entry) -> Result<bool, Errno> {
+fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    match directory {
+        b"" => name.to_vec(),
+        directory => [directory, b"/", name].concat(),
+    }
+}
+
+/// Whether what the archive says is in the attribute that is for it, or there is no place for such attributes.
+fn is_kept(
+    parent: &OwnedFd,
+    name: &[u8],
+    is_right: impl FnOnce(&Kept) -> bool,
+) -> Result<bool, Errno> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let name = if name.is_empty() { b"." } else { name };
     let file = rustix::fs::openat(parent, name, flags, Mode::empty())?;
     match kept_stat(file.as_fd())? {
-        Some(kept) => Ok((kept.uid, kept.gid) == (entry.uid, entry.gid)),
+        Some(kept) => Ok(is_right(&kept)),
         None => {
             let probe = rustix::fs::fgetxattr(&file, super::OVERRIDE_STAT, &mut [0; 1]);
             Ok(probe == Err(Errno::OPNOTSUPP))

@@ -174,6 +174,9 @@ pub enum Exceeded {
     /// Long names and extended headers of one entry.
     #[error("bytes of extended headers in one entry")]
     Metadata,
+    /// Of all entries of an archive of images.
+    #[error("bytes of names")]
+    Names,
 }
 
 /// How a file of a layer differs from what was unpacked.
@@ -198,6 +201,9 @@ pub enum Change {
     /// Of the last modification.
     #[error("has another time")]
     Time,
+    /// A device of other numbers.
+    #[error("is another device")]
+    Device,
     /// A symbolic link leads elsewhere, or a hard link is none.
     #[error("links to something else")]
     Link,

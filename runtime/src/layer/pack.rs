@@ -251,7 +251,7 @@ fn describe(
     Ok(entry)
 }
 
-fn is_opaque(directory: &OwnedFd) -> Result<bool, Errno> {
+pub(super) fn is_opaque(directory: &OwnedFd) -> Result<bool, Errno> {
     let mut value = [0; 4];
     match rustix::fs::fgetxattr(directory, whiteout::OPAQUE_ATTRIBUTE, &mut value) {
         Ok(length) => Ok(&value[..length] == b"y"),

@@ -6,7 +6,7 @@ use super::error::{Refusal, UnpackError};
 const LONGEST: usize = 4095;
 
 /// Components joined by single slashes; empty is the layer's root.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct EntryPath(Vec<u8>);
 
 impl EntryPath {

@@ -21,7 +21,8 @@ use super::tree::Tree;
 
 const PREFIX: &[u8] = b".wh.";
 const META_PREFIX: &[u8] = b".wh..wh.";
-const OPAQUE: &[u8] = b".wh..wh..opq";
+/// Covers what lower layers have in its directory.
+pub(super) const OPAQUE: &[u8] = b".wh..wh..opq";
 /// On a directory: what lower layers have in it is gone.
 pub(super) const OPAQUE_ATTRIBUTE: &std::ffi::CStr = c"user.overlay.opaque";
 

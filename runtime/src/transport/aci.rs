@@ -1,14 +1,15 @@
 //! rkt's image files (appc specification, aci.md): a tar archive with the JSON document `manifest` and the directory
 //! `rootfs/`.
 
+use std::path::Path;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::LocalError;
-use super::files::Files;
-use crate::image::MAX_CONFIG;
 
-const MANIFEST: &str = "manifest";
+/// The document that describes the image.
+pub(super) const MANIFEST: &str = "manifest";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,16 +39,14 @@ struct App {
     environment: Vec<Pair>,
 }
 
-/// The image's configuration, as OCI has it, without the layer.
-pub(super) async fn configuration(files: &Files) -> Result<Value, LocalError> {
-    let bytes = files.read(MANIFEST, MAX_CONFIG).await?;
-    let path = || files.path().join(MANIFEST);
-    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|source| LocalError::Json {
-        path: path(),
+/// The image's configuration, as OCI has it, without the layer; from the manifest of the archive at `path`.
+pub(super) fn configuration(path: &Path, bytes: &[u8]) -> Result<Value, LocalError> {
+    let manifest: Manifest = serde_json::from_slice(bytes).map_err(|source| LocalError::Json {
+        path: path.join(MANIFEST),
         source,
     })?;
     let refused = |why| LocalError::Unfit {
-        path: files.path().to_owned(),
+        path: path.to_owned(),
         why,
     };
     if manifest.ac_kind != "ImageManifest" {

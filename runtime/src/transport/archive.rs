@@ -7,10 +7,12 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use super::error::LocalError;
-use crate::layer::{Archive, Compression, Input, Kind, Limits, UnpackError, decoder};
+use crate::layer::{Archive, Compression, Exceeded, Input, Kind, Limits, UnpackError, decoder};
 
 /// An archive of images has a few files a layer; more is no such archive.
 const MAX_FILES: u64 = 100_000;
+/// Of all names in an archive and what its links lead to, bytes.
+const MAX_NAMES: usize = 32 << 20;
 /// Of an archive that must be decompressed to disk first, in bytes.
 const MAX_SCRATCH: u64 = 64 << 30;
 /// Layers of `docker save` are symbolic links to each other, one step in practice.
@@ -70,10 +72,18 @@ pub(super) fn index(file: &File, path: &Path) -> Result<HashMap<String, (u64, u6
     );
     let mut files = HashMap::new();
     let mut links = HashMap::new();
+    let mut names = 0;
     let mut next = || -> Result<bool, UnpackError> {
         let Some(entry) = archive.next()? else {
             return Ok(false);
         };
+        names += entry.path.as_bytes().len() + entry.link.len();
+        if names > MAX_NAMES {
+            return Err(UnpackError::Limit {
+                exceeded: Exceeded::Names,
+                limit: MAX_NAMES as u64,
+            });
+        }
         let name = String::from_utf8_lossy(entry.path.as_bytes()).into_owned();
         match entry.kind {
             Kind::File => {

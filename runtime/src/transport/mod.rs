@@ -98,7 +98,7 @@ impl<'a> Transport<'a> {
             Source::Tar { path } => Self::Rootfs(Rootfs::tar(path)),
             Source::Squashfs { path } => Self::Rootfs(Rootfs::squashfs(path).await?),
             Source::Sif { path } => Self::Rootfs(Rootfs::sif(path).await?),
-            Source::Aci { path } => Self::Rootfs(Rootfs::aci(path, scratch).await?),
+            Source::Aci { path } => Self::Rootfs(Rootfs::aci(path).await?),
             Source::Lxc { path } => Self::Rootfs(Rootfs::lxc(path).await?),
         }))
     }

@@ -12,8 +12,8 @@ use super::error::{LocalError, TransportError};
 use super::files::{Files, blocking, open};
 use super::resolved::Resolved;
 use super::sif::{self, Fault, System};
-use crate::image::Platform;
-use crate::layer::{Form, starts_as_bundle};
+use crate::image::{MAX_CONFIG, Platform};
+use crate::layer::{Form, file_in, starts_as_bundle};
 
 /// The first bytes of a squashfs image, little-endian (Linux, Documentation/filesystems/squashfs.rst).
 const SQUASHFS: &[u8] = b"hsqs";
@@ -78,9 +78,27 @@ impl<'a> Rootfs<'a> {
         })
     }
 
-    pub(super) async fn aci(path: &'a Path, scratch: &Path) -> Result<Self, LocalError> {
-        let files = Files::archive(path, scratch).await?;
-        let said = aci::configuration(&files).await?;
+    pub(super) async fn aci(path: &'a Path) -> Result<Self, LocalError> {
+        let said = on(path, |path, file| {
+            let damaged = |source| LocalError::Archive {
+                path: path.to_owned(),
+                source,
+            };
+            // A root file system has more files than are worth a list.
+            match file_in(file, aci::MANIFEST, MAX_CONFIG).map_err(damaged)? {
+                Some((size, _)) if size > MAX_CONFIG => Err(LocalError::TooLarge {
+                    path: path.join(aci::MANIFEST),
+                    size,
+                    limit: MAX_CONFIG,
+                }),
+                Some((_, manifest)) => aci::configuration(path, &manifest),
+                None => Err(LocalError::Missing {
+                    path: path.to_owned(),
+                    name: aci::MANIFEST.to_owned(),
+                }),
+            }
+        })
+        .await?;
         Ok(Self {
             form: Form::Bundle,
             said: Some(said),

@@ -104,6 +104,7 @@ fn on_layer<T: Serialize>(
     match layers().and_then(|layers| layer::open_layer(layers.as_fd(), name)) {
         Ok(layer) => {
             sandbox::confine_to(layer.as_fd())?;
+            bound_memory();
             answer(&act(layer.as_fd()))
         }
         Err(error) => answer::<()>(&Err(error)),
@@ -125,7 +126,8 @@ fn layers() -> Result<OwnedFd, UnpackError> {
 
 /// Whatever an image makes its readers ask for, the machine has the rest.
 fn bound_memory() {
-    /// A reader of squashfs holds all of an image's inodes; everything else takes a hundredth of it.
+    /// A reader of squashfs holds all of an image's inodes, a check all of a layer's paths; everything else takes a hundredth
+    /// of it.
     const MOST: u64 = 2 << 30;
     let bound = rustix::process::Rlimit {
         current: Some(MOST),

@@ -22,6 +22,9 @@ fn everything() -> Tar {
         .file("link/through", "by the link")
         .file("d/.wh.gone", "")
         .file("closed/.wh..wh..opq", "")
+        .directory("opaque")
+        .file("opaque/.wh..wh..opq", "")
+        .file("implied/.wh..wh..opq", "")
         .file("empty", "")
         .header(&Fields {
             kind: b'6',
@@ -120,7 +123,7 @@ fn a_layer_that_replaces_its_own_files_has_no_recording() {
 fn whatever_changes_in_a_layer_is_found() {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     type Harm = fn(&std::path::Path);
-    let harms: [(&str, Harm); 8] = [
+    let harms: [(&str, Harm); 12] = [
         ("`d/file` of the layer has another size", |root| {
             std::fs::write(root.join("d/file"), "more content").unwrap();
         }),
@@ -133,6 +136,23 @@ fn whatever_changes_in_a_layer_is_found() {
         }),
         ("`strange` of the layer is not of the layer", |root| {
             std::fs::write(root.join("strange"), "").unwrap();
+        }),
+        ("`strange` of the layer is not of the layer", |root| {
+            std::fs::hard_link(root.join("d/file"), root.join("strange")).unwrap();
+        }),
+        ("`strange` of the layer is not of the layer", |root| {
+            std::fs::create_dir(root.join("strange")).unwrap();
+        }),
+        (
+            "`d/.wh..wh..opq` of the layer is not of the layer",
+            |root| {
+                let directory = File::open(root.join("d")).unwrap();
+                crate::layer::whiteout::make_opaque(directory.as_fd()).unwrap();
+            },
+        ),
+        ("`opaque/.wh..wh..opq` of the layer is missing", |root| {
+            let attribute = "user.overlay.opaque";
+            rustix::fs::removexattr(root.join("opaque"), attribute).unwrap();
         }),
         ("`link` of the layer links to something else", |root| {
             std::fs::remove_file(root.join("link")).unwrap();
@@ -201,6 +221,12 @@ fn what_an_archive_says_last_counts() {
             ..Fields::default()
         })
         .file("gone/again", "new")
+        .header(&Fields {
+            kind: b'3',
+            name: "listed",
+            ..Fields::default()
+        })
+        .directory("listed")
         .hard_link("nothing", "nothing");
     let place = Place::new();
     let (unpacked, recording) = place.record(&tar.bytes()).unwrap();
