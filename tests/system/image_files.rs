@@ -126,7 +126,7 @@ fn a_damaged_squashfs_ends_with_its_pull(env: &TestEnvironment) {
     ] {
         env.write("project/damaged.sqfs", bytes);
         let _ = agent(env, &["pull", "squashfs:damaged.sqfs"])
-            .expect(69)
+            .expect(1)
             .says(why);
     }
     // Nothing of it stays.
@@ -187,7 +187,7 @@ fn a_sif_without_a_system_is_refused(env: &TestEnvironment) {
     ] {
         env.write("project/bad.sif", bytes);
         let done = agent(env, &["pull", "sif:bad.sif"]).does_not_say("panicked");
-        let _ = done.expect(69).says(why);
+        let _ = done.expect(1).says(why);
     }
 }
 
@@ -217,7 +217,7 @@ fn an_aci_runs_as_its_manifest_says(env: &TestEnvironment) {
     ] {
         env.write("project/manifest", text);
         sh(env, "tar -cf bad.aci manifest rootfs/etc");
-        let _ = agent(env, &["pull", "aci:bad.aci"]).expect(69).says(why);
+        let _ = agent(env, &["pull", "aci:bad.aci"]).expect(1).says(why);
     }
     sh(env, "tar -cf bad.aci rootfs/etc");
     let _ = agent(env, &["pull", "aci:bad.aci"])

@@ -12,6 +12,7 @@ for_one_user!(
     a_wrong_password_changes_nothing,
     a_credential_helper_keeps_the_log_in,
     a_log_in_is_asked_for_on_a_terminal,
+    a_log_in_that_is_given_up_leaves_the_terminal_as_it_was,
     what_is_missing_is_said,
 );
 
@@ -115,6 +116,23 @@ fn a_log_in_is_asked_for_on_a_terminal(env: &TestEnvironment) {
     // The terminal has shown nothing of what was typed.
     let _ = done.does_not_say(PASSWORD);
     assert!(env.read(CONFIG).contains("cm9ib3Q6c2VzYW1l"));
+}
+
+fn a_log_in_that_is_given_up_leaves_the_terminal_as_it_was(env: &TestEnvironment) {
+    let shell = "trap : INT; \"$@\"; echo ended with $?; stty -a";
+    let mut running = env
+        .agent(["login", "-u", USER, "registry.example"])
+        .executed_by(["bash", "-c", shell, "bash"])
+        .on_terminal()
+        .spawn();
+    running.wait_for("password: ");
+    running.press("half of it\u{3}");
+    let _ = running
+        .finish()
+        .expect(0)
+        .says("ended with 130")
+        .says(" echo ")
+        .does_not_say("half of it");
 }
 
 fn what_is_missing_is_said(env: &TestEnvironment) {

@@ -31,6 +31,8 @@ pub enum ImageErrorKind {
     Unavailable,
     /// What the source delivered is not what it promised: a wrong digest, a truncated layer.
     Corrupt,
+    /// A file on this machine is no image, or a damaged one.
+    Damaged,
     /// The store, the disk or the runtime failed.
     Internal,
 }

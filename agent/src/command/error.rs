@@ -81,6 +81,9 @@ pub enum CommandError {
     /// Nobody wants to see an archive.
     #[error("an archive is not written to a terminal")]
     ArchiveToTerminal,
+    /// Nobody types an archive.
+    #[error("an archive is not read from a terminal")]
+    ArchiveFromTerminal,
     /// An id stands for all of its names.
     #[error("the image `{id}` has several names: {}", names.join(", "))]
     SeveralNames {
@@ -143,6 +146,7 @@ impl CommandError {
             | Self::Secret(_)
             | Self::NotMasked(_)
             | Self::ArchiveToTerminal
+            | Self::ArchiveFromTerminal
             | Self::NoRegistry(_)
             | Self::NoUser
             | Self::NoPassword
@@ -161,6 +165,7 @@ impl CommandError {
                 registry::Error::Setup(_) => ExitCode::Internal,
                 _ => ExitCode::Failed,
             },
+            Self::Credentials(registry::CredentialsError::User) => ExitCode::Usage,
             Self::Credentials(_)
             | Self::Store(_)
             | Self::NoImage(FindImageError::Store(_))
@@ -180,6 +185,7 @@ impl CommandError {
                 ImageErrorKind::InvalidReference => ExitCode::Usage,
                 ImageErrorKind::NotFound
                 | ImageErrorKind::Unauthorized
+                | ImageErrorKind::Damaged
                 | ImageErrorKind::Unsupported => ExitCode::Failed,
                 ImageErrorKind::Unavailable | ImageErrorKind::Corrupt => ExitCode::Unavailable,
                 ImageErrorKind::Internal => ExitCode::Internal,
@@ -216,6 +222,7 @@ impl CommandError {
                     .to_owned(),
             ],
             Self::UnnamedImage(_) => vec!["give it one with `--tag NAME`".to_owned()],
+            Self::ArchiveFromTerminal => vec!["give `--input FILE`, or redirect it".to_owned()],
             Self::ArchiveToTerminal => vec!["give `--output FILE`, or redirect it".to_owned()],
             Self::SeveralNames { .. } => {
                 vec!["name one of them, or give `--force` for all".to_owned()]

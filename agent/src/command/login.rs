@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use runtime::registry::{Client, KeptIn, forget_log_in, keep_log_in};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::CommandError;
 use super::error::starting;
 use super::printing::print;
@@ -24,14 +26,19 @@ const LONGEST: u64 = 64 * 1024;
 pub fn log_in(arguments: &Login, machine: &Machine) -> Result<ExitCode, CommandError> {
     let config = Config::load(machine.config.as_ref())?;
     let registry = registry(&arguments.registry)?;
-    let (user, secret) = credentials(arguments)?;
     let runtime = runtime()?;
     let settings = &config.registries;
-    let kept = runtime.block_on(async {
+    let kept = runtime.block_on(until_stopped(async {
+        let (user, secret) = credentials(arguments).await?;
         let client = Client::new(settings)?;
         client.verify_log_in(&registry, &user, &secret).await?;
-        Ok::<_, CommandError>(keep_log_in(settings, &registry, &user, &secret).await?)
-    })?;
+        Ok(keep_log_in(settings, &registry, &user, &secret).await?)
+    }));
+    // Somebody may still be asked.
+    runtime.shutdown_background();
+    let Some(kept) = kept? else {
+        return Ok(ExitCode::Cancelled);
+    };
     match kept {
         KeptIn::File(path) => complain(format_args!(
             "warning: the password is readable in {}; a credential helper keeps it better (`credsStore`)",
@@ -57,6 +64,24 @@ pub fn log_out(arguments: &Logout, machine: &Machine) -> Result<ExitCode, Comman
         format!("there was no log-in for {registry}\n")
     })?;
     Ok(ExitCode::Success)
+}
+
+/// Ends what is done on a signal, so that the terminal is left as it was; `None` then.
+async fn until_stopped<T>(
+    act: impl Future<Output = Result<T, CommandError>>,
+) -> Result<Option<T>, CommandError> {
+    let listen = |kind| signal(kind).map_err(starting("listen to signals"));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    let mut quit = listen(SignalKind::quit())?;
+    tokio::select! {
+        done = act => done.map(Some),
+        _ = interrupt.recv() => Ok(None),
+        _ = terminate.recv() => Ok(None),
+        _ = hangup.recv() => Ok(None),
+        _ = quit.recv() => Ok(None),
+    }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
@@ -87,35 +112,34 @@ fn registry(text: &str) -> Result<String, CommandError> {
     }
 }
 
-fn credentials(arguments: &Login) -> Result<(String, String), CommandError> {
+async fn credentials(arguments: &Login) -> Result<(String, String), CommandError> {
     let read = starting("read the password");
-    let is_terminal = io::stdin().is_terminal();
     if arguments.password_stdin {
         let user = arguments.username.clone().ok_or(CommandError::NoUser)?;
-        let mut text = String::new();
-        io::stdin()
-            .lock()
-            .take(LONGEST)
-            .read_to_string(&mut text)
-            .map_err(read)?;
+        let text = reading(|| {
+            let mut text = String::new();
+            io::stdin().lock().take(LONGEST).read_to_string(&mut text)?;
+            Ok(text)
+        });
+        let text = text.await.map_err(read)?;
         let secret = text.trim_end_matches(['\r', '\n']);
         return match secret {
             "" => Err(CommandError::NoPassword),
             secret => Ok((user, secret.to_owned())),
         };
     }
-    if !is_terminal {
+    if !io::stdin().is_terminal() {
         return Err(CommandError::NoPassword);
     }
     let user = match &arguments.username {
         Some(user) => user.clone(),
-        None => ask("user: ").map_err(starting("read the user's name"))?,
+        None => ask("user: ")
+            .await
+            .map_err(starting("read the user's name"))?,
     };
     let secret = {
         let _hidden = Hidden::begin().map_err(starting("hide what is typed"))?;
-        let typed = ask("password: ");
-        complain("");
-        typed.map_err(read)?
+        ask("password: ").await.map_err(read)?
     };
     if secret.is_empty() {
         return Err(CommandError::NoPassword);
@@ -123,13 +147,24 @@ fn credentials(arguments: &Login) -> Result<(String, String), CommandError> {
     Ok((user, secret))
 }
 
-fn ask(question: &str) -> io::Result<String> {
-    let mut errors = io::stderr().lock();
-    errors.write_all(question.as_bytes())?;
-    errors.flush()?;
-    let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+async fn ask(question: &'static str) -> io::Result<String> {
+    let line = reading(move || {
+        let mut errors = io::stderr().lock();
+        errors.write_all(question.as_bytes())?;
+        errors.flush()?;
+        drop(errors);
+        let mut line = String::new();
+        io::stdin().read_line(&mut line)?;
+        Ok(line)
+    });
+    Ok(line.await?.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Reads where it can be left alone: nothing else ends a read of a terminal.
+async fn reading(read: impl FnOnce() -> io::Result<String> + Send + 'static) -> io::Result<String> {
+    tokio::task::spawn_blocking(read)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// As long as it exists the terminal shows nothing of what is typed.
@@ -149,5 +184,7 @@ impl Drop for Hidden {
     fn drop(&mut self) {
         // There is nobody to tell.
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+        // The line's end was not shown either.
+        complain("");
     }
 }

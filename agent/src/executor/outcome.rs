@@ -191,6 +191,7 @@ impl From<&ImageError> for StepOutcome {
             ImageErrorKind::InvalidReference
             | ImageErrorKind::NotFound
             | ImageErrorKind::Unauthorized
+            | ImageErrorKind::Damaged
             | ImageErrorKind::Unsupported => (Conclusion::Failure, None),
             ImageErrorKind::Unavailable | ImageErrorKind::Corrupt => {
                 (Conclusion::Error, Some(Fault::Unavailable))

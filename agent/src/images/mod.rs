@@ -217,6 +217,7 @@ pub(crate) fn failure(error: &PullError) -> ImageError {
         ErrorKind::Unauthorized => ImageErrorKind::Unauthorized,
         ErrorKind::NotFound => ImageErrorKind::NotFound,
         ErrorKind::Corrupt => ImageErrorKind::Corrupt,
+        ErrorKind::Damaged => ImageErrorKind::Damaged,
         ErrorKind::Unsupported => ImageErrorKind::Unsupported,
         ErrorKind::NoSpace | ErrorKind::Io | ErrorKind::Setting => ImageErrorKind::Internal,
     };

@@ -38,7 +38,7 @@ pub(super) async fn get(
     helper: &str,
     server: &str,
 ) -> Result<Option<Credential>, CredentialsError> {
-    let Some(answer) = run(helper, "get", server.as_bytes()).await? else {
+    let Some(answer) = run(helper, "get", server.as_bytes(), None).await? else {
         return Ok(None);
     };
     // The answer is a secret: a parse error may quote it, so it is not passed on.
@@ -68,25 +68,26 @@ pub(super) async fn store(
     };
     let text = serde_json::to_vec(&log_in)
         .map_err(|_| failed(helper, "cannot be told this log-in".to_owned()))?;
-    match run(helper, "store", &text).await {
-        // What it says of a log-in may have the log-in in it.
-        Err(CredentialsError::Helper { helper, reason }) => Err(CredentialsError::Helper {
-            helper,
-            reason: reason.replace(secret, "***"),
-        }),
-        result => result.map(drop),
-    }
+    run(helper, "store", &text, Some(secret)).await.map(drop)
 }
 
 /// Has a helper forget a log-in. Whether it had one.
 pub(super) async fn erase(helper: &str, server: &str) -> Result<bool, CredentialsError> {
     // Some helpers are content with erasing nothing.
-    let had = run(helper, "get", server.as_bytes()).await?.is_some();
-    Ok(run(helper, "erase", server.as_bytes()).await?.is_some() && had)
+    let had = run(helper, "get", server.as_bytes(), None).await?.is_some();
+    Ok(run(helper, "erase", server.as_bytes(), None)
+        .await?
+        .is_some()
+        && had)
 }
 
-/// What it prints, or `None` when it says that it knows no such log-in.
-async fn run(helper: &str, verb: &str, input: &[u8]) -> Result<Option<Vec<u8>>, CredentialsError> {
+/// What it prints, or `None` when it says that it knows no such log-in. What it says of a log-in may have the `secret` in it.
+async fn run(
+    helper: &str,
+    verb: &str,
+    input: &[u8],
+    secret: Option<&str>,
+) -> Result<Option<Vec<u8>>, CredentialsError> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if helper.is_empty() || !helper.chars().all(is_plain) {
         return Err(CredentialsError::HelperName(printable(helper)));
@@ -98,11 +99,23 @@ async fn run(helper: &str, verb: &str, input: &[u8]) -> Result<Option<Vec<u8>>, 
     if is_success {
         return Ok(Some(answer));
     }
-    let message = printable(&String::from_utf8_lossy(&answer));
+    let said = String::from_utf8_lossy(&answer);
+    let message = printable(&secret.map_or_else(|| said.to_string(), |secret| hide(&said, secret)));
     if message.contains(NOT_FOUND) {
         Ok(None)
     } else {
         Err(failed(helper, format!("failed: {message}")))
+    }
+}
+
+/// A text without a secret, as it is and as JSON has it. To be done before anything else changes it.
+fn hide(text: &str, secret: &str) -> String {
+    let quoted = serde_json::to_string(secret).unwrap_or_default();
+    let escaped = quoted.trim_matches('"');
+    let hidden = text.replace(secret, "***");
+    match escaped {
+        "" => hidden,
+        escaped => hidden.replace(escaped, "***"),
     }
 }
 
@@ -129,5 +142,19 @@ fn failed(helper: &str, reason: String) -> CredentialsError {
     CredentialsError::Helper {
         helper: helper.to_owned(),
         reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_hidden_whatever_is_in_it() {
+        for secret in ["a  b", "a\tb", "quo\"ted", "x"] {
+            let quoted = serde_json::to_string(secret).unwrap();
+            let said = printable(&hide(&format!("no: {secret} ({quoted})"), secret));
+            assert_eq!(said, "no: *** (\"***\")");
+        }
     }
 }

@@ -75,19 +75,8 @@ impl ConfigFile {
             .clone()
             .or_else(default_path)
             .ok_or(CredentialsError::NoPlace)?;
-        // A link is followed, so that what it leads to is replaced and not the link.
-        let path = path.canonicalize().unwrap_or(path);
-        let document = match read(&path) {
-            Ok(bytes) if bytes.is_empty() => Map::new(),
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes).map_err(|source| CredentialsError::Json {
-                    path: path.clone(),
-                    source,
-                })?
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),
-            Err(source) => return Err(CredentialsError::Read { path, source }),
-        };
+        let path = followed(path);
+        let document = document(&path)?;
         Ok(Self { path, document })
     }
 
@@ -105,43 +94,68 @@ impl ConfigFile {
     }
 
     fn set_auth(&mut self, server: &str, auth: Value) -> Result<(), CredentialsError> {
-        let auths = self.document.entry("auths").or_insert_with(|| json!({}));
-        if !auths.is_object() {
-            *auths = json!({});
-        }
-        if let Some(auths) = auths.as_object_mut() {
-            // The same registry may be there under another spelling.
-            auths.retain(|name, _| bare(name) != bare(server));
-            auths.insert(server.to_owned(), auth);
-        }
-        self.write()
+        self.change(|document| {
+            let auths = document.entry("auths").or_insert_with(|| json!({}));
+            if !auths.is_object() {
+                *auths = json!({});
+            }
+            if let Some(auths) = auths.as_object_mut() {
+                // The same registry may be there under another spelling.
+                auths.retain(|name, _| bare(name) != bare(server));
+                auths.insert(server.to_owned(), auth);
+            }
+            true
+        })?;
+        Ok(())
     }
 
     fn remove_auth(&mut self, server: &str) -> Result<bool, CredentialsError> {
-        let Some(auths) = self
-            .document
-            .get_mut("auths")
-            .and_then(Value::as_object_mut)
-        else {
-            return Ok(false);
-        };
-        let before = auths.len();
-        auths.retain(|name, _| bare(name) != bare(server));
-        if auths.len() == before {
+        if !self.document.contains_key("auths") {
             return Ok(false);
         }
-        self.write()?;
-        Ok(true)
+        self.change(|document| {
+            let Some(auths) = document.get_mut("auths").and_then(Value::as_object_mut) else {
+                return false;
+            };
+            let before = auths.len();
+            auths.retain(|name, _| bare(name) != bare(server));
+            auths.len() < before
+        })
+    }
+
+    /// Changes what is in the file now: it may be another since it was read, for a helper takes its time. `act` says whether
+    /// there is something to write.
+    fn change(
+        &mut self,
+        act: impl FnOnce(&mut Map<String, Value>) -> bool,
+    ) -> Result<bool, CredentialsError> {
+        let lock = || {
+            let directory = self.path.parent().unwrap_or(Path::new("/"));
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(directory)?;
+            // The directory's, since the file is replaced and another one would stay. Held for moments.
+            let directory = std::fs::File::open(directory)?;
+            directory.lock()?;
+            Ok(directory)
+        };
+        let _lock = lock().map_err(|source| CredentialsError::Write {
+            path: self.path.clone(),
+            source,
+        })?;
+        self.document = document(&self.path)?;
+        let is_changed = act(&mut self.document);
+        if is_changed {
+            self.write()?;
+        }
+        Ok(is_changed)
     }
 
     /// Replaces the file in one step; nobody but its owner can read the new one (`tempfile` makes it so).
     fn write(&self) -> Result<(), CredentialsError> {
         let write = || {
             let directory = self.path.parent().unwrap_or(Path::new("/"));
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(directory)?;
             let mut file = tempfile::NamedTempFile::new_in(directory)?;
             let mut text = Vec::new();
             let format = serde_json::ser::PrettyFormatter::with_indent(b"\t");
@@ -159,6 +173,34 @@ impl ConfigFile {
             path: self.path.clone(),
             source,
         })
+    }
+}
+
+/// Where links lead, so that what is there is replaced and not the link; also when there is nothing yet.
+fn followed(mut path: PathBuf) -> PathBuf {
+    const MOST: usize = 16;
+    for _ in 0..MOST {
+        let Ok(target) = std::fs::read_link(&path) else {
+            break;
+        };
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    path.canonicalize().unwrap_or(path)
+}
+
+/// What is in a file; nothing when it is not there.
+fn document(path: &Path) -> Result<Map<String, Value>, CredentialsError> {
+    match read(path) {
+        Ok(bytes) if bytes.is_empty() => Ok(Map::new()),
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| CredentialsError::Json {
+            path: path.to_owned(),
+            source,
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Map::new()),
+        Err(source) => Err(CredentialsError::Read {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -213,6 +255,33 @@ mod tests {
         assert!(forget_log_in(&settings, "registry.example").await.unwrap());
         assert!(!forget_log_in(&settings, "registry.example").await.unwrap());
         assert!(!text(&settings).contains("registry.example"));
+    }
+
+    #[tokio::test]
+    async fn what_others_write_meanwhile_stays() {
+        let settings = settings_with("{}");
+        let mut file = ConfigFile::open(&settings).unwrap();
+        keep_log_in(&settings, "other.example", "me", "secret")
+            .await
+            .unwrap();
+        file.set_auth("registry.example", json!({})).unwrap();
+        let text = text(&settings);
+        assert!(text.contains("other.example") && text.contains("registry.example"));
+    }
+
+    #[tokio::test]
+    async fn a_link_to_a_file_that_is_not_there_yet_stays_a_link() {
+        let place = tempfile::tempdir().unwrap();
+        let link = place.path().join("config.json");
+        std::os::unix::fs::symlink("kept/elsewhere.json", &link).unwrap();
+        let settings = Settings {
+            docker_config: Some(link.clone()),
+            ..Settings::default()
+        };
+        let kept = keep_log_in(&settings, "a.example", "me", "secret").await;
+        let target = place.path().join("kept/elsewhere.json");
+        assert_eq!(kept.unwrap(), KeptIn::File(target.clone()));
+        assert!(link.is_symlink() && target.is_file());
     }
 
     #[tokio::test]

@@ -133,8 +133,10 @@ pub enum ErrorKind {
     Unauthorized,
     /// Check the name, the tag, the path.
     NotFound,
-    /// The content is damaged or forged.
+    /// What a registry delivered is damaged or forged.
     Corrupt,
+    /// A file on this machine is damaged, or not what it was said to be.
+    Damaged,
     /// The image is fine, but not for this program or machine.
     Unsupported,
     /// Make room: disk, quota or inodes.
@@ -169,6 +171,25 @@ impl PullError {
     /// What can be done about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
+        match self.kind_of_fault() {
+            ErrorKind::Corrupt if self.is_of_a_file() => ErrorKind::Damaged,
+            kind => kind,
+        }
+    }
+
+    /// No registry has delivered it: the image is named as [`crate::image::Source`] prints it, or by its file.
+    fn is_of_a_file(&self) -> bool {
+        match self {
+            Self::Local { .. } => true,
+            Self::Manifest { image, .. }
+            | Self::Config { image, .. }
+            | Self::Unpack { image, .. }
+            | Self::DiffId { image, .. } => !image.starts_with("docker://"),
+            Self::Host | Self::Registry(_) | Self::LocalName(_) | Self::Store(_) => false,
+        }
+    }
+
+    fn kind_of_fault(&self) -> ErrorKind {
         match self {
             Self::Host => ErrorKind::Unsupported,
             Self::LocalName(_) => ErrorKind::NotFound,

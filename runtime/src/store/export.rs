@@ -9,13 +9,13 @@
 //! image keeps its id. A layer without a recording is packed from its tree; it gets another diff ID, and the image another
 //! id.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write};
 use std::os::fd::OwnedFd;
 
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 
@@ -97,7 +97,8 @@ impl Store {
         out: &mut (dyn Write + Send),
     ) -> Result<Exported, SaveError> {
         let mut exported = Exported::default();
-        let mut layers: HashMap<String, Planned> = HashMap::new();
+        // Sorted, so that the same images make the same archive.
+        let mut layers: BTreeMap<String, Planned> = BTreeMap::new();
         let mut documents: BTreeMap<Digest, Vec<u8>> = BTreeMap::new();
         let (mut index, mut list) = (Vec::new(), Vec::new());
         for (image, names) in images {
@@ -273,8 +274,9 @@ fn with_diff_ids(config: &[u8], blobs: &[(Digest, u64)]) -> io::Result<Vec<u8>> 
     if Config::parse(config).is_ok_and(|config| config.diff_ids == ids) {
         return Ok(config.to_owned());
     }
-    let mut document: Value = serde_json::from_slice(config)?;
-    document["rootfs"]["diff_ids"] = json!(ids);
+    let mut document: Map<String, Value> = serde_json::from_slice(config)?;
+    let rootfs = json!({ "type": "layers", "diff_ids": ids });
+    document.insert("rootfs".to_owned(), rootfs);
     to_bytes(&document)
 }
 
@@ -324,6 +326,24 @@ fn saved(config: &[u8], blobs: &[(Digest, u64)], names: &[String]) -> Value {
     json!({ "Config": path(&Digest::of(config)), "RepoTags": names, "Layers": layers })
 }
 
-fn to_bytes(value: &Value) -> io::Result<Vec<u8>> {
+fn to_bytes(value: &impl serde::Serialize) -> io::Result<Vec<u8>> {
     Ok(serde_json::to_vec(value)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_for_other_layers_is_an_object() {
+        let config = br#"{"os":"linux","rootfs":{"type":"layers","diff_ids":[],"x":1},"y":2}"#;
+        let blobs = [(Digest::of(b""), 0)];
+        let made = with_diff_ids(config, &blobs).unwrap();
+        assert_eq!(Config::parse(&made).unwrap().diff_ids, [blobs[0].0]);
+        // What reads as a structure may be a list of its fields.
+        let list = br#"["amd64", "linux", null, ["layers", []]]"#;
+        with_diff_ids(list, &blobs).unwrap_err();
+        let rootfs = br#"{"os":"linux","rootfs":["layers", []]}"#;
+        with_diff_ids(rootfs, &blobs).unwrap();
+    }
 }

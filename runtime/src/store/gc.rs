@@ -7,7 +7,7 @@
 //!                     unpacks it, and writes the record before it lets go)
 //! ```
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
@@ -91,7 +91,7 @@ impl Store {
             .await?;
         if !retention.dry_run {
             self.collect_documents()?;
-            collected.remains = self.sweep(worker).await?;
+            collected.remains = self.sweep(worker).await? + self.sweep_files()?;
         }
         Ok(collected)
     }
@@ -292,6 +292,33 @@ impl Store {
         Ok(())
     }
 
+    /// Removes what crashes left of files: old ones that never got their name, and what is beside a layer that is not there.
+    fn sweep_files(&self) -> Result<usize, StoreError> {
+        let mut count = 0;
+        let directory = self.meta.join("tmp");
+        let failed = |source| StoreError::new(Attempt::List, &directory, source);
+        for entry in std::fs::read_dir(&directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            let age = modified.map(|time| time.elapsed().unwrap_or_default());
+            if age.is_ok_and(|age| age > FRESH) {
+                remove_file(entry.path())?;
+                count += 1;
+            }
+        }
+        for name in self.names_beside()? {
+            // Whoever makes the layer holds its lock, and gives it its name last.
+            if !self.has_layer(&name)
+                && let Some(_lock) = self.try_lock(&name)?
+                && !self.has_layer(&name)
+            {
+                self.forget_layer(&name)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
     /// A document and, when it is an index, the manifests of it that are here.
     fn add_documents(
         &self,
@@ -330,20 +357,27 @@ fn choose(all: &[Candidate<'_>], retention: &Retention, now: SystemTime) -> Vec<
     let Some(limit) = retention.max_size else {
         return going;
     };
-    let size = |going: &[usize]| {
-        let layers: HashSet<(&str, u64)> = (0..all.len())
-            .filter(|at| !going.contains(at))
-            .flat_map(|at| all[at].layers.iter().copied())
-            .collect();
-        layers.iter().map(|(_, size)| size).sum::<u64>()
-    };
+    let doomed: HashSet<usize> = going.iter().copied().collect();
+    // How many images that stay have each layer.
+    let mut holders: HashMap<&str, (usize, u64)> = HashMap::new();
+    let staying = (0..all.len()).filter(|at| !doomed.contains(at));
+    for (layer, size) in staying.flat_map(|at| all[at].layers.iter().copied()) {
+        holders.entry(layer).or_insert((0, size)).0 += 1;
+    }
+    let mut total: u64 = holders.values().map(|(_, size)| size).sum();
     let mut oldest: Vec<usize> = (0..all.len())
-        .filter(|at| !all[*at].in_use && !going.contains(at))
+        .filter(|at| !all[*at].in_use && !doomed.contains(at))
         .collect();
     oldest.sort_by_key(|at| all[*at].used);
     for at in oldest {
-        if size(&going) <= limit {
+        if total <= limit {
             break;
+        }
+        for (layer, _) in &all[at].layers {
+            if let Some((count, size)) = holders.get_mut(layer) {
+                *count -= 1;
+                total -= if *count == 0 { *size } else { 0 };
+            }
         }
         going.push(at);
     }

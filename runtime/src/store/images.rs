@@ -36,6 +36,8 @@ pub struct Stored {
     pub in_use: bool,
     /// The configuration document; empty when it is not here.
     pub config: Vec<u8>,
+    /// Of its record.
+    pub(super) key: String,
 }
 
 /// What the store takes.
@@ -118,27 +120,7 @@ impl Store {
     /// # Errors
     /// There is none, or several have ids that begin so.
     pub fn find(&self, text: &str, base: &Path) -> Result<Vec<Stored>, FindError> {
-        let all = self.images()?;
-        let source: Option<Source> = text.parse().ok();
-        let name = source.map(|source| source.resolve(base).to_string());
-        if let Some(named) = all.iter().find(|image| Some(&image.name) == name.as_ref()) {
-            return Ok(vec![named.clone()]);
-        }
-        let digits = text.strip_prefix("sha256:").unwrap_or(text);
-        let is_id = digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-        let found: Vec<Stored> = all
-            .into_iter()
-            .filter(|image| is_id && image.id.hex().starts_with(&digits.to_ascii_lowercase()))
-            .collect();
-        let ids: HashSet<Digest> = found.iter().map(|image| image.id).collect();
-        match ids.len() {
-            0 => Err(FindError::Missing(text.to_owned())),
-            1 => Ok(found),
-            _ => Err(FindError::Ambiguous {
-                text: text.to_owned(),
-                names: found.into_iter().map(|image| image.name).collect(),
-            }),
-        }
+        find(&self.images()?, text, base)
     }
 
     /// Gives an image another name, which then stands for it on this machine, whatever a registry says.
@@ -147,7 +129,7 @@ impl Store {
     /// The image is gone, or the store cannot be written.
     pub async fn tag(&self, image: &Stored, name: &Source) -> Result<(), FindError> {
         let record = self
-            .record_named(&image.name)?
+            .record_of(image)
             .ok_or_else(|| FindError::Missing(image.name.clone()))?;
         self.keep_record(name, &record.record.local(name)).await?;
         Ok(())
@@ -162,10 +144,9 @@ impl Store {
         images: &[Stored],
         worker: &dyn LayerWorker,
     ) -> Result<Collected, StoreError> {
-        let mut records = Vec::new();
-        for image in images {
-            records.extend(self.record_named(&image.name)?);
-        }
+        let mut known = HashSet::new();
+        let images = images.iter().filter(|image| known.insert(&image.key));
+        let records: Vec<Found> = images.filter_map(|image| self.record_of(image)).collect();
         self.remove_records(&records, worker).await
     }
 
@@ -198,9 +179,8 @@ impl Store {
         })
     }
 
-    pub(super) fn record_named(&self, name: &str) -> Result<Option<Found>, StoreError> {
-        let mut records = self.records()?.into_iter();
-        Ok(records.find(|found| found.record.source() == name))
+    pub(super) fn record_of(&self, image: &Stored) -> Option<Found> {
+        self.found(image.key.clone())
     }
 
     fn stored(&self, found: &Found, in_use: bool) -> Stored {
@@ -214,6 +194,7 @@ impl Store {
         let is_partial =
             record.lacks_manifest(self) || !layers.iter().all(|layer| self.has_layer(layer));
         Stored {
+            key: found.key.clone(),
             name: record.source().to_owned(),
             id,
             digest: record.digest,
@@ -231,6 +212,34 @@ impl Store {
     /// Of a layer, bytes.
     fn size(&self, layer: &str) -> u64 {
         self.facts(layer).map_or(0, |facts| facts.size)
+    }
+}
+
+/// As [`Store::find`], among images that were listed before.
+///
+/// # Errors
+/// As [`Store::find`].
+pub fn find(all: &[Stored], text: &str, base: &Path) -> Result<Vec<Stored>, FindError> {
+    let source: Option<Source> = text.parse().ok();
+    let name = source.map(|source| source.resolve(base).to_string());
+    if let Some(named) = all.iter().find(|image| Some(&image.name) == name.as_ref()) {
+        return Ok(vec![named.clone()]);
+    }
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    let is_id = digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    let found: Vec<Stored> = all
+        .iter()
+        .filter(|image| is_id && image.id.hex().starts_with(&digits.to_ascii_lowercase()))
+        .cloned()
+        .collect();
+    let ids: HashSet<Digest> = found.iter().map(|image| image.id).collect();
+    match ids.len() {
+        0 => Err(FindError::Missing(text.to_owned())),
+        1 => Ok(found),
+        _ => Err(FindError::Ambiguous {
+            text: text.to_owned(),
+            names: found.into_iter().map(|image| image.name).collect(),
+        }),
     }
 }
 

@@ -41,6 +41,12 @@ impl Store {
             .map_err(failed)?;
         let offers = transport.offers().await.map_err(failed)?;
         let refused = |source: LocalError| failed(source.into());
+        if offers.is_empty() {
+            return Err(refused(LocalError::Unfit {
+                path: path.to_owned(),
+                why: "holds no image",
+            }));
+        }
         if name.is_some() && offers.len() != 1 {
             return Err(refused(LocalError::Several {
                 path: path.to_owned(),

@@ -6,6 +6,7 @@
 //!         HEX.recording    see `layer::recording`; not every layer has one
 //! ```
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -88,6 +89,21 @@ impl Store {
             }
         }
         names.sort();
+        Ok(names)
+    }
+
+    /// The names of layers that something is kept beside, each once.
+    pub(super) fn names_beside(&self) -> Result<BTreeSet<String>, StoreError> {
+        let failed = |source| StoreError::new(Attempt::List, &self.layers, source);
+        let mut names = BTreeSet::new();
+        for entry in std::fs::read_dir(&self.layers).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            let beside = name.to_str().and_then(|name| {
+                name.strip_suffix(".json")
+                    .or_else(|| name.strip_suffix(".recording"))
+            });
+            names.extend(beside.filter(|name| is_layer(name)).map(str::to_owned));
+        }
         Ok(names)
     }
 

@@ -41,7 +41,7 @@ use std::sync::Arc;
 pub use error::{ErrorKind, PullError, StoreError};
 pub use export::{Exported, SaveError, SaveFormat};
 pub use gc::{Collected, Retention};
-pub use images::{FindError, Stored, Usage};
+pub use images::{FindError, Stored, Usage, find};
 pub use import::Named;
 pub use policy::PullPolicy;
 pub use progress::Progress;

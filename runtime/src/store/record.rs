@@ -181,14 +181,19 @@ impl Store {
     /// All records that this program understands.
     pub(super) fn records(&self) -> Result<Vec<Found>, StoreError> {
         let mut found = Vec::new();
-        for (key, path) in self.record_paths()? {
-            let record = super::blobs::read(&path).and_then(|bytes| Record::parse(&bytes));
-            let used = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
-            if let (Some(record), Ok(used)) = (record, used) {
-                found.push(Found { key, record, used });
-            }
+        for (key, _) in self.record_paths()? {
+            found.extend(self.found(key));
         }
         Ok(found)
+    }
+
+    /// A record by its name, if this program understands it.
+    pub(super) fn found(&self, key: String) -> Option<Found> {
+        let path = self.record_file(&key);
+        let record = Record::parse(&super::blobs::read(&path)?)?;
+        let used = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
+        let used = used.ok()?;
+        Some(Found { key, record, used })
     }
 
     /// Names and places of all records, whoever has written them.

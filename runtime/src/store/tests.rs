@@ -374,9 +374,9 @@ async fn mistakes_about_files_are_named() {
     insta::assert_snapshot!(refused("host").await, @"Unsupported: the image `host` is not pulled");
     insta::assert_snapshot!(refused("tar:DIR/missing.tar").await, @"NotFound: failed to load tar:DIR/missing.tar: failed to read DIR/missing.tar: No such file or directory (os error 2)");
     insta::assert_snapshot!(refused("tar:DIR/meta").await, @"NotFound: failed to load tar:DIR/meta: DIR/meta is not a regular file");
-    insta::assert_snapshot!(refused("tar:DIR/junk.tar").await, @"Corrupt: failed to unpack the files of tar:DIR/junk.tar: the layer's archive is malformed at entry 1: the header's checksum is wrong; it may be no tar archive");
+    insta::assert_snapshot!(refused("tar:DIR/junk.tar").await, @"Damaged: failed to unpack the files of tar:DIR/junk.tar: the layer's archive is malformed at entry 1: the header's checksum is wrong; it may be no tar archive");
     insta::assert_snapshot!(refused("oci:DIR/missing").await, @"NotFound: failed to load oci:DIR/missing: failed to read DIR/missing/index.json: No such file or directory (os error 2)");
-    insta::assert_snapshot!(refused("oci-archive:DIR/junk.tar").await, @"Corrupt: failed to load oci-archive:DIR/junk.tar: failed to read the archive DIR/junk.tar: the layer's archive is malformed at entry 1: the header's checksum is wrong; it may be no tar archive");
+    insta::assert_snapshot!(refused("oci-archive:DIR/junk.tar").await, @"Damaged: failed to load oci-archive:DIR/junk.tar: failed to read the archive DIR/junk.tar: the layer's archive is malformed at entry 1: the header's checksum is wrong; it may be no tar archive");
     insta::assert_snapshot!(refused("docker-archive:DIR/empty.tar").await, @"NotFound: failed to load docker-archive:DIR/empty.tar: DIR/empty.tar holds no `manifest.json`");
     insta::assert_snapshot!(refused("dir:DIR/meta").await, @"NotFound: failed to load dir:DIR/meta: failed to read DIR/meta/manifest.json: No such file or directory (os error 2)");
 }

@@ -92,7 +92,7 @@ impl Store {
         let mut all = Vec::new();
         for image in images {
             let mut verified = Verified::default();
-            self.verify_documents(image, &mut verified)?;
+            self.verify_documents(image, &mut verified);
             for layer in &image.layers {
                 if !known.contains_key(layer) {
                     let looked = self.look_at(layer, worker).await?;
@@ -129,9 +129,9 @@ impl Store {
         Ok(count)
     }
 
-    fn verify_documents(&self, image: &Stored, verified: &mut Verified) -> Result<(), StoreError> {
-        let Some(found) = self.record_named(&image.name)? else {
-            return Ok(());
+    fn verify_documents(&self, image: &Stored, verified: &mut Verified) {
+        let Some(found) = self.record_of(image) else {
+            return;
         };
         let record = found.record;
         for (what, digest) in [
@@ -148,7 +148,6 @@ impl Store {
         if config.is_some_and(|config| config.diff_ids != record.layers) {
             verified.findings.push(Finding::Layers);
         }
-        Ok(())
     }
 
     async fn look_at(&self, layer: &str, worker: &dyn LayerWorker) -> Result<Looked, StoreError> {

@@ -16,6 +16,7 @@ mod sif;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 pub use error::LocalError;
@@ -123,13 +124,20 @@ impl<'a> Transport<'a> {
     pub(crate) async fn offers(&self) -> Result<Vec<Offer>, TransportError> {
         match self {
             Self::Layout { files, .. } => {
-                let all = layout::all(files).await?.into_iter();
-                Ok(all
-                    .map(|(name, descriptor)| Offer {
-                        names: name.into_iter().collect(),
-                        pick: Pick::Descriptor(descriptor),
-                    })
-                    .collect())
+                // One image is there once for each of its names.
+                let mut places = HashMap::new();
+                let mut offers: Vec<Offer> = Vec::new();
+                for (name, descriptor) in layout::all(files).await? {
+                    let place = *places.entry(descriptor.digest).or_insert(offers.len());
+                    match offers.get_mut(place) {
+                        Some(offer) => offer.names.extend(name),
+                        None => offers.push(Offer {
+                            names: name.into_iter().collect(),
+                            pick: Pick::Descriptor(descriptor),
+                        }),
+                    }
+                }
+                Ok(offers)
             }
             Self::DockerArchive { files, .. } => {
                 let all = docker_archive::all(files).await?.into_iter();

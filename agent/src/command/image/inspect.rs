@@ -36,7 +36,7 @@ pub(super) fn execute(
     let all = store.images()?;
     let mut found = Vec::new();
     for text in &arguments.images {
-        found.push(super::find(&store, text, &base)?);
+        found.push(super::find(&all, text, &base)?);
     }
     let list: Vec<_> = found.iter().map(|image| whole(image, &all)).collect();
     print(&to_json(&list)?)?;

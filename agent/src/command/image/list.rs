@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use runtime::store::Stored;
 
 use super::shown::{Shown, short, to_json, unix_ms};
@@ -32,14 +34,9 @@ pub fn list(arguments: &ImageList, machine: &Machine) -> Result<ExitCode, Comman
 
 /// Each id once.
 fn ids(images: &[Stored], whole: bool) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for image in images {
-        let line = format!("{}\n", id(image, whole));
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines.concat()
+    let mut known = HashSet::new();
+    let images = images.iter().filter(|image| known.insert(image.id));
+    images.map(|image| id(image, whole) + "\n").collect()
 }
 
 fn id(image: &Stored, whole: bool) -> String {
@@ -66,7 +63,7 @@ fn table(images: &[Stored], whole: bool, now: u64) -> String {
             image.layers.len().to_string(),
             format!("{}{state}", ago(now.saturating_sub(unix_ms(image.used)))),
             size(image.size),
-            size(image.size - image.shared),
+            size(image.size.saturating_sub(image.shared)),
         ]
     });
     aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>())

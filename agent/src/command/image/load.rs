@@ -1,6 +1,8 @@
 //! `agent image load`.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use runtime::store::{Named, PullError};
@@ -35,11 +37,12 @@ pub fn execute(arguments: &ImageLoad, machine: &Machine) -> Result<ExitCode, Com
     let (store, zygote) = super::open_with_worker(machine)?;
     let spooled = match &arguments.input {
         Some(_) => None,
+        None if io::stdin().is_terminal() => return Err(CommandError::ArchiveFromTerminal),
         None => Some(spool(&machine.data.join("images/tmp"))?),
     };
     let path: PathBuf = match (&arguments.input, &spooled) {
         (Some(path), _) => path.clone(),
-        (None, Some(file)) => file.path().to_owned(),
+        (None, Some(file)) => format!("/proc/self/fd/{}", file.as_raw_fd()).into(),
         (None, None) => return Ok(ExitCode::Success),
     };
     let shown = arguments
@@ -89,9 +92,10 @@ fn text(loaded: &[Named], format: ListFormat) -> Result<String, CommandError> {
 }
 
 /// Standard input as a file: an archive's parts are read in another order than they are stored.
-fn spool(directory: &Path) -> Result<tempfile::NamedTempFile, CommandError> {
+/// The file has no name, so that it goes with this process, whatever ends that.
+fn spool(directory: &Path) -> Result<File, CommandError> {
     let copy = || {
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        let mut file = tempfile::tempfile_in(directory)?;
         io::copy(&mut io::stdin().lock(), &mut file)?;
         Ok(file)
     };

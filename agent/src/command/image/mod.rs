@@ -9,11 +9,12 @@ mod save;
 mod shown;
 mod tag;
 mod verify;
+mod whole;
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-use runtime::store::{FindError, Store, Stored};
+use runtime::store::{self, FindError, Store, Stored};
 use runtime::zygote::{self, Zygote};
 
 use super::CommandError;
@@ -73,8 +74,8 @@ fn base() -> Result<PathBuf, CommandError> {
 }
 
 /// The image of a name or id; of several names the one that was last used.
-fn find(store: &Store, text: &str, base: &Path) -> Result<Stored, FindError> {
-    let found = store.find(text, base)?;
+fn find(all: &[Stored], text: &str, base: &Path) -> Result<Stored, FindError> {
+    let found = store::find(all, text, base)?;
     found
         .into_iter()
         .next()

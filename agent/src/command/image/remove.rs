@@ -1,4 +1,4 @@
-use runtime::store::{Collected, FindError, Stored};
+use runtime::store::{Collected, FindError, Stored, find};
 use serde::Serialize;
 
 use super::shown::{short, to_json};
@@ -16,6 +16,7 @@ pub(super) struct Removed<'a> {
     layers: &'a [String],
     bytes: u64,
     layers_in_use: usize,
+    remains: usize,
     dry_run: bool,
 }
 
@@ -26,9 +27,10 @@ pub(super) struct Removed<'a> {
 pub fn remove(arguments: &ImageRemove, machine: &Machine) -> Result<ExitCode, CommandError> {
     let (store, zygote) = super::open_with_worker(machine)?;
     let base = super::base()?;
+    let all = store.images()?;
     let mut going: Vec<Stored> = Vec::new();
     for text in &arguments.images {
-        match store.find(text, &base) {
+        match find(&all, text, &base) {
             Ok(found) if found.len() > 1 && !arguments.force => {
                 let names = found.iter().map(|image| short(&image.name).to_owned());
                 return Err(CommandError::SeveralNames {
@@ -59,6 +61,7 @@ pub(super) fn text(
             layers: &collected.layers,
             bytes: collected.bytes,
             layers_in_use: collected.in_use,
+            remains: collected.remains,
             dry_run,
         });
     }
@@ -71,9 +74,15 @@ pub(super) fn text(
     }
     let would = if dry_run { "would free" } else { "freed" };
     text += &format!("{would} {}\n", size(collected.bytes));
+    if collected.remains > 0 {
+        let remains = collected.remains;
+        text += &format!("removed {remains} remains of what was killed\n");
+    }
     if collected.in_use > 0 {
         let layers = collected.in_use;
-        text += &format!("{layers} layers are in use, and stay until they are not\n");
+        text += &format!(
+            "{layers} layers are in use and stay; `agent image prune` removes them later\n"
+        );
     }
     Ok(text)
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use runtime::store::{Exported, SaveFormat, Stored};
 
 use super::shown::short;
+use super::whole::Whole;
 use crate::cli::{ArchiveFormat, ImageSave};
 use crate::command::CommandError;
 use crate::exit_code::ExitCode;
@@ -24,9 +25,10 @@ pub fn execute(arguments: &ImageSave, machine: &Machine) -> Result<ExitCode, Com
     }
     let (store, zygote) = super::open_with_worker(machine)?;
     let base = super::base()?;
+    let all = store.images()?;
     let mut images: Vec<(Stored, Vec<String>)> = Vec::new();
     for text in &arguments.images {
-        let image = super::find(&store, text, &base)?;
+        let image = super::find(&all, text, &base)?;
         let names = name(&image).into_iter();
         match images.iter_mut().find(|(other, _)| other.id == image.id) {
             // The same image under another name.
@@ -72,30 +74,26 @@ fn whole(
     path: &Path,
     write: impl FnOnce(&mut (dyn Write + Send)) -> Result<Exported, CommandError>,
 ) -> Result<Exported, CommandError> {
-    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+    use std::os::unix::fs::FileTypeExt as _;
     let shown = path.display().to_string();
     // A pipe or a device is written to, not replaced.
     let is_special = path.metadata().is_ok_and(|found| {
         let kind = found.file_type();
-        kind.is_fifo() || kind.is_char_device() || kind.is_socket()
+        kind.is_fifo() || kind.is_char_device() || kind.is_block_device() || kind.is_socket()
     });
     if is_special {
         let opened = File::options().write(true).open(path);
         return write(&mut opened.map_err(unwritten(&shown))?);
     }
-    let directory = path
+    // A link is followed, so that what it leads to is replaced and not the link.
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let directory = target
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(unwritten(&shown))?;
-    let exported = write(&mut file)?;
-    let mask = rustix::process::umask(rustix::fs::Mode::empty());
-    rustix::process::umask(mask);
-    let mode = 0o666 & !mask.bits();
-    let permissions = std::fs::Permissions::from_mode(mode);
-    let kept = std::fs::set_permissions(file.path(), permissions)
-        .and_then(|()| file.persist(path).map_err(|error| error.error));
-    kept.map_err(unwritten(&shown))?;
+    let mut file = Whole::begin(directory).map_err(unwritten(&shown))?;
+    let exported = write(file.out())?;
+    file.end(directory, &target).map_err(unwritten(&shown))?;
     Ok(exported)
 }
 

@@ -33,7 +33,7 @@ impl<'a> Shown<'a> {
             digest: image.digest.map(|digest| digest.to_string()),
             size: image.size,
             shared: image.shared,
-            own: image.size - image.shared,
+            own: image.size.saturating_sub(image.shared),
             created: created(image),
             used: unix_ms(image.used),
             local: image.is_local,

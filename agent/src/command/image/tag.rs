@@ -14,7 +14,7 @@ use crate::machine::Machine;
 /// When it is not here, or the name is none.
 pub fn execute(arguments: &ImageTag, machine: &Machine) -> Result<ExitCode, CommandError> {
     let store = super::open(machine)?;
-    let image = super::find(&store, &arguments.image, &super::base()?)?;
+    let image = super::find(&store.images()?, &arguments.image, &super::base()?)?;
     let name = Source::Registry(name(&arguments.name)?);
     super::block_on(store.tag(&image, &name))??;
     Ok(ExitCode::Success)

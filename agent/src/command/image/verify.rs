@@ -1,5 +1,7 @@
 //! `agent image verify`.
 
+use std::collections::BTreeSet;
+
 use runtime::store::{Stored, Verified};
 use serde::Serialize;
 
@@ -34,12 +36,13 @@ pub(super) fn execute(
 ) -> Result<ExitCode, CommandError> {
     let (store, zygote) = super::open_with_worker(machine)?;
     let base = super::base()?;
+    let all = store.images()?;
     let mut images = Vec::new();
     for text in &arguments.images {
-        images.push(super::find(&store, text, &base)?);
+        images.push(super::find(&all, text, &base)?);
     }
     if arguments.images.is_empty() {
-        images = store.images()?;
+        images = all;
     }
     let verified = super::block_on(store.verify(&images, &zygote))??;
     let pairs: Vec<(&Stored, &Verified)> = images.iter().zip(&verified).collect();
@@ -55,12 +58,9 @@ pub(super) fn execute(
     if verified.iter().all(|verified| verified.findings.is_empty()) {
         return Ok(ExitCode::Success);
     }
-    let mut damaged: Vec<String> = Vec::new();
-    for layer in verified.iter().flat_map(|verified| &verified.damaged) {
-        if !damaged.contains(layer) {
-            damaged.push(layer.clone());
-        }
-    }
+    let damaged = verified.iter().flat_map(|verified| &verified.damaged);
+    let damaged: BTreeSet<&String> = damaged.collect();
+    let damaged: Vec<String> = damaged.into_iter().cloned().collect();
     if !arguments.repair {
         complain(
             "help: `agent image verify --repair` removes what is damaged, and `agent pull` fetches it anew",

@@ -207,3 +207,60 @@ async fn nothing_is_collected_where_something_cannot_be_read() {
     std::fs::remove_file(&lease).unwrap();
     assert_eq!(place.collect().await.unwrap().layers.len(), 1);
 }
+
+/// An archive's index that has one image under two names, as we write it; and none.
+#[tokio::test]
+async fn an_image_with_two_names_is_one_image() {
+    let place = Place::new();
+    place.load(&["app:1"]).await.unwrap();
+    let image = place.store.images().unwrap().remove(0);
+    let save = async || {
+        let names = vec!["app:1".to_owned(), "app:2".to_owned()];
+        let (images, mut out, worker) = ([(&image, names)], Vec::new(), place.worker());
+        let format = SaveFormat::Oci;
+        let saved = place.store.save(&images, format, &worker, &mut out);
+        saved.await.unwrap();
+        out
+    };
+    let path = place.path().join("two.tar");
+    std::fs::write(&path, save().await).unwrap();
+    let tag = "mine:1".parse().unwrap();
+    let worker = place.worker();
+    let load = async |name| place.store.load(&path, name, &worker, &|_| {}).await;
+    assert_eq!(load(Some(&tag)).await.unwrap().len(), 1);
+    assert_eq!(load(None).await.unwrap().len(), 2);
+    let index = r#"{"schemaVersion":2,"manifests":[]}"#;
+    let none = Tar::new().file("index.json", index).bytes();
+    std::fs::write(&path, none).unwrap();
+    let error = load(None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert!(error.to_string().ends_with("holds no image"), "{error}");
+}
+
+#[tokio::test]
+async fn files_that_crashes_left_are_swept() {
+    let place = Place::new();
+    place.load(&["app:1"]).await.unwrap();
+    let file = |name: &str, age| {
+        let path = place.path().join(name);
+        let file = File::create(&path).unwrap();
+        let then = SystemTime::now() - Duration::from_secs(age);
+        file.set_modified(then).unwrap();
+        path
+    };
+    let hex = base().1.hex();
+    let left = [
+        file("meta/tmp/.tmpOld", 7200),
+        file(&format!("layers/{hex}.json"), 0),
+        file(&format!("layers/{hex}.recording"), 0),
+    ];
+    let fresh = file("meta/tmp/.tmpNew", 0);
+    let lock = place.store.try_lock(&hex).unwrap();
+    assert_eq!(place.collect().await.unwrap().remains, 1);
+    assert!(left[1].exists());
+    drop(lock);
+    assert_eq!(place.collect().await.unwrap().remains, 1);
+    assert!(left.iter().all(|path| !path.exists()) && fresh.exists());
+    let image = place.pull("app:1").await.unwrap();
+    assert!(place.store.facts(&image.layers[0]).is_some());
+}
