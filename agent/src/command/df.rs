@@ -19,8 +19,8 @@ struct Line {
     kind: &'static str,
     count: usize,
     in_use: Option<usize>,
-    /// Bytes. Of layers, uncompressed; of everything else, on the disk.
-    size: u64,
+    /// Bytes. Of layers, uncompressed; of everything else, on the disk. Images are made of the layers, and have none besides.
+    size: Option<u64>,
     /// Bytes that could go now.
     reclaimable: Option<u64>,
 }
@@ -37,7 +37,7 @@ pub fn execute(arguments: &Df, machine: &Machine) -> Result<ExitCode, CommandErr
             kind,
             count: std::fs::read_dir(&path).map_or(0, Iterator::count),
             in_use: None,
-            size: disk_usage(&path),
+            size: Some(disk_usage(&path)),
             reclaimable: None,
         }
     };
@@ -46,14 +46,14 @@ pub fn execute(arguments: &Df, machine: &Machine) -> Result<ExitCode, CommandErr
             kind: "images",
             count: usage.images,
             in_use: Some(usage.images_in_use),
-            size: usage.bytes,
-            reclaimable: Some(usage.reclaimable),
+            size: None,
+            reclaimable: None,
         },
         Line {
             kind: "layers",
             count: usage.layers,
             in_use: Some(usage.layers_in_use),
-            size: usage.bytes,
+            size: Some(usage.bytes),
             reclaimable: Some(usage.reclaimable),
         },
         directory("documents", "images/blobs/sha256"),
@@ -76,7 +76,7 @@ fn table(lines: &[Line], orphans: usize, remains: usize) -> String {
             line.count.to_string(),
             line.in_use
                 .map_or_else(String::new, |count| count.to_string()),
-            size(line.size),
+            line.size.map_or_else(String::new, size),
             line.reclaimable.map_or_else(String::new, size),
         ]
     });
