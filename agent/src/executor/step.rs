@@ -285,6 +285,7 @@ impl<B: Backend> StepRunner<'_, B> {
         let mut cancel = self.cancel.clone();
         // A level that was set before this step began is news as well.
         cancel.mark_changed();
+        let mut has_room = true;
         loop {
             let is_running = stop.is_running();
             let kill_at = stop.kill_at();
@@ -306,7 +307,10 @@ impl<B: Backend> StepRunner<'_, B> {
                 length = silence(self.step.silence_timeout, pulse), if is_running => {
                     stop.ask(Reason::Silence(length), Instant::now(), grace)
                 }
-                limit = &mut overfilled, if is_running => stop.insist(Reason::Workspace(limit)),
+                limit = &mut overfilled, if has_room => {
+                    has_room = false;
+                    stop.insist(Reason::Workspace(limit))
+                }
                 result = log.ended() => result.err().and_then(|error| stop.insist(Reason::Log(error))),
             };
             match signal {

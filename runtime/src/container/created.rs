@@ -1,6 +1,6 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-use super::{Container, ContainerHandle, Exit, Late, Trace, WaitError};
+use super::{Container, ContainerHandle, Exit, Late, Resources, Trace, WaitError};
 use crate::zygote::wire::Order;
 use crate::zygote::{RequestError, memory_file};
 
@@ -47,6 +47,7 @@ impl Created {
     pub(super) async fn start_late(
         mut self,
         late: &Late,
+        resources: &Resources,
         streams: [BorrowedFd<'_>; 3],
     ) -> Result<Container, RequestError> {
         let asked = Trace::asked();
@@ -57,7 +58,9 @@ impl Created {
         let [input, output, error] = streams;
         let fds = [file.as_fd(), input, output, error];
         self.container.restart(asked);
-        self.container.begin(&Order::Become, &fds).await?;
-        Ok(self.container)
+        match self.container.begin(&Order::Become, &fds).await {
+            Ok(()) => Ok(self.container),
+            Err(error) => Err(self.container.too_low(resources).unwrap_or(error)),
+        }
     }
 }

@@ -8,12 +8,12 @@ use rustix::process::Signal;
 use tokio::io::Interest;
 
 use super::namespaces::Namespaces;
-use super::{Exit, ExitStatus, Load, Phase, StartError, Trace, id_of, processes};
+use super::{Exit, ExitStatus, Load, Phase, Resources, StartError, Trace, id_of, processes};
 use crate::cgroup::{Entry, Group, Lease};
 use crate::message::Connection;
 use crate::sys::{signal_process, watch};
-use crate::zygote::RequestError;
 use crate::zygote::wire::{Order, Reply};
+use crate::zygote::{RequestError, too_low};
 
 /// Why the end of a container could not be learnt.
 #[derive(Debug, thiserror::Error)]
@@ -218,6 +218,11 @@ impl Container {
             .map_or(exit, |reading| reading.complete(exit)))
     }
 
+    /// The limit that kept its command from starting, if one did.
+    pub(super) fn too_low(&self, resources: &Resources) -> Option<RequestError> {
+        too_low(resources, self.lease.as_ref())
+    }
+
     /// Forgets how it was made: its start begins with this.
     pub(super) fn restart(&mut self, trace: Trace) {
         self.trace = trace;
@@ -234,7 +239,11 @@ impl Container {
             source,
         };
         self.replies.send(order, fds).await.map_err(failed)?;
-        match self.replies.receive::<Reply>().await.map_err(failed)? {
+        // From here on the command may run, whatever is heard of it.
+        let unheard = |source: io::Error| StartError::ZygoteGone {
+            reason: source.to_string(),
+        };
+        match self.replies.receive::<Reply>().await.map_err(unheard)? {
             Some((Reply::Running(trace), files)) => {
                 self.trace.merge(trace);
                 self.trace.mark(Phase::Told);

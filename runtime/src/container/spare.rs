@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Container, ContainerSpec, Created, File, Process, Rootfs};
+use super::{Container, ContainerSpec, Created, File, Network, Process, Rootfs};
 use crate::zygote::RequestError;
 
 /// A container that waits for its command. Dropping it kills it.
@@ -55,12 +55,18 @@ impl Spare {
         streams: &[OwnedFd; 3],
     ) -> Result<Container, RequestError> {
         let late = Late {
-            files: spec.files.clone(),
+            files: resolver(spec)
+                .into_iter()
+                .chain(spec.files.clone())
+                .collect(),
             exchange: spec.exchange.clone(),
             process: spec.process.clone(),
         };
         let [input, output, error] = streams.each_ref().map(OwnedFd::as_fd);
-        self.created.start_late(&late, [input, output, error]).await
+        let streams = [input, output, error];
+        self.created
+            .start_late(&late, &spec.resources, streams)
+            .await
     }
 
     /// Ends it; returns when nothing of it is left.
@@ -72,6 +78,19 @@ impl Spare {
         handle.signal(libc::SIGKILL)?;
         handle.gone().await
     }
+}
+
+/// The machine's name servers as they are now; those from when it was built are there already.
+fn resolver(spec: &ContainerSpec) -> Option<File> {
+    const PATH: &str = "/etc/resolv.conf";
+    let content = std::fs::read(PATH)
+        .ok()
+        .filter(|_| spec.network == Network::Host)?;
+    Some(File {
+        path: PATH.into(),
+        content,
+        mode: 0o644,
+    })
 }
 
 impl ContainerSpec {

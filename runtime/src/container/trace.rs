@@ -53,7 +53,7 @@ impl Phase {
     pub const fn describe(self) -> &'static str {
         match self {
             Self::Asked => "ask for a container",
-            Self::Received => "reach the zygote, or a container built ahead",
+            Self::Received => "reach the zygote",
             Self::Cloned => "clone into new namespaces",
             Self::Specified => "read the specification, host name, loopback",
             Self::Root => "mount the overlay",

@@ -71,7 +71,11 @@ fn enter(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Level>, Errno> {
         result => result?,
     };
     let identity = identity(&fstat(&directory)?);
-    let rest = list(directory.as_fd())?;
+    let rest = match list(directory.as_fd()) {
+        // It was removed since it was opened.
+        Err(Errno::NOENT) => Vec::new(),
+        result => result?,
+    };
     Ok(Some(Level {
         directory: Some(directory),
         identity,

@@ -44,13 +44,10 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// Of a start in a container that was built ahead: that one is gone, and another would do.
+    /// Of a start in a container that was built ahead: that one could not be told, so nothing has run, and another would do.
     #[must_use]
     pub const fn is_of_the_spare(&self) -> bool {
-        matches!(
-            self,
-            Self::Io { .. } | Self::Refused(StartError::ContainerGone)
-        )
+        matches!(self, Self::Io { .. })
     }
 }
 

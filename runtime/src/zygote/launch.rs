@@ -160,7 +160,7 @@ async fn ready(
 }
 
 /// Whether it was a limit that kept a container from starting.
-fn too_low(resources: &Resources, lease: Option<&Lease>) -> Option<RequestError> {
+pub(crate) fn too_low(resources: &Resources, lease: Option<&Lease>) -> Option<RequestError> {
     let reading = lease?.group()?.read();
     let limit = match (resources.memory, resources.pids) {
         (Some(bytes), _) if reading.oom_kills > 0 => of_memory(bytes),

@@ -35,5 +35,6 @@ pub(crate) use client::memory_file;
 pub use client::{Hold, HoldError, RequestError, Zygote};
 pub use entry::run_if_zygote;
 pub use error::SpawnError;
+pub(crate) use launch::too_low;
 pub use spawn::{Origin, directory};
 pub use wire::{HeldSource, Job};

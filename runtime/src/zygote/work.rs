@@ -54,6 +54,8 @@ fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Va
         Job::Remove { path } => remove(path).map(|()| serde_json::Value::Null),
         Job::Measure { path } => match ours(path)? {
             Some((parent, name)) => {
+                // Names of a directory, and files with several links.
+                bound_memory(256 << 20);
                 let bytes = layer::measure(parent.as_fd(), name).during_at("measure", path)?;
                 Ok(bytes.into())
             }
@@ -68,7 +70,7 @@ fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Va
             match layers().and_then(|layers| layer::make(layers.as_fd(), target)) {
                 Ok(directory) => {
                     sandbox::confine_to(directory.as_fd())?;
-                    bound_memory();
+                    bound_memory(OF_LAYERS);
                     answer(&unpack(File::from(stream), *form, &directory, recording))
                 }
                 Err(error) => answer::<()>(&Err(error)),
@@ -104,7 +106,7 @@ fn on_layer<T: Serialize>(
     match layers().and_then(|layers| layer::open_layer(layers.as_fd(), name)) {
         Ok(layer) => {
             sandbox::confine_to(layer.as_fd())?;
-            bound_memory();
+            bound_memory(OF_LAYERS);
             answer(&act(layer.as_fd()))
         }
         Err(error) => answer::<()>(&Err(error)),
@@ -124,14 +126,15 @@ fn layers() -> Result<OwnedFd, UnpackError> {
         .map_err(|errno| UnpackError::system(Operation::Open, b"layers", errno))
 }
 
-/// Whatever an image makes its readers ask for, the machine has the rest.
-fn bound_memory() {
-    /// A reader of squashfs holds all of an image's inodes, a check all of a layer's paths; everything else takes a hundredth
-    /// of it.
-    const MOST: u64 = 2 << 30;
+/// A reader of squashfs holds all of an image's inodes, a check all of a layer's paths; everything else takes a hundredth
+/// of it.
+const OF_LAYERS: u64 = 2 << 30;
+
+/// Whatever others make a reader ask for, the machine has all but so many bytes.
+fn bound_memory(bytes: u64) {
     let bound = rustix::process::Rlimit {
-        current: Some(MOST),
-        maximum: Some(MOST),
+        current: Some(bytes),
+        maximum: Some(bytes),
     };
     // Where it is lower already, it stays so.
     let _ = rustix::process::setrlimit(rustix::process::Resource::As, bound);
