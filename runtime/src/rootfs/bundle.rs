@@ -59,7 +59,8 @@ pub(super) fn build(
         pseudo::mask(&root, stage, path)?;
     }
     for path in &bundle.read_only_paths {
-        pseudo::make_read_only(&root, path)?;
+        // It says nothing about programs and devices in there.
+        pseudo::make_read_only(&root, path, MountAttr::default())?;
     }
     trace.mark(Phase::Masked);
     if bundle.read_only {
@@ -170,7 +171,14 @@ fn with(attributes: Attributes, recursive: bool) -> MountAttr<'static> {
 fn mqueue(label: &str) -> Result<OwnedFd, StartError> {
     labelled("mqueue", label, &[]).or_else(|error| match error {
         StartError::System { errno, .. } if errno == libc::EPERM => {
-            clone_tree(Path::new("/dev/mqueue"))
+            let tree = clone_tree(Path::new("/dev/mqueue"))?;
+            let attr = MountAttr {
+                spread: Some(sys::Spread::Private),
+                recursive: true,
+                ..MountAttr::default()
+            };
+            mount_setattr(&tree, attr).during("detach the queues from the machine's")?;
+            Ok(tree)
         }
         error => Err(error),
     })
@@ -203,6 +211,8 @@ fn cgroup(label: &str) -> Result<OwnedFd, StartError> {
     };
     let attr = MountAttr {
         read_only: true,
+        // What the machine mounts there later is not for this container.
+        spread: Some(sys::Spread::Private),
         recursive: true,
         ..pseudo::RESTRICTED
     };

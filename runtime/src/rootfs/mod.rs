@@ -194,6 +194,19 @@ fn leave_alone_the_kernels(target: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
+/// The same for a place to which links of the image have led: there the file system tells, not the path.
+fn leave_alone_the_kernels_files(place: &OwnedFd, path: &Path) -> Result<(), StartError> {
+    /// `PROC_SUPER_MAGIC`, `SYSFS_MAGIC`, `CGROUP_SUPER_MAGIC` and `CGROUP2_SUPER_MAGIC`, statfs(2).
+    const THE_KERNELS: [rustix::fs::FsWord; 4] = [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270];
+    let found = rustix::fs::fstatfs(place).during_at("look at the file system of", path)?;
+    if THE_KERNELS.contains(&found.f_type) && Defence::MountTargets.is_on() {
+        return Err(StartError::MountTarget {
+            path: path.to_owned(),
+        });
+    }
+    Ok(())
+}
+
 fn hosts(hostname: &str) -> String {
     format!(
         "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{hostname}\n"

@@ -14,7 +14,7 @@ use crate::container::prepared::Prepared;
 use crate::container::{Network, StartError};
 use crate::security::Defence;
 use crate::security::masks::READ_ONLY;
-use crate::sys::{MountAttr, mount_setattr};
+use crate::sys::{MountAttr, Spread, mount_setattr};
 
 pub(super) const RESTRICTED: MountAttr<'static> = MountAttr {
     read_only: false,
@@ -46,7 +46,7 @@ pub(super) fn cover(root: &Root, prepared: &Prepared) -> Result<(), StartError> 
     }
     if Defence::ReadOnlyPaths.is_on() {
         for path in READ_ONLY {
-            make_read_only(root, Path::new(path))?;
+            make_read_only(root, Path::new(path), RESTRICTED)?;
         }
     }
     Ok(())
@@ -65,6 +65,8 @@ pub(super) fn sys(network: Network, label: &str) -> Result<OwnedFd, StartError> 
     };
     let attr = MountAttr {
         read_only: Defence::ReadOnlyPaths.is_on(),
+        // What the machine mounts there later is not for this container.
+        spread: recursive.then_some(Spread::Private),
         recursive,
         ..RESTRICTED
     };
@@ -87,8 +89,12 @@ pub(super) fn mask(root: &Root, stage: &Stage, path: &Path) -> Result<(), StartE
     root.mount_on(&tree, &target, path)
 }
 
-/// Covers something with a read-only view of itself.
-pub(super) fn make_read_only(root: &Root, path: &Path) -> Result<(), StartError> {
+/// Covers something with a read-only view of itself, to which the attributes of `further` are added.
+pub(super) fn make_read_only(
+    root: &Root,
+    path: &Path,
+    further: MountAttr<'_>,
+) -> Result<(), StartError> {
     let Some((target, _)) = open(root, path)? else {
         return Ok(());
     };
@@ -100,7 +106,7 @@ pub(super) fn make_read_only(root: &Root, path: &Path) -> Result<(), StartError>
     let attr = MountAttr {
         read_only: true,
         recursive: true,
-        ..RESTRICTED
+        ..further
     };
     mount_setattr(&tree, attr).during_at("make read-only", path)?;
     root.mount_on(&tree, &target, path)

@@ -12,7 +12,7 @@ use rustix::mount::{
 };
 
 use super::stage::attach;
-use super::{Stage, is_directory};
+use super::{Stage, is_directory, leave_alone_the_kernels_files};
 use crate::container::error::{During, refused};
 use crate::container::{Propagation, StartError};
 use crate::security::Defence;
@@ -73,7 +73,7 @@ impl Root {
     }
 
     /// Mounts a detached tree as [`Root::mount`] does, save that links of the image on the way are followed, with the root
-    /// as theirs.
+    /// as theirs; none may lead into the kernel's files.
     pub(super) fn mount_following(&self, tree: &OwnedFd, path: &Path) -> Result<(), StartError> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
@@ -99,6 +99,7 @@ impl Root {
             }
             .map_err(|errno| refused(path, "a mount point", errno))?;
         }
+        leave_alone_the_kernels_files(&here, path)?;
         self.mount_on(tree, &here, path)
     }
 

@@ -19,6 +19,8 @@ for_one_user!(
     a_path_that_cannot_be_covered_is_an_error,
     the_root_has_the_propagation_of_the_bundle,
     links_of_the_root_do_not_lead_out_of_it,
+    links_of_the_root_do_not_lead_to_the_kernels_files,
+    programs_of_a_read_only_path_can_be_executed,
     what_always_is_covered_stays_so,
     devices_are_the_machines,
 );
@@ -344,4 +346,44 @@ fn owners_in_the_root_are_the_containers(env: &TestEnvironment) {
         "touch /x; chown 7:8 /x; stat -c %u:%g /x /bin/busybox",
     );
     assert_eq!(bundle.run(), "7:8\n0:0\n");
+}
+
+/// CVE-2019-16884, CVE-2019-19921.
+fn links_of_the_root_do_not_lead_to_the_kernels_files(env: &TestEnvironment) {
+    let shared = env.root().join("shared");
+    env.write("shared/in", "from outside\n");
+    for (id, link, mount) in [
+        (
+            "a",
+            "/proc",
+            json!({"destination": "/data", "type": "tmpfs", "source": "tmpfs"}),
+        ),
+        (
+            "b",
+            "/proc",
+            json!({"destination": "/data", "source": shared, "options": ["bind"]}),
+        ),
+        (
+            "c",
+            "sys",
+            json!({"destination": "/data/kernel", "type": "tmpfs", "source": "tmpfs"}),
+        ),
+    ] {
+        let mut bundle = Bundle::new(env, id, "true");
+        symlink(link, bundle.root().join("data")).expect("make a link");
+        let path = mount["destination"].as_str().unwrap_or_default().to_owned();
+        let mounts = bundle.config["mounts"].as_array_mut().expect("a list");
+        mounts.push(mount);
+        let told = bundle.refusal();
+        let expected =
+            format!("nothing can be mounted on {path}: `/proc` and `/sys` are the kernel's");
+        assert!(told.contains(&expected), "{told}");
+    }
+}
+
+fn programs_of_a_read_only_path_can_be_executed(env: &TestEnvironment) {
+    let script = "/bin/echo executed; touch /bin/x 2>/dev/null || echo read only";
+    let mut bundle = Bundle::new(env, "a", script);
+    bundle.config["linux"]["readonlyPaths"] = json!(["/bin"]);
+    assert_eq!(bundle.run(), "executed\nread only\n");
 }
