@@ -56,7 +56,7 @@ pub(crate) struct Begin<'a> {
     /// Where the upper layer of its root is, if it has one.
     pub(crate) upper: Option<Upper>,
     /// The memory file with its specification.
-    pub(crate) spec: &'a OwnedFd,
+    pub(crate) spec: OwnedFd,
     /// The command's streams.
     pub(crate) streams: Streams,
     /// Where to report to.
@@ -141,7 +141,7 @@ fn build(prepared: &Prepared, begin: Begin<'_>) -> Result<Ready, StartError> {
         ..
     } = begin;
     trace.mark(Phase::Cloned);
-    let (spec, limits) = read_spec(spec)?;
+    let (spec, limits) = read_json::<(ContainerSpec, OwnLimits)>(spec)?;
     limits.hold_namespace()?;
     if !spec.hostname.is_empty() {
         rustix::system::sethostname(spec.hostname.as_bytes()).during("set the host name")?;
@@ -216,7 +216,7 @@ impl Ready {
         else {
             return Err(Errno::BADF).during("take a descriptor");
         };
-        let late: Late = read_json(&late)?;
+        let late: Late = read_json(late)?;
         let exchange = rootfs::complete(&late.files, &late.exchange)?;
         self.trace.mark(Phase::Files);
         self.files = exchange.into_iter().map(OwnedFd::from).collect();
@@ -299,14 +299,12 @@ fn start(prepared: &Prepared, ready: Ready) -> Result<Started, StartError> {
     })
 }
 
-fn read_spec(spec: &OwnedFd) -> Result<(ContainerSpec, OwnLimits), StartError> {
-    read_json(spec)
-}
-
-fn read_json<T: DeserializeOwned>(spec: &OwnedFd) -> Result<T, StartError> {
-    let file = File::from(spec.try_clone().during("duplicate the specification")?);
-    serde_json::from_reader(std::io::BufReader::new(file)).map_err(|error| StartError::ZygoteGone {
-        reason: format!("the specification does not parse: {error}"),
+/// Reads a memory file, and lets go of it.
+fn read_json<T: DeserializeOwned>(spec: OwnedFd) -> Result<T, StartError> {
+    serde_json::from_reader(std::io::BufReader::new(File::from(spec))).map_err(|error| {
+        StartError::ZygoteGone {
+            reason: format!("the specification does not parse: {error}"),
+        }
     })
 }
 

@@ -67,7 +67,7 @@ impl Start {
             Cloned::Child => {
                 let begin = Begin {
                     upper,
-                    spec: &spec,
+                    spec,
                     streams,
                     reply,
                     held: self.held,
