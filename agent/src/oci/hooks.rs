@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use super::OciError;
@@ -13,7 +13,11 @@ use super::config::Hook;
 use super::state::State;
 
 /// Of what a hook complains, bytes are told up to this many.
-const COMPLAINT: u64 = 4096;
+const COMPLAINT: usize = 4096;
+
+/// How long what a hook has written last may be on its way to us after its end. Something that it leaves behind may have
+/// its streams for ever.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Runs the hooks of a list, in its order, until one fails.
 pub(super) async fn run(list: &'static str, hooks: &[Hook], state: &State) -> Result<(), OciError> {
@@ -67,6 +71,7 @@ async fn call(hook: &Hook, state: &State) -> Result<(), String> {
     let group = child.id().and_then(|id| i32::try_from(id).ok());
     let group = group.and_then(Pid::from_raw);
     let all = async {
+        let mut complaint = Vec::new();
         let feed = async {
             if let Some(mut input) = input {
                 // Not every hook reads.
@@ -74,14 +79,21 @@ async fn call(hook: &Hook, state: &State) -> Result<(), String> {
             }
         };
         let listen = async {
-            let mut complaint = Vec::new();
             if let Some(errors) = errors {
-                let mut errors = errors.take(COMPLAINT);
-                let _ = errors.read_to_end(&mut complaint).await;
+                drain(errors, &mut complaint).await;
             }
-            complaint
         };
-        let ((), complaint, status) = tokio::join!(feed, listen, child.wait());
+        let streams = async { tokio::join!(feed, listen) };
+        let status = {
+            tokio::pin!(streams);
+            tokio::select! {
+                status = child.wait() => {
+                    let _ = tokio::time::timeout(LAST_WORDS, streams).await;
+                    status
+                }
+                _ = &mut streams => child.wait().await,
+            }
+        };
         let status = status.map_err(told)?;
         if status.success() {
             return Ok(());
@@ -103,5 +115,14 @@ async fn call(hook: &Hook, state: &State) -> Result<(), String> {
                 Err(format!("it took longer than {seconds} s"))
             })
         }
+    }
+}
+
+/// Reads to the end, and keeps the beginning: a writer whose reader is gone would be killed.
+async fn drain(mut from: impl AsyncRead + Unpin, beginning: &mut Vec<u8>) {
+    let mut buffer = [0; COMPLAINT];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let room = COMPLAINT.saturating_sub(beginning.len());
+        beginning.extend(buffer.iter().take(count.min(room)));
     }
 }

@@ -4,6 +4,7 @@ use harness::{TestEnvironment, for_everyone, for_one_user};
 use serde_json::{Value, json};
 
 use super::Bundle;
+use crate::support::must;
 
 for_everyone!(hooks_are_called_in_their_order);
 
@@ -12,6 +13,7 @@ for_one_user!(
     a_hook_that_fails_before_the_start_ends_the_container,
     a_hook_that_fails_later_is_a_warning,
     a_hook_that_takes_too_long_has_failed,
+    a_hook_may_say_much_and_leave_something_behind,
     hooks_inside_of_the_container_are_refused,
 );
 
@@ -125,4 +127,14 @@ fn hooks_inside_of_the_container_are_refused(env: &TestEnvironment) {
                 .contains(&format!("hooks.{list} is not offered"))
         );
     }
+}
+
+fn a_hook_may_say_much_and_leave_something_behind(env: &TestEnvironment) {
+    let mut bundle = Bundle::new(env, "a", "true");
+    let script = "head -c 1000000 /dev/zero >&2 || exit; sleep 1000 & echo $! > left";
+    bundle.config["hooks"] = json!({"prestart": [hook(script)]});
+    let created = bundle.try_create(&[]);
+    let left = env.read("a/left");
+    must(std::process::Command::new("kill").arg(left.trim()));
+    assert!(created, "{}", bundle.errors());
 }
