@@ -18,7 +18,10 @@ pub fn execute(arguments: &Oci, machine: &Machine) -> Result<ExitCode, CommandEr
         format: arguments.log_format,
     };
     let root = arguments.root.clone();
-    let store = Store::of(root.unwrap_or_else(|| machine.data.join("oci")));
+    let root = root.unwrap_or_else(|| machine.data.join("oci"));
+    // The supervisor leaves the directory that it was called in.
+    let root = std::path::absolute(&root).map_err(OciError::disk("find", &root))?;
+    let store = Store::of(root);
     let done = match &arguments.operation {
         Operation::Create(create) => make(create, &store, machine),
         Operation::Start(one) => id(&one.id).and_then(|id| Ok(oci::start(&store, &id, &log)?)),

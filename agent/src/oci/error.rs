@@ -167,7 +167,7 @@ impl OciError {
     }
 
     /// The same with a path.
-    pub(super) fn disk(
+    pub(crate) fn disk(
         operation: &'static str,
         path: &Path,
     ) -> impl FnOnce(io::Error) -> Self + use<> {
