@@ -7,6 +7,7 @@ use crate::door;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
 use crate::oci::{self, Created, Creation, Log, OciError, Store};
+use crate::output::complain;
 
 /// Carries an operation out.
 ///
@@ -23,7 +24,7 @@ pub fn execute(arguments: &Oci, machine: &Machine) -> Result<ExitCode, CommandEr
     let root = std::path::absolute(&root).map_err(OciError::disk("find", &root))?;
     let store = Store::of(root);
     let done = match &arguments.operation {
-        Operation::Create(create) => make(create, &store, machine),
+        Operation::Create(create) => make(create, &store, &log, machine),
         Operation::Start(one) => id(&one.id).and_then(|id| Ok(oci::start(&store, &id, &log)?)),
         Operation::State(one) => id(&one.id).and_then(|id| {
             let state = oci::state(&store, &id)?;
@@ -50,7 +51,12 @@ fn id(text: &str) -> Result<oci::Id, CommandError> {
     Ok(id.map_err(OciError::from)?)
 }
 
-fn make(arguments: &OciCreate, store: &Store, machine: &Machine) -> Result<(), CommandError> {
+fn make(
+    arguments: &OciCreate,
+    store: &Store,
+    log: &Log,
+    machine: &Machine,
+) -> Result<(), CommandError> {
     machine.create_data()?;
     let creation = Creation {
         id: id(&arguments.id)?,
@@ -61,7 +67,14 @@ fn make(arguments: &OciCreate, store: &Store, machine: &Machine) -> Result<(), C
         data: &machine.data,
     };
     match oci::create(&creation)? {
-        Created::Caller | Created::Supervisor => Ok(()),
+        Created::Caller { warnings } => {
+            for warning in warnings {
+                log.warning(&warning);
+                complain(format_args!("warning: {warning}"));
+            }
+            Ok(())
+        }
+        Created::Supervisor => Ok(()),
     }
 }
 

@@ -33,7 +33,10 @@ pub struct Creation<'a> {
 #[derive(Debug)]
 pub enum Created {
     /// The one that was called; the container is there.
-    Caller,
+    Caller {
+        /// What of the bundle this machine does not hold, for people.
+        warnings: Vec<String>,
+    },
     /// The supervisor, when the container is over.
     Supervisor,
 }
@@ -42,7 +45,7 @@ pub enum Created {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Report {
-    Created,
+    Created { warnings: Vec<String> },
     Failed { message: String },
 }
 
@@ -52,8 +55,8 @@ pub(super) struct Caller(OwnedFd);
 
 impl Caller {
     /// Tells that the container is there, and lets go of everything that is the caller's.
-    pub(super) fn release(self) -> Result<(), OciError> {
-        let _ = message::send(&self.0, &Report::Created, &[]);
+    pub(super) fn release(self, warnings: Vec<String>) -> Result<(), OciError> {
+        let _ = message::send(&self.0, &Report::Created { warnings }, &[]);
         runtime::detach::let_go().map_err(OciError::system("let go of the caller"))
     }
 }
@@ -91,7 +94,7 @@ pub fn create(creation: &Creation<'_>) -> Result<Created, OciError> {
     );
     match detach().map_err(OciError::system("detach"))? {
         Detached::Caller(socket) => match message::receive(&socket) {
-            Ok(Some((Report::Created, _))) => Ok(Created::Caller),
+            Ok(Some((Report::Created { warnings }, _))) => Ok(Created::Caller { warnings }),
             Ok(Some((Report::Failed { message }, _))) => Err(OciError::Told(message)),
             _ => Err(OciError::SupervisorGone),
         },

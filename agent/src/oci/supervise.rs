@@ -22,6 +22,7 @@ use super::state::{Record, Status};
 use super::store::{Place, replace};
 use super::translate::Plan;
 use super::{OciError, console, hooks};
+use crate::enforcement::shortcomings;
 
 /// Makes the container, tells the caller, and stays until it is over. To be called on the process's only thread, which forks.
 pub(super) fn supervise(
@@ -69,8 +70,9 @@ async fn live(
     let (give, orders) = mpsc::unbounded_channel();
     let server = tokio::spawn(control::serve(listener, give));
     let sweep = tokio::spawn(sweep(Arc::clone(zygote)));
+    let warnings = shortcomings(&zygote.enforcement(), &plan.spec.resources);
     let made = make(creation, &plan, &mut place, zygote).await;
-    let outcome = match made.and_then(|created| caller.release().map(|()| created)) {
+    let outcome = match made.and_then(|created| caller.release(warnings).map(|()| created)) {
         Ok(created) => {
             let mut life = Life {
                 phase: Phase::Created(created),

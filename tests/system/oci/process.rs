@@ -1,6 +1,6 @@
 //! `process` (config.md): who the command is and what it may do.
 
-use harness::{TestEnvironment, for_everyone, for_one_user, for_users_with_ranges};
+use harness::{TestEnvironment, Who, for_everyone, for_one_user, for_users_with_ranges};
 use serde_json::{Value, json};
 
 use super::Bundle;
@@ -9,6 +9,7 @@ for_everyone!(
     the_process_is_as_the_bundle_says,
     capabilities_are_those_of_the_bundle,
     limits_are_those_of_the_bundle,
+    a_limit_that_is_not_held_is_a_warning,
     a_bundle_s_own_seccomp_profile_comes_on_top_of_the_default_one,
 );
 
@@ -176,4 +177,27 @@ fn what_the_kernel_does_not_know_is_an_error(env: &TestEnvironment) {
     bundle.config = good;
     bundle.config["process"]["rlimits"] = json!([{"type": "RLIMIT_TEST", "soft": 1, "hard": 1}]);
     insta::assert_snapshot!(bundle.refusal(), @r#"error: config.json: process.rlimits[0].type: "RLIMIT_TEST" is no limit of the kernel's"#);
+}
+
+/// Where there are no control groups, which only root has here.
+fn a_limit_that_is_not_held_is_a_warning(env: &TestEnvironment) {
+    let mut bundle = Bundle::new(env, "a", "true");
+    bundle.config["linux"]["resources"]["cpu"] = json!({"quota": 50000, "period": 100_000});
+    let log = env.root().join("log");
+    let log = log.to_string_lossy();
+    env.write("a/config.json", bundle.config.to_string());
+    let path = bundle.path();
+    let path = path.to_string_lossy();
+    let words = ["--log", &*log, "create", "--bundle", &path, "a"];
+    assert_eq!(bundle.agent(&words).code(), 0, "{}", bundle.errors());
+    let told = "There are no control groups for you here: `cpus` is not held";
+    let is_held = env.who() == Who::Root;
+    let logged = std::fs::read_to_string(&*log).unwrap_or_default();
+    assert_eq!(logged.contains(told), !is_held, "{logged}");
+    assert_eq!(
+        bundle.errors().contains(told),
+        !is_held,
+        "{}",
+        bundle.errors()
+    );
 }
