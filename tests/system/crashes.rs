@@ -80,6 +80,8 @@ fn an_agent_killed_at_two_hundred_moments_leaves_nothing(env: &TestEnvironment) 
 
     let _ = run_local(env, &options).expect(0);
     assert_eq!(output_of(env, &images::plain(), checksum), before);
+    let verify = env.agent(["image", "verify"]).run();
+    let _ = verify.expect(0).says("ok: ");
 }
 
 /// Stores are killed at until one is whole; then it is looked at, and the next one begins.

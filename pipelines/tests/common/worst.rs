@@ -69,6 +69,18 @@ pub(crate) fn worst_inputs(size: usize) -> Vec<(&'static str, String)> {
             }),
         ),
         (
+            "outputs that a needed job has not",
+            fill(
+                &format!(
+                    "image: host\njobs:\n  a:\n    outputs:\n{}    steps: [{{ run: x }}]\n  b:\n    needs: [a]\n    steps: [{{ run: y }}]\n    env:\n",
+                    (0..20_000)
+                        .map(|n| format!("      k{n:06}: v\n"))
+                        .collect::<String>()
+                ),
+                &|n| format!("      E{n}: '${{{{ needs.a.outputs.k{n:06}x }}}}'\n"),
+            ),
+        ),
+        (
             "dense needs",
             fill("image: host\njobs:\n", &|n| {
                 let needs: Vec<String> = (0..500).map(|m| format!("j{}", (n + m) % 1000)).collect();
