@@ -80,6 +80,7 @@ pub(crate) struct Archive<I> {
 #[derive(Debug, Default)]
 struct Prelude {
     extensions: Extensions,
+    is_extended: bool,
     long_name: Option<Vec<u8>>,
     long_link: Option<Vec<u8>>,
     /// Bytes of all of them.
@@ -132,6 +133,10 @@ impl<I: Input> Archive<I> {
             };
             match header.kind {
                 b'x' => {
+                    // Of two in a row some readers take both, some the last.
+                    if std::mem::replace(&mut prelude.is_extended, true) {
+                        return Err(self.malformed(Fault::Twice));
+                    }
                     let content = self.metadata(&header, &mut prelude)?;
                     prelude
                         .extensions
@@ -233,6 +238,13 @@ impl<I: Input> Archive<I> {
         };
         if kind != Kind::File && size != 0 {
             return Err(self.malformed(Fault::Content));
+        }
+        // More than can come, and near the end of the numbers.
+        if size > self.limits.bytes {
+            return Err(UnpackError::Limit {
+                exceeded: Exceeded::Bytes,
+                limit: self.limits.bytes,
+            });
         }
         let path = EntryPath::parse(&name)?;
         // The last number stands for "unchanged" in chown(2).

@@ -120,6 +120,9 @@ pub enum Fault {
     /// A long name or extended header that belongs to nothing.
     #[error("an extended header is not followed by an entry")]
     Dangling,
+    /// Two extended headers in a row, of which readers take different ones.
+    #[error("an entry has two extended headers")]
+    Twice,
     /// A multi-volume, sparse or vendor entry.
     #[error("sparse files are not supported")]
     Sparse,

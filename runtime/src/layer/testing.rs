@@ -55,8 +55,7 @@ impl Tar {
         put(257, b"ustar\x0000");
         put(329, format!("{:07o}", fields.device.0).as_bytes());
         put(337, format!("{:07o}", fields.device.1).as_bytes());
-        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        sum(&mut block);
         self.0.extend_from_slice(&block);
         self
     }
@@ -129,6 +128,27 @@ impl Tar {
         .content(text.as_bytes())
     }
 
+    /// GNU's long name for the next entry.
+    pub(crate) fn long_name(self, name: &str) -> Self {
+        self.long(b'L', name)
+    }
+
+    /// GNU's long link for the next entry.
+    pub(crate) fn long_link(self, name: &str) -> Self {
+        self.long(b'K', name)
+    }
+
+    fn long(self, kind: u8, name: &str) -> Self {
+        let size = name.len() as u64 + 1;
+        self.header(&Fields {
+            kind,
+            name: "././@LongLink",
+            size,
+            ..Fields::default()
+        })
+        .content(&[name.as_bytes(), b"\0"].concat())
+    }
+
     pub(crate) fn bytes(mut self) -> Vec<u8> {
         self.0.resize(self.0.len() + 1024, 0);
         self.0
@@ -137,6 +157,25 @@ impl Tar {
     /// Without the end mark.
     pub(crate) fn unfinished(self) -> Vec<u8> {
         self.0
+    }
+}
+
+/// Sets a header's checksum.
+fn sum(block: &mut [u8]) {
+    block[148..156].fill(b' ');
+    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+}
+
+/// Changes a byte of an archive; of a header so that its checksum holds.
+pub(crate) fn change(bytes: &mut [u8], at: usize, to: u8) {
+    let Some(byte) = bytes.get_mut(at) else {
+        return;
+    };
+    *byte = to;
+    let start = at / 512 * 512;
+    if &bytes[start + 257..start + 262] == b"ustar" {
+        sum(&mut bytes[start..start + 512]);
     }
 }
 

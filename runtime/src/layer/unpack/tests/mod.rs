@@ -1,17 +1,19 @@
 //! Layers as tools make them, and as nobody should.
 
+mod arbitrary;
 mod entries;
 mod hostile;
 mod metadata;
+mod outside;
 mod packing;
 mod stream;
+mod tables;
 mod whiteouts;
 
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::MetadataExt as _;
 
 use super::*;
-use crate::layer::testing::{Fields, Tar, tree};
+use crate::layer::testing::{self, Fields, Tar, tree};
 use crate::layer::{Checked, Packed, check, pack};
 
 const LIMITS: Limits = Limits {
@@ -21,14 +23,14 @@ const LIMITS: Limits = Limits {
 };
 
 /// A directory to unpack into, beside something that must stay as it is.
-struct Place(tempfile::TempDir);
+struct Place(tempfile::TempDir, String);
 
 impl Place {
     fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        std::fs::create_dir_all(place.0.path().join("victim")).unwrap();
+        let mut place = Self(tempfile::tempdir().unwrap(), String::new());
+        outside::make(place.0.path());
         std::fs::create_dir(place.target()).unwrap();
-        std::fs::write(place.0.path().join("victim/hello"), "untouched").unwrap();
+        place.1 = outside::listing(place.0.path(), &place.target());
         place
     }
 
@@ -72,20 +74,20 @@ impl Place {
         check(target.as_fd(), recording.try_clone().unwrap()).unwrap()
     }
 
+    /// Removes all that was unpacked, whatever it is and whoever it belongs to.
+    fn empty(&self) {
+        use std::os::unix::ffi::OsStrExt as _;
+        let target = File::open(self.target()).unwrap();
+        for entry in std::fs::read_dir(self.target()).unwrap() {
+            let name = entry.unwrap().file_name();
+            crate::layer::remove_entry(target.as_fd(), name.as_bytes()).unwrap();
+        }
+        assert_eq!(std::fs::read_dir(self.target()).unwrap().count(), 0);
+    }
+
     fn assert_nothing_escaped(&self) {
-        let outside = tree(&self.0.path().join("victim"));
-        assert_eq!(outside.split(' ').next(), Some("hello"));
-        assert_eq!(
-            std::fs::read(self.0.path().join("victim/hello")).unwrap(),
-            b"untouched"
-        );
-        assert_eq!(
-            std::fs::metadata(self.0.path().join("victim/hello"))
-                .unwrap()
-                .nlink(),
-            1
-        );
-        assert_eq!(std::fs::read_dir(self.0.path()).unwrap().count(), 2);
+        let now = outside::listing(self.0.path(), &self.target());
+        assert_eq!(now, self.1, "something outside was touched");
     }
 }
 
