@@ -4,8 +4,9 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
-use super::client::{
-    RequestError, Zygote, memory_file, next, not_sent, out_of_turn, request_on, with_streams,
+use super::Zygote;
+use super::request::{
+    RequestError, memory_file, next, not_sent, out_of_turn, request_on, with_streams,
 };
 use super::start::Start;
 use super::wire::{Reply, Request};

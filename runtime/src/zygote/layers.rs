@@ -2,8 +2,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::client::{RequestError, Zygote};
 use super::wire::Job;
+use super::{RequestError, Zygote};
 use crate::container::StartError;
 use crate::layer::{BoxFuture, Checked, Form, LayerWorker, Packed, UnpackError, Unpacked};
 
