@@ -50,8 +50,5 @@ pub fn execute(arguments: &Run, machine: &Machine) -> Result<ExitCode, CommandEr
 }
 
 fn current_directory() -> Result<PathBuf, DoorError> {
-    env::current_dir().map_err(|source| DoorError::System {
-        operation: "find the current directory",
-        source,
-    })
+    env::current_dir().map_err(DoorError::system("find the current directory"))
 }

@@ -1,40 +1,28 @@
-//! All containers of a data directory, a directory each:
+//! All containers of a data directory, each in a [place](Places) of its own with the log of its command beside:
 //!
 //! ```text
-//! containers/ NAME/ state.json      the record, replaced as a whole
-//!                   control         the supervisor's socket: who can connect knows that it lives
+//! containers/ NAME/ state.json, control
 //!                   log, log.1      what the command wrote
-//!             .new-RANDOM/          one being made, or left by a crash
-//!             .gone-RANDOM/         one being removed
 //! ```
-//! There is no lock: a directory appears and disappears by being renamed, and belongs to its supervisor in between. A
-//! supervisor that is killed takes its socket's other end along; what is on disk stays and says `dead`.
+//! What is on disk of a supervisor that was killed says `dead`.
 
-use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
-use runtime::message::{self, Listener};
+use runtime::message::Listener;
 
 use super::record::{Record, Stage, Status};
-use super::{DoorError, Name, name};
+use super::{DoorError, Name};
+use crate::places::{self, Places};
 
-/// Of the socket.
-const CONTROL: &str = "control";
-/// Of the record.
-const STATE: &str = "state.json";
-/// Nobody needs longer between making a directory and giving it its name.
-const FORGOTTEN: Duration = Duration::from_secs(600);
 /// Ended containers that nobody has given a name are kept up to this many.
 const KEPT: usize = 100;
 
 /// The containers of a data directory.
 #[derive(Debug, Clone)]
 pub struct Containers {
-    directory: PathBuf,
+    places: Places,
 }
 
 /// A container's directory, in its supervisor's hands.
@@ -61,54 +49,22 @@ impl Containers {
     #[must_use]
     pub fn of(data: &Path) -> Self {
         Self {
-            directory: data.join("containers"),
+            places: Places::below(data.join("containers")),
         }
     }
 
     /// Makes a container's directory under its name, and listens there. To be called on a tokio runtime.
     pub(super) fn claim(&self, record: Record) -> Result<(Place, Listener), DoorError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.directory)
-            .map_err(DoorError::disk("make", &self.directory))?;
-        let new = self.unseen(".new")?;
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&new)
-            .map_err(DoorError::disk("make", &new))?;
+        let claimed = self.places.claim(record.name.as_str(), &record)?;
+        let Some((path, listener)) = claimed else {
+            return Err(DoorError::NameTaken { name: record.name });
+        };
         let place = Place {
             containers: self.clone(),
-            path: new,
+            path,
             record,
         };
-        let prepared = place.write().and_then(|()| {
-            let control = place.path.join(CONTROL);
-            Listener::bind(&place.path, CONTROL).map_err(DoorError::disk("make", &control))
-        });
-        let path = self.directory.join(place.record.name.as_str());
-        let named = prepared.and_then(|listener| match fs::rename(&place.path, &path) {
-            Ok(()) => Ok(listener),
-            // What a directory that is not empty answers (rename(2)).
-            Err(error)
-                if [
-                    io::ErrorKind::DirectoryNotEmpty,
-                    io::ErrorKind::AlreadyExists,
-                ]
-                .contains(&error.kind()) =>
-            {
-                let name = place.record.name.clone();
-                Err(DoorError::NameTaken { name })
-            }
-            Err(error) => Err(DoorError::disk("make", &path)(error)),
-        });
-        match named {
-            Ok(listener) => Ok((Place { path, ..place }, listener)),
-            Err(error) => {
-                let _ = fs::remove_dir_all(&place.path);
-                Err(error)
-            }
-        }
+        Ok((place, listener))
     }
 
     /// The container of this name, or the only one nobody has named whose name begins so.
@@ -124,7 +80,7 @@ impl Containers {
         {
             return Ok(found);
         }
-        if text.is_empty() || !name::is_hex(text) {
+        if text.is_empty() || !places::is_hex(text) {
             return Err(none());
         }
         let mut fitting = self.names()?.into_iter().filter(|name| {
@@ -159,7 +115,8 @@ impl Containers {
     /// # Errors
     /// When it cannot be removed. That somebody else was faster is none.
     pub fn remove(&self, found: &Found) -> Result<(), DoorError> {
-        self.remove_directory(&found.path)
+        self.places.remove(&found.path)?;
+        Ok(())
     }
 
     /// Forgets the oldest of the ended containers that nobody has named, when there are many, and what crashes have left.
@@ -172,55 +129,27 @@ impl Containers {
         for found in ended.iter().skip(KEPT) {
             let _ = self.remove(found);
         }
-        for entry in fs::read_dir(&self.directory)
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let hidden = entry.file_name().to_string_lossy().starts_with('.');
-            let modified = entry.metadata().and_then(|meta| meta.modified());
-            let age = modified.map(|time| SystemTime::now().duration_since(time));
-            if hidden && matches!(age, Ok(Ok(age)) if age > FORGOTTEN) {
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
-    }
-
-    /// In one step for everybody else.
-    fn remove_directory(&self, path: &Path) -> Result<(), DoorError> {
-        let gone = self.unseen(".gone")?;
-        match fs::rename(path, &gone) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(DoorError::disk("remove", path)(error)),
-            Ok(()) => fs::remove_dir_all(&gone).map_err(DoorError::disk("remove", &gone)),
-        }
-    }
-
-    /// A path that is no container's.
-    fn unseen(&self, prefix: &str) -> Result<PathBuf, DoorError> {
-        let random = Name::random().map_err(DoorError::system("get random bytes"))?;
-        Ok(self.directory.join(format!("{prefix}-{random}")))
+        self.places.tidy();
     }
 
     fn names(&self) -> Result<Vec<Name>, DoorError> {
-        let entries = match fs::read_dir(&self.directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            result => result.map_err(DoorError::disk("list", &self.directory))?,
-        };
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        Ok(names.collect())
+        let names = self.places.names()?;
+        Ok(names
+            .into_iter()
+            .filter_map(|name| name.parse().ok())
+            .collect())
     }
 
     fn look(&self, name: &Name) -> Result<Option<Found>, DoorError> {
-        let path = self.directory.join(name.as_str());
-        let Some(first) = read(&path)? else {
+        let path = self.places.path(name.as_str());
+        let Some(first) = places::read::<Record>(&path)? else {
             return Ok(None);
         };
         let supervised = is_supervised(&path);
         let record = match first.stage {
             Stage::Exited { .. } => first,
             // Its end may have been written down while we asked.
-            _ if !supervised => match read(&path)? {
+            _ if !supervised => match places::read::<Record>(&path)? {
                 Some(record) => record,
                 None => return Ok(None),
             },
@@ -243,16 +172,12 @@ impl Place {
 
     /// Gives the name back; nothing of the container is left.
     pub(super) fn remove(&self) -> Result<(), DoorError> {
-        self.containers.remove_directory(&self.path)
+        self.containers.places.remove(&self.path)?;
+        Ok(())
     }
 
     fn write(&self) -> Result<(), DoorError> {
-        let path = self.path.join(STATE);
-        let new = self.path.join(".state.new");
-        let text = serde_json::to_vec(&self.record).map_err(io::Error::from);
-        text.and_then(|text| fs::write(&new, text))
-            .and_then(|()| fs::rename(&new, &path))
-            .map_err(DoorError::disk("write", &path))
+        Ok(places::write(&self.path, &self.record)?)
     }
 }
 
@@ -262,7 +187,7 @@ impl Found {
     /// # Errors
     /// When there is none any more.
     pub(super) fn connect(&self) -> Result<OwnedFd, DoorError> {
-        message::connect(&self.path, CONTROL).map_err(|error| match error.kind() {
+        places::connect(&self.path).map_err(|error| match error.kind() {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => DoorError::NotRunning {
                 name: self.record.name.clone(),
             },
@@ -271,24 +196,9 @@ impl Found {
     }
 }
 
-fn read(path: &Path) -> Result<Option<Record>, DoorError> {
-    let file = path.join(STATE);
-    match fs::read(&file) {
-        Ok(text) => serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|error| DoorError::disk("understand", &file)(error.into())),
-        Err(error)
-            if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(DoorError::disk("read", &file)(error)),
-    }
-}
-
 /// A queue of connections that is full is somebody's who lives, too.
 fn is_supervised(path: &Path) -> bool {
-    match message::connect(path, CONTROL) {
+    match places::connect(path) {
         Ok(_) => true,
         Err(error) => error.kind() == io::ErrorKind::WouldBlock,
     }
@@ -323,8 +233,6 @@ mod tests {
         assert_eq!(containers.find("web").unwrap().status, Status::Dead);
         place.remove().unwrap();
         assert!(containers.find("web").is_err());
-        // Nothing hidden is left either.
-        assert_eq!(fs::read_dir(&containers.directory).unwrap().count(), 0);
         containers.claim(record("web")).unwrap();
     }
 

@@ -10,6 +10,7 @@ use super::{Ending, Name, NameError};
 use crate::backend::{ConnectError, ImageError};
 use crate::chain::chain;
 use crate::exit_code::ExitCode;
+use crate::system_error::SystemError;
 
 /// Why something could not be done with a container.
 #[derive(Debug, thiserror::Error)]
@@ -123,33 +124,15 @@ pub enum DoorError {
     /// The container's end could not be learnt.
     #[error("failed to {}", chain(.0))]
     Wait(#[from] WaitError),
-    /// Something of the agent's own in its data directory.
-    #[error("failed to {operation} {}: {source}", path.display())]
-    Disk {
-        /// What was tried.
-        operation: &'static str,
-        /// What it was done to.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// Something of the agent's own.
-    #[error("failed to {operation}: {source}")]
-    System {
-        /// What was tried.
-        operation: &'static str,
-        /// Why it failed.
-        source: io::Error,
-    },
+    /// Something of the machine.
+    #[error(transparent)]
+    System(#[from] SystemError),
 }
 
 impl DoorError {
     /// For `map_err`: what was tried when the machine failed.
-    pub(super) fn system<E: Into<io::Error>>(operation: &'static str) -> impl FnOnce(E) -> Self {
-        move |source| Self::System {
-            operation,
-            source: source.into(),
-        }
+    pub(crate) fn system<E: Into<io::Error>>(operation: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| SystemError::during(operation)(source).into()
     }
 
     /// The same with a path of the agent's own.
@@ -157,12 +140,8 @@ impl DoorError {
         operation: &'static str,
         path: &Path,
     ) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Disk {
-            operation,
-            path,
-            source,
-        }
+        let told = SystemError::at(operation, path);
+        |source| told(source).into()
     }
 
     /// How a command ended that could not be run because of this.
@@ -200,8 +179,7 @@ impl DoorError {
             | Self::Hold { .. }
             | Self::SupervisorGone
             | Self::Wait(_)
-            | Self::Disk { .. }
-            | Self::System { .. } => ExitCode::Internal,
+            | Self::System(_) => ExitCode::Internal,
         }
     }
 

@@ -18,11 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) enum Order {
     /// Start the command. Answered with `Done` or `Failed`.
     Start,
-    /// Send a signal to the container. Answered with `Done`.
+    /// Send a signal to the container. Answered with `Done`, or with `Failed` where there is nobody to get it.
     Signal {
         /// Which.
         number: i32,
     },
+    /// End it, whatever it is doing. Answered with the end of the connection.
+    End,
     /// Wait for the end. Answered with the end of the connection.
     Wait,
 }
@@ -41,6 +43,21 @@ pub(super) enum Answer {
         /// For people.
         message: String,
     },
+}
+
+impl Answer {
+    /// That it was carried out, and nothing went wrong.
+    pub(super) const DONE: Self = Self::Done {
+        warnings: Vec::new(),
+    };
+}
+
+impl From<&OciError> for Answer {
+    fn from(error: &OciError) -> Self {
+        Self::Failed {
+            message: error.to_string(),
+        }
+    }
 }
 
 /// Takes orders until nobody wants them any more.
@@ -62,6 +79,13 @@ pub(super) async fn serve(listener: Listener, orders: mpsc::UnboundedSender<(Ord
                 tokio::time::sleep(PATIENCE).await;
             }
         }
+    }
+}
+
+/// Answers somebody who may be gone.
+pub(super) async fn tell(connection: &Connection, answer: &Answer) {
+    if let Err(error) = connection.send(answer, &[]).await {
+        tracing::debug!(%error, "nobody waits for the answer");
     }
 }
 

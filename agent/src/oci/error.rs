@@ -8,6 +8,7 @@ use super::Id;
 use super::id::IdError;
 use super::state::Status;
 use crate::chain::chain;
+use crate::system_error::SystemError;
 
 /// Why an OCI operation could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -130,24 +131,9 @@ pub enum OciError {
     /// The supervisor says why.
     #[error("{0}")]
     Told(String),
-    /// A file or directory of ours.
-    #[error("failed to {operation} {}: {source}", path.display())]
-    Disk {
-        /// What was tried.
-        operation: &'static str,
-        /// What it was done to.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
     /// Something of the machine.
-    #[error("failed to {operation}: {source}")]
-    System {
-        /// What was tried.
-        operation: &'static str,
-        /// Why it failed.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    System(#[from] SystemError),
 }
 
 impl OciError {
@@ -160,10 +146,7 @@ impl OciError {
 
     /// For `map_err`: what was tried when the machine failed.
     pub(super) fn system<E: Into<io::Error>>(operation: &'static str) -> impl FnOnce(E) -> Self {
-        move |source| Self::System {
-            operation,
-            source: source.into(),
-        }
+        move |source| SystemError::during(operation)(source).into()
     }
 
     /// The same with a path.
@@ -171,12 +154,8 @@ impl OciError {
         operation: &'static str,
         path: &Path,
     ) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Disk {
-            operation,
-            path,
-            source,
-        }
+        let told = SystemError::at(operation, path);
+        |source| told(source).into()
     }
 
     /// What to do about it, where that is known and the message does not say it.

@@ -2,9 +2,9 @@
 //! operations of `runtime.md` as `runc` and `crun` spell them.
 //!
 //! ```text
-//! config.json --config--> Spec --translate--> Plan --supervise--> Created --start--> Container
-//!                                               |                    ^
-//!                                    what is refused, by its name    '-- orders of start, kill, delete (control)
+//! config.json --config--> Spec --translate--> Plan --supervise--> Created --life--> Container
+//!                                               |                          ^
+//!                                    what is refused, by its name          '-- orders of start, kill, delete (control)
 //! ```
 //! `create` leaves a supervisor behind, as `agent run -d` does: it has a zygote of its own, holds the container and dies with
 //! it. Zygote and container are children of whoever called `create` (see [`runtime::zygote::Origin`]), so that callers can
@@ -17,6 +17,8 @@ mod create;
 mod error;
 mod hooks;
 mod id;
+mod inside;
+mod life;
 mod log;
 mod operations;
 mod state;

@@ -3,7 +3,6 @@
 use super::control::{Answer, Order, ask};
 use super::state::{State, Status};
 use super::store::Found;
-use super::supervise::KILL;
 use super::{Id, Log, OciError, Store, hooks};
 
 /// What a container is.
@@ -38,14 +37,15 @@ pub fn start(store: &Store, id: &Id, log: &Log) -> Result<(), OciError> {
 /// Sends a signal to a container that was created or runs.
 ///
 /// # Errors
-/// When it is over.
+/// When it is being made, or over.
 pub fn kill(store: &Store, id: &Id, number: i32) -> Result<(), OciError> {
     let found = store.find(id)?;
     let Some(supervisor) = found.supervisor.as_ref() else {
         return Err(wrong(&found, id, "sent a signal"));
     };
     match ask(supervisor, &Order::Signal { number })? {
-        Some(_) => Ok(()),
+        Some(Answer::Done { .. }) => Ok(()),
+        Some(Answer::Failed { message }) => Err(OciError::Told(message)),
         // It has ended meanwhile.
         None => Err(wrong(&store.find(id)?, id, "sent a signal")),
     }
@@ -56,29 +56,32 @@ pub fn kill(store: &Store, id: &Id, number: i32) -> Result<(), OciError> {
 /// # Errors
 /// When it is not over.
 pub fn delete(store: &Store, id: &Id, force: bool, log: &Log) -> Result<(), OciError> {
-    let mut found = match store.find(id) {
-        Err(OciError::NoSuchContainer { .. }) if force => return Ok(()),
-        // Left by a supervisor that was killed before it had written anything down.
-        Err(OciError::Disk { .. }) if force => return store.remove(id),
+    let look = || match store.find(id) {
+        Err(OciError::NoSuchContainer { .. }) if force => Ok(None),
+        result => result.map(Some),
+    };
+    let found = match look() {
+        // Nobody can say what it was.
+        Err(OciError::System(_)) if force => return store.remove(id),
         result => result?,
     };
-    if found.status() != Status::Stopped {
-        if !force {
-            return Err(wrong(&found, id, "deleted"));
-        }
-        if let Some(supervisor) = found.supervisor.as_ref() {
-            ask(supervisor, &Order::Signal { number: KILL })?;
-        }
-        if let Some(supervisor) = store.find(id)?.supervisor {
-            ask(&supervisor, &Order::Wait)?;
-        }
-        found = store.find(id)?;
+    let Some(found) = found else {
+        return Ok(());
+    };
+    if found.status() != Status::Stopped && !force {
+        return Err(wrong(&found, id, "deleted"));
     }
-    // A supervisor that has written down the end, and is about to go.
     if let Some(supervisor) = found.supervisor.as_ref() {
-        ask(supervisor, &Order::Wait)?;
+        // One that has written down the end is about to go, or waits for hooks.
+        ask(supervisor, if force { &Order::End } else { &Order::Wait })?;
     }
-    found.remove()?;
+    // A container that was never created is gone with its supervisor, its hooks called.
+    let Some(found) = look()? else {
+        return Ok(());
+    };
+    if !found.remove()? {
+        return Ok(());
+    }
     let record = found.record.without_supervisor();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -88,6 +91,7 @@ pub fn delete(store: &Store, id: &Id, force: bool, log: &Log) -> Result<(), OciE
     for failure in failures {
         log.warning(&failure);
     }
+    store.tidy();
     Ok(())
 }
 

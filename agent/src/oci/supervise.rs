@@ -1,27 +1,25 @@
-//! The life of one container, from its bundle to its end.
+//! From a bundle to a container that others know of, and to what is left when it is over.
 //!
 //! ```text
-//! namespaces to share --> zygote --> claim --> mounts, create, hooks --> created --start--> running --> stopped
-//!                                                                           '--- orders of others (control) ---'
+//! namespaces to share --> zygote --> claim --> make --> show: hooks, terminal, pid --> created --> life --> stopped
+//!                                                 '--- delete --force, a hook that fails --> removed
 //! ```
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use runtime::container::{Container, Created, WaitError};
-use runtime::message::Connection;
+use runtime::container::Created;
 use runtime::namespace;
 use runtime::zygote::{Origin, Zygote};
-use rustix::process::Signal;
 use tokio::sync::mpsc;
 
-use super::config::Hooks;
-use super::control::{self, Answer, Order};
 use super::create::{Caller, Creation};
+use super::life::{Life, Phase, unless_unwanted};
 use super::state::{Record, Status};
-use super::store::{Place, replace};
+use super::store::Place;
 use super::translate::Plan;
-use super::{OciError, console, hooks};
+use super::{OciError, console, control, hooks};
 use crate::enforcement::shortcomings;
 
 /// Makes the container, tells the caller, and stays until it is over. To be called on the process's only thread, which forks.
@@ -67,22 +65,42 @@ async fn live(
     zygote: &Arc<Zygote>,
 ) -> Result<(), OciError> {
     let (mut place, listener) = creation.store.claim(record)?;
-    let (give, orders) = mpsc::unbounded_channel();
+    let (give, mut orders) = mpsc::unbounded_channel();
     let server = tokio::spawn(control::serve(listener, give));
     let sweep = tokio::spawn(sweep(Arc::clone(zygote)));
-    let warnings = shortcomings(&zygote.enforcement(), &plan.spec.resources);
-    let made = make(creation, &plan, &mut place, zygote).await;
-    let outcome = match made.and_then(|created| caller.release(warnings).map(|()| created)) {
+    // They hear of the end when all of it is written down: when this returns.
+    let mut waiting = Vec::new();
+    let made = make(&plan, zygote).await;
+    let made = match made {
+        Ok(created) => {
+            let id = place.record.state.id.clone();
+            let shown = show(creation, &plan, &mut place, created);
+            let shown = unless_unwanted(&id, &mut orders, &mut waiting, shown).await;
+            let warnings = shortcomings(&zygote.enforcement(), &plan.spec.resources);
+            let shown = shown.unwrap_or(Err(OciError::Ended));
+            let known = shown.and_then(|created| caller.release(warnings).map(|()| created));
+            if known.is_err() {
+                // There has been a container.
+                let mut state = place.record.state.clone();
+                (state.status, state.pid) = (Status::Stopped, None);
+                let called = hooks::run_all("poststop", &plan.hooks.poststop, &state);
+                let _ = unless_unwanted(&id, &mut orders, &mut waiting, called).await;
+            }
+            known
+        }
+        Err(error) => Err(error),
+    };
+    let outcome = match made {
         Ok(created) => {
             let mut life = Life {
                 phase: Phase::Created(created),
-                waiting: Vec::new(),
-                has_process: plan.has_process,
                 hooks: plan.hooks,
+                command: plan.has_process.then_some(plan.spec.process),
+                zygote: Arc::clone(zygote),
                 place,
+                waiting,
             };
-            let ended = life.go_on(orders).await;
-            // Only then those who wait for it hear of the end.
+            let ended = life.go_on(&mut orders).await;
             let written = life.place.advance(Status::Stopped, None);
             ended.and(written)
         }
@@ -101,12 +119,7 @@ async fn sweep(zygote: Arc<Zygote>) {
 }
 
 /// Up to the point where only the command is missing.
-async fn make(
-    creation: &Creation<'_>,
-    plan: &Plan,
-    place: &mut Place,
-    zygote: &Zygote,
-) -> Result<Created, OciError> {
+async fn make(plan: &Plan, zygote: &Zygote) -> Result<Created, OciError> {
     for one in &plan.held {
         let held = zygote.hold(&one.name, &one.path, one.hold).await;
         held.map_err(|source| OciError::Hold {
@@ -117,10 +130,19 @@ async fn make(
     }
     let streams = console::streams(plan.terminal)?;
     let created = zygote.create(&plan.spec, streams).await;
-    let mut created = created.map_err(|source| OciError::Container {
+    created.map_err(|source| OciError::Container {
         operation: "create",
         source,
-    })?;
+    })
+}
+
+/// Calls the hooks, and gives out what others want of a container that is there.
+async fn show(
+    creation: &Creation<'_>,
+    plan: &Plan,
+    place: &mut Place,
+    mut created: Created,
+) -> Result<Created, OciError> {
     let pid = created.handle().pid();
     let pid = pid.map_err(OciError::system("find the container's process id"))?;
     let pid = pid.ok_or(OciError::Ended)?;
@@ -130,12 +152,7 @@ async fn make(
         ("prestart", &plan.hooks.prestart),
         ("createRuntime", &plan.hooks.create_runtime),
     ] {
-        if let Err(error) = hooks::run(list, of_list, &state).await {
-            drop(created);
-            (state.status, state.pid) = (Status::Stopped, None);
-            hooks::run_all("poststop", &plan.hooks.poststop, &state).await;
-            return Err(error);
-        }
+        hooks::run(list, of_list, &state).await?;
     }
     if let (Some(terminal), Some(socket)) = (created.take_terminal(), &creation.console_socket) {
         console::pass_on(&terminal, socket)?;
@@ -151,126 +168,10 @@ fn write_pid(file: &Path, pid: i32) -> Result<(), OciError> {
     replace(file, pid.to_string().as_bytes()).map_err(OciError::disk("write", file))
 }
 
-/// How far the container is.
-enum Phase {
-    Created(Created),
-    Running(Container),
-    /// Its command could not be started.
-    Over,
+/// Replaces a file as a whole.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let file = tempfile::NamedTempFile::new_in(directory)?;
+    std::fs::write(file.path(), text)?;
+    file.persist(path).map_err(|error| error.error).map(drop)
 }
-
-/// A container that others know of.
-struct Life {
-    phase: Phase,
-    hooks: Hooks,
-    has_process: bool,
-    place: Place,
-    /// Those who wait for its end.
-    waiting: Vec<Connection>,
-}
-
-impl Life {
-    /// Carries orders out until the container is over.
-    async fn go_on(
-        &mut self,
-        mut orders: mpsc::UnboundedReceiver<(Order, Connection)>,
-    ) -> Result<(), OciError> {
-        loop {
-            let order = tokio::select! {
-                ended = end(&mut self.phase) => return Ok(ended?),
-                Some(order) = orders.recv() => order,
-            };
-            match order {
-                (Order::Start, connection) => {
-                    let answer = match self.start().await {
-                        Ok(warnings) => Answer::Done { warnings },
-                        Err(error) => Answer::Failed {
-                            message: error.to_string(),
-                        },
-                    };
-                    if let Phase::Over = self.phase {
-                        self.place.advance(Status::Stopped, None)?;
-                    }
-                    tell(&connection, &answer).await;
-                }
-                (Order::Signal { number }, connection) => {
-                    self.signal(number);
-                    tell(
-                        &connection,
-                        &Answer::Done {
-                            warnings: Vec::new(),
-                        },
-                    )
-                    .await;
-                }
-                (Order::Wait, connection) => self.waiting.push(connection),
-            }
-        }
-    }
-
-    /// Starts the command; what hooks complain of stops nothing.
-    async fn start(&mut self) -> Result<Vec<String>, OciError> {
-        let state = &self.place.record.state;
-        let created = match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Created(created) => created,
-            other => {
-                self.phase = other;
-                return Err(OciError::Status {
-                    id: state.id.clone(),
-                    status: state.status,
-                    operation: "started",
-                });
-            }
-        };
-        if !self.has_process {
-            return Err(OciError::NoProcess);
-        }
-        let container = created.start().await;
-        let container = container.map_err(|source| OciError::Container {
-            operation: "start",
-            source,
-        })?;
-        self.phase = Phase::Running(container);
-        let pid = self.place.record.state.pid;
-        self.place.advance(Status::Running, pid)?;
-        let state = &self.place.record.state;
-        Ok(hooks::run_all("poststart", &self.hooks.poststart, state).await)
-    }
-
-    fn signal(&self, number: i32) {
-        let handle = match &self.phase {
-            Phase::Created(created) => created.handle(),
-            Phase::Running(container) => container.handle(),
-            Phase::Over => return,
-        };
-        if let Err(error) = handle.signal(number) {
-            tracing::warn!(%error, number, "cannot signal the container");
-        }
-    }
-}
-
-/// Waits for the end, and until the container's first process has exited by itself: whoever waits for that learns from it how the
-/// command ended.
-async fn end(phase: &mut Phase) -> Result<(), WaitError> {
-    let handle = match phase {
-        Phase::Created(created) => {
-            created.wait().await?;
-            created.handle()
-        }
-        Phase::Running(container) => {
-            container.wait().await?;
-            container.handle()
-        }
-        Phase::Over => return Ok(()),
-    };
-    Ok(handle.gone().await?)
-}
-
-async fn tell(connection: &Connection, answer: &Answer) {
-    if let Err(error) = connection.send(answer, &[]).await {
-        tracing::debug!(%error, "nobody waits for the answer");
-    }
-}
-
-/// What ends everything in a container.
-pub(super) const KILL: i32 = Signal::KILL.as_raw();

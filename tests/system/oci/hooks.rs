@@ -6,7 +6,11 @@ use serde_json::{Value, json};
 use super::Bundle;
 use crate::support::must;
 
-for_everyone!(hooks_are_called_in_their_order);
+for_everyone!(
+    hooks_are_called_in_their_order,
+    hooks_in_the_container_have_the_rights_of_its_command,
+    nobody_waits_for_a_hook_to_end_a_container,
+);
 
 for_one_user!(
     hooks_read_the_state,
@@ -14,7 +18,9 @@ for_one_user!(
     a_hook_that_fails_later_is_a_warning,
     a_hook_that_takes_too_long_has_failed,
     a_hook_may_say_much_and_leave_something_behind,
-    hooks_inside_of_the_container_are_refused,
+    hooks_in_a_container_that_is_not_finished_are_refused,
+    what_was_created_and_cannot_be_shown_is_stopped,
+    a_hook_in_the_container_that_fails_ends_it,
 );
 
 /// A hook that runs a script of the machine's `sh`, in the bundle's directory.
@@ -117,16 +123,144 @@ fn a_hook_that_takes_too_long_has_failed(env: &TestEnvironment) {
     assert!(bundle.refusal().contains("it took longer than 1 s"));
 }
 
-fn hooks_inside_of_the_container_are_refused(env: &TestEnvironment) {
-    for list in ["createContainer", "startContainer"] {
-        let mut bundle = Bundle::new(env, list, "true");
-        bundle.config["hooks"] = json!({list: [hook("true")]});
-        assert!(
-            bundle
-                .refusal()
-                .contains(&format!("hooks.{list} is not offered"))
-        );
+fn hooks_in_a_container_that_is_not_finished_are_refused(env: &TestEnvironment) {
+    let mut bundle = Bundle::new(env, "a", "true");
+    bundle.config["hooks"] = json!({"createContainer": [hook("true")]});
+    let told = bundle.refusal();
+    assert!(
+        told.contains("hooks.createContainer is not offered"),
+        "{told}"
+    );
+}
+
+/// contest: `start_container_hook_env_inherit`.
+fn hooks_in_the_container_have_the_rights_of_its_command(env: &TestEnvironment) {
+    let mut bundle = Bundle::new(env, "a", "true");
+    let rights = "grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status";
+    bundle.config["process"]["args"] =
+        json!(["sh", "-c", format!("echo process >> /output; {rights}")]);
+    bundle.config["process"]["env"] = json!(["PATH=/bin", "OF=command"]);
+    let inside = |script: &str, env: Value| json!({"path": "/bin/sh", "args": ["sh", "-c", script], "env": env});
+    let note =
+        |number: u32| format!("echo hook {number} of $OF in $(hostname) as $(id -u) >> /output");
+    bundle.config["hooks"] = json!({
+        "createRuntime": [hook("echo createRuntime > rootfs/output")],
+        "startContainer": [
+            inside(&note(1), Value::Null),
+            inside(&note(2), json!(["PATH=/bin", "OF=itself"])),
+            inside(&format!("cat > /state; {rights} > /rights"), Value::Null),
+        ],
+    });
+    bundle.create();
+    assert_eq!(bundle.read("output"), "createRuntime\n");
+    let created = bundle.state().expect("there is a container");
+    bundle.start();
+    bundle.wait();
+    assert_eq!(
+        bundle.read("output"),
+        "createRuntime\nhook 1 of command in mrsdalloway as 0\nhook 2 of itself in mrsdalloway as 0\nprocess\n"
+    );
+    let read: Value = serde_json::from_str(&bundle.read("state")).expect("a state is JSON");
+    assert_eq!(read, created);
+    assert!(!bundle.output().is_empty());
+    assert_eq!(bundle.read("rights"), bundle.output());
+}
+
+fn a_hook_in_the_container_that_fails_ends_it(env: &TestEnvironment) {
+    for (index, (hook, problem)) in [
+        (
+            json!({"path": "/bin/sh", "args": ["sh", "-c", "echo why >&2; exit 3"]}),
+            "(/bin/sh) failed: exit status: 3: why",
+        ),
+        (
+            json!({"path": "/missing"}),
+            "(/missing) failed: there is no `/missing` in the image",
+        ),
+        (
+            json!({"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}),
+            "(/bin/sleep) failed: it took longer than 1 s",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut bundle = Bundle::new(env, &format!("c{index}"), "touch /output");
+        bundle.config["hooks"] = json!({"startContainer": [hook]});
+        bundle.create();
+        assert!(!bundle.try_start());
+        let told = bundle.errors();
+        let expected = format!("error: the hook hooks.startContainer[0] {problem}\n");
+        assert_eq!(told, expected);
+        bundle.wait();
+        assert!(bundle.delete() && !bundle.root().join("output").exists());
     }
+    env.assert_nothing_left();
+}
+
+/// Of `create`, of `start` in the container, and of `start` outside of it.
+fn nobody_waits_for_a_hook_to_end_a_container(env: &TestEnvironment) {
+    let waits = |list: &str| {
+        let mut bundle = Bundle::new(env, list, "sleep 1000");
+        let directory = if list == "startContainer" {
+            "/"
+        } else {
+            "rootfs/"
+        };
+        let script = format!("touch {directory}reached; sleep 1000; touch {directory}over");
+        bundle.config["hooks"] = json!({list: [{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin"]}]});
+        bundle
+    };
+    let until_reached = |bundle: &Bundle<'_>| {
+        let reached = harness::wait::until(harness::wait::PATIENCE, || {
+            bundle.root().join("reached").exists().then_some(())
+        });
+        assert!(reached.is_some(), "{}", bundle.errors());
+    };
+    for list in ["prestart", "createRuntime"] {
+        let bundle = waits(list);
+        std::thread::scope(|scope| {
+            let creator = scope.spawn(|| bundle.try_create(&[]));
+            until_reached(&bundle);
+            assert_eq!(bundle.status(), "creating");
+            assert!(!bundle.kill("KILL") && !bundle.try_start() && !bundle.delete());
+            assert_eq!(bundle.agent(&["delete", "--force", list]).code(), 0);
+            assert_eq!(bundle.status(), "");
+            assert!(!creator.join().expect("create ends"));
+        });
+        let told = bundle.errors();
+        for operation in ["sent a signal", "started", "deleted"] {
+            let expected = format!("the container {list} is creating: it cannot be {operation}");
+            assert!(told.contains(&expected), "{told}");
+        }
+    }
+    for (list, status) in [("startContainer", "created"), ("poststart", "running")] {
+        let bundle = waits(list);
+        bundle.create();
+        std::thread::scope(|scope| {
+            let starter = scope.spawn(|| bundle.try_start());
+            until_reached(&bundle);
+            assert_eq!(bundle.status(), status);
+            assert!(!bundle.try_start());
+            assert!(bundle.kill("KILL"), "{}", bundle.errors());
+            bundle.wait();
+            assert!(!bundle.kill("KILL"));
+            assert_eq!(bundle.agent(&["delete", "--force", list]).code(), 0);
+            assert!(!starter.join().expect("start ends"));
+        });
+        assert!(!bundle.root().join("over").exists());
+    }
+    env.assert_nothing_left();
+}
+
+/// A container that nobody can be told of has been one all the same: its `poststop` hooks are called.
+fn what_was_created_and_cannot_be_shown_is_stopped(env: &TestEnvironment) {
+    let mut bundle = Bundle::new(env, "a", "true");
+    bundle.config["hooks"] = json!({"poststop": [hook("cat > poststop")]});
+    let nowhere = env.root().join("nowhere/pid");
+    assert!(!bundle.try_create(&["--pid-file", &nowhere.to_string_lossy()]));
+    assert_eq!(bundle.status(), "");
+    let state: Value = serde_json::from_str(&env.read("a/poststop")).expect("a state is JSON");
+    assert_eq!(state["status"], "stopped");
 }
 
 fn a_hook_may_say_much_and_leave_something_behind(env: &TestEnvironment) {

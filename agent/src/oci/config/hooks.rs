@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::nullable;
 
-/// Programs to be run at points of a container's life. `createContainer` and `startContainer` are refused.
+/// Programs to be run at points of a container's life. `createContainer` is refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::oci) struct Hooks {
@@ -10,6 +10,8 @@ pub(in crate::oci) struct Hooks {
     pub(in crate::oci) prestart: Vec<Hook>,
     #[serde(deserialize_with = "nullable")]
     pub(in crate::oci) create_runtime: Vec<Hook>,
+    #[serde(deserialize_with = "nullable")]
+    pub(in crate::oci) start_container: Vec<Hook>,
     #[serde(deserialize_with = "nullable")]
     pub(in crate::oci) poststart: Vec<Hook>,
     #[serde(deserialize_with = "nullable")]
@@ -24,8 +26,9 @@ pub(in crate::oci) struct Hook {
     /// The first one is its own name.
     #[serde(default, deserialize_with = "nullable")]
     pub(in crate::oci) args: Vec<String>,
-    #[serde(default, deserialize_with = "nullable")]
-    pub(in crate::oci) env: Vec<String>,
+    /// In the container, without any, it has the command's.
+    #[serde(default)]
+    pub(in crate::oci) env: Option<Vec<String>>,
     /// Seconds.
     #[serde(default)]
     pub(in crate::oci) timeout: Option<u32>,
@@ -33,10 +36,11 @@ pub(in crate::oci) struct Hook {
 
 impl Hooks {
     /// Each list with its name.
-    pub(in crate::oci) fn lists(&self) -> [(&'static str, &[Hook]); 4] {
+    pub(in crate::oci) fn lists(&self) -> [(&'static str, &[Hook]); 5] {
         [
             ("prestart", &self.prestart),
             ("createRuntime", &self.create_runtime),
+            ("startContainer", &self.start_container),
             ("poststart", &self.poststart),
             ("poststop", &self.poststop),
         ]

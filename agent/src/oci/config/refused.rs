@@ -22,10 +22,6 @@ pub const REFUSED: &[(&str, &str)] = &[
         "a hook inside of a container that is not finished would run with all of its privileges",
     ),
     (
-        "hooks.startContainer",
-        "a hook inside of the container would run with all of its privileges",
-    ),
-    (
         "linux.cgroupsPath",
         "the container's control group is below the agent's own, and gone with the container",
     ),
