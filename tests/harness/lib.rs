@@ -9,12 +9,13 @@
 //! ```
 //!
 //! [`Registry`] is Debian's registry with what a test pushes; [`FaultServer`] is a registry that misbehaves on purpose;
-//! [`Proxy`] stands before one; [`images`] finds what `tests/images/make` made. A test that a machine cannot run says `skipped: why` on standard
+//! [`Proxy`] stands before one; [`Docker`] is Docker's daemon; [`images`] finds what `tests/images/make` made. A test that a machine cannot run says `skipped: why` on standard
 //! error, or fails where `SLIPWAY_TEST_SKIP_NOTHING` is set, as `tests/run` does.
 
 mod agent;
 mod authority;
 mod capture;
+mod docker;
 mod environment;
 mod fault_server;
 mod finished;
@@ -32,6 +33,7 @@ pub mod wait;
 mod who;
 
 pub use agent::Agent;
+pub use docker::Docker;
 pub use environment::{TestEnvironment, binary, weakened_binary};
 pub use fault_server::{Answer, Cut, FaultServer, Request};
 pub use finished::Finished;

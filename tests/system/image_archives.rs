@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::{TestEnvironment, for_everyone, for_one_user, images};
+use harness::{Docker, TestEnvironment, for_everyone, for_one_user, for_root, images};
 use serde_json::Value;
 
 use crate::door_containers::agent;
@@ -25,6 +25,8 @@ for_one_user!(
     a_layer_that_replaces_its_own_files_is_saved_as_it_is,
     commands_are_where_docker_has_them,
 );
+
+for_root!(a_saved_image_is_the_same_to_docker);
 
 const NAME: &str = "localhost/tree:whiteouts";
 
@@ -102,6 +104,39 @@ fn a_saved_image_is_the_same_to_podman(env: &TestEnvironment) {
         must(podman(env).args(["image", "unmount", NAME]));
         must(podman(env).args(["image", "rm", NAME]));
     }
+}
+
+/// Docker's own daemon takes it, too, and runs it.
+fn a_saved_image_is_the_same_to_docker(env: &TestEnvironment) {
+    tree(env);
+    let saved = save(env, &[NAME], "saved.tar");
+    let directory = env.root().join("docker");
+    let docker = Docker::start(&directory, "vfs")
+        .unwrap_or_else(|said| panic!("dockerd does not start: {said}"));
+    let loaded = must(docker.client().args(["load", "--quiet", "-i"]).arg(&saved));
+    assert_eq!(loaded.trim(), format!("Loaded image: {NAME}"));
+    let theirs = must(
+        docker
+            .client()
+            .args(["image", "inspect", "--format", "{{.Id}}", NAME]),
+    );
+    assert_eq!(theirs.trim(), id(env, NAME));
+    let listing = fs::read_to_string(images::path("list-tree")).expect("read the listing's script");
+    let run = [
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        NAME,
+        "/bin/sh",
+        "-c",
+        &listing,
+    ];
+    let listing = must(docker.client().args(run));
+    let expected = fs::read_to_string(images::path("tree.podman")).expect("read podman's");
+    assert!(listing == expected, "{}", difference(&expected, &listing));
+    drop(docker);
+    fs::remove_dir_all(directory).expect("remove what Docker stored");
 }
 
 fn difference(expected: &str, found: &str) -> String {

@@ -1,16 +1,10 @@
-//! Images of every transport and of everybody who writes images run, with exactly the tree that podman shows.
+//! Images of every transport and of everybody who writes images run.
 
-use std::collections::BTreeMap;
-use std::fs;
-
-use harness::{TestEnvironment, Who, for_everyone, for_one_user, images};
+use harness::{TestEnvironment, for_everyone, for_one_user, images};
 
 use crate::support::{output_of, run_local, run_script};
 
-for_everyone!(
-    images_of_every_writer_and_transport_run,
-    an_image_of_many_layers_has_the_tree_that_podman_shows,
-);
+for_everyone!(images_of_every_writer_and_transport_run,);
 
 for_one_user!(
     a_root_file_system_may_be_packed_in_every_way,
@@ -34,50 +28,6 @@ fn images_of_every_writer_and_transport_run(env: &TestEnvironment) {
             "{writer}, {reference}: {done}"
         );
     }
-}
-
-fn an_image_of_many_layers_has_the_tree_that_podman_shows(env: &TestEnvironment) {
-    let listing = fs::read_to_string(images::path("list-tree")).expect("read the listing's script");
-    let reference = format!("oci:{}", images::path("tree:latest").display());
-    // The image has no user, so the listing is root's.
-    let ours = entries(&output_of(env, &reference, &listing), env.who());
-    let podmans = fs::read_to_string(images::path("tree.podman")).expect("read podman's listing");
-    let podmans = entries(&podmans, env.who());
-    let different: Vec<String> = podmans
-        .keys()
-        .chain(ours.keys().filter(|path| !podmans.contains_key(*path)))
-        .filter(|path| ours.get(*path) != podmans.get(*path))
-        .map(|path| {
-            format!(
-                "{path}\n  podman: {:?}\n  ours:   {:?}",
-                podmans.get(path),
-                ours.get(path)
-            )
-        })
-        .collect();
-    assert!(different.is_empty(), "{}", different.join("\n"));
-    assert!(podmans.len() > 100, "podman's listing is short");
-}
-
-/// Lines of `list-tree` by path. With one id there is one owner, whatever the image says.
-fn entries(listing: &str, who: Who) -> BTreeMap<String, Vec<String>> {
-    listing
-        .lines()
-        .filter_map(|line| {
-            let (path, rest) = line.split_once(" | ")?;
-            let mut fields: Vec<String> = rest.split(" | ").map(str::to_owned).collect();
-            if who == Who::Solo {
-                fields.retain(|field| !is_owner(field));
-            }
-            Some((path.to_owned(), fields))
-        })
-        .collect()
-}
-
-fn is_owner(field: &str) -> bool {
-    field
-        .split_once(':')
-        .is_some_and(|(uid, gid)| [uid, gid].iter().all(|id| id.parse::<u32>().is_ok()))
 }
 
 fn a_root_file_system_may_be_packed_in_every_way(env: &TestEnvironment) {

@@ -14,6 +14,7 @@ mod door_terminal;
 mod host_layer;
 mod image_archives;
 mod image_files;
+mod image_makers;
 mod image_store;
 mod images;
 mod isolation;

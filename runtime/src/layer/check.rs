@@ -13,7 +13,7 @@ use super::entry::Kind;
 use super::error::{Change, Operation, UnpackError};
 use super::expected::{Expected, expected};
 use super::metadata::{Kept, kept_stat};
-use super::pack::is_opaque;
+use super::opaque::{is_covered, is_opaque};
 use super::path::EntryPath;
 use super::recording::Recording;
 use super::replay::replay;
@@ -116,7 +116,11 @@ impl Check<'_> {
         }
         let name = path.as_bytes();
         let Some((parent, stat)) = self.look(path)? else {
-            self.differs(name, Change::Missing);
+            let is_whiteout =
+                expected.kind == Kind::Character && (expected.major, expected.minor) == (0, 0);
+            if !is_whiteout || !self.is_covered(path)? {
+                self.differs(name, Change::Missing);
+            }
             return Ok(());
         };
         self.see(stat.st_ino);
@@ -160,9 +164,16 @@ impl Check<'_> {
                     self.opaque.insert(stat.st_ino);
                 }
             }
+            // In a directory that hides everything there is none.
+            None if self.is_covered(path)? => {}
             None => self.differs(path.as_bytes(), Change::Missing),
         }
         Ok(())
+    }
+
+    fn is_covered(&self, path: &EntryPath) -> Result<bool, UnpackError> {
+        is_covered(&self.tree, path)
+            .map_err(|errno| UnpackError::system(Operation::Xattr, path.as_bytes(), errno))
     }
 
     /// What is at a path, and the directory that it is in.

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use super::entry::{Archive, Entry, Kind};
 use super::error::{Operation, Refusal, UnpackError};
+use super::opaque::{clear_whiteouts, make_opaque};
 use super::path::EntryPath;
 use super::pax::Time;
 use super::stream::Stream;
@@ -63,7 +64,9 @@ impl<'a> Extractor<'a> {
     }
 
     /// Sets the directories' modes and times, the deepest first. Whether every file's content is still there.
-    pub(super) fn finish(self) -> Result<bool, UnpackError> {
+    pub(super) fn finish(mut self) -> Result<bool, UnpackError> {
+        let opaque = self.tree.take_opaque();
+        clear_whiteouts(&self.tree, opaque)?;
         let mut done = std::collections::HashSet::new();
         for pending in self.directories.iter().rev() {
             // What an archive says last of a directory counts.
@@ -140,7 +143,8 @@ impl<'a> Extractor<'a> {
         let directory = rustix::fs::openat(parent, name, flags, Mode::empty())
             .map_err(failed(Operation::Open))?;
         if was_hidden {
-            whiteout::make_opaque(directory.as_fd()).map_err(failed(Operation::Opaque))?;
+            make_opaque(directory.as_fd()).map_err(failed(Operation::Opaque))?;
+            self.tree.note_opaque(entry.path.as_bytes());
         }
         Ok(directory)
     }

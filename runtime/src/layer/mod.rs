@@ -22,6 +22,7 @@ mod form;
 mod header;
 mod measure;
 mod metadata;
+mod opaque;
 mod pack;
 mod path;
 mod pax;

@@ -19,11 +19,11 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Entry, Kind};
 use super::error::{Operation, UnpackError};
 use super::metadata::{Kept, attributes, kept_stat};
+use super::opaque::is_opaque;
 use super::path::EntryPath;
 use super::pax::Time;
 use super::replay::{Counted, not_taken, replay};
 use super::tree::Tree;
-use super::whiteout;
 use super::writer::Writer;
 use crate::image::Digest;
 
@@ -249,15 +249,6 @@ fn describe(
         }
     }
     Ok(entry)
-}
-
-pub(super) fn is_opaque(directory: &OwnedFd) -> Result<bool, Errno> {
-    let mut value = [0; 4];
-    match rustix::fs::fgetxattr(directory, whiteout::OPAQUE_ATTRIBUTE, &mut value) {
-        Ok(length) => Ok(&value[..length] == b"y"),
-        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(false),
-        Err(errno) => Err(errno),
-    }
 }
 
 /// Sorted, so that the same tree gives the same archive.

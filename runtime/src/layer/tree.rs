@@ -3,12 +3,14 @@
 //! Parents are resolved by the kernel with the layer as the root (`openat2(2)`, `RESOLVE_IN_ROOT`): a symbolic link in
 //! the layer, absolute or with any number of `..`, stays inside. The last component is never followed.
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::error::{Operation, UnpackError};
+use super::opaque::make_opaque;
 use super::path::EntryPath;
 use super::remove::remove_entry;
 use super::whiteout;
@@ -24,6 +26,8 @@ pub(super) struct Tree<'a> {
     /// The last parent: archives list a directory's files together.
     parent: Option<(Vec<u8>, OwnedFd)>,
     has_lost_content: bool,
+    /// Directories that were marked as opaque.
+    opaque: HashSet<Vec<u8>>,
 }
 
 impl<'a> Tree<'a> {
@@ -32,12 +36,22 @@ impl<'a> Tree<'a> {
             root,
             parent: None,
             has_lost_content: false,
+            opaque: HashSet::new(),
         }
     }
 
     /// Whether something was removed that the archive has a content for.
     pub(super) const fn has_lost_content(&self) -> bool {
         self.has_lost_content
+    }
+
+    /// Remembers a directory that was marked as opaque.
+    pub(super) fn note_opaque(&mut self, path: &[u8]) {
+        self.opaque.insert(path.to_vec());
+    }
+
+    pub(super) fn take_opaque(&mut self) -> HashSet<Vec<u8>> {
+        std::mem::take(&mut self.opaque)
     }
 
     /// The directory that `path` is in, made when it is missing, and the path's last component.
@@ -90,7 +104,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Makes every missing directory on the way to `path`.
-    fn make_directories(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+    fn make_directories(&mut self, path: &[u8]) -> Result<OwnedFd, Errno> {
         let mut directory = self.open_directory(b"")?;
         let mut end = 0;
         for component in path.split(|b| *b == b'/') {
@@ -103,7 +117,8 @@ impl<'a> Tree<'a> {
                 Err(Errno::NOTDIR) if whiteout::is_whiteout(directory.as_fd(), component)? => {
                     rustix::fs::unlinkat(&directory, component, AtFlags::empty())?;
                     let next = make_implied(self, directory.as_fd(), component, here)?;
-                    whiteout::make_opaque(next.as_fd())?;
+                    make_opaque(next.as_fd())?;
+                    self.note_opaque(here);
                     next
                 }
                 Err(errno) => return Err(errno),

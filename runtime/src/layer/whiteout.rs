@@ -8,14 +8,16 @@
 //! | `.wh..wh.*` | nothing: AUFS's own book-keeping |
 //!
 //! A whiteout hides only what is in lower layers: an entry of the same layer wins, whichever comes first, and a
-//! directory that is both deleted and made anew becomes opaque.
+//! directory that is both deleted and made anew becomes opaque. In and below an opaque directory there are none (see
+//! `opaque`).
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, XattrFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::error::{Operation, Refusal, UnpackError};
+use super::opaque::make_opaque;
 use super::path::EntryPath;
 use super::tree::Tree;
 
@@ -23,8 +25,6 @@ const PREFIX: &[u8] = b".wh.";
 const META_PREFIX: &[u8] = b".wh..wh.";
 /// Covers what lower layers have in its directory.
 pub(super) const OPAQUE: &[u8] = b".wh..wh..opq";
-/// On a directory: what lower layers have in it is gone.
-pub(super) const OPAQUE_ATTRIBUTE: &std::ffi::CStr = c"user.overlay.opaque";
 
 /// What a marker file asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,7 +64,9 @@ pub(super) fn apply(
         Marker::Ignored => Ok(()),
         Marker::Opaque => {
             let (parent, _) = tree.parent(path)?;
-            make_opaque(parent).map_err(failed(Operation::Opaque))
+            make_opaque(parent).map_err(failed(Operation::Opaque))?;
+            tree.note_opaque(path.split().0);
+            Ok(())
         }
         Marker::Hide(name) => {
             let (parent, _) = tree.parent(path)?;
@@ -74,7 +76,12 @@ pub(super) fn apply(
                         OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                     match rustix::fs::openat(parent, &name[..], flags, Mode::empty()) {
                         Ok(directory) => {
-                            make_opaque(directory.as_fd()).map_err(failed(Operation::Opaque))
+                            make_opaque(directory.as_fd()).map_err(failed(Operation::Opaque))?;
+                            tree.note_opaque(&match path.split().0 {
+                                b"" => name.clone(),
+                                parent => [parent, b"/", name].concat(),
+                            });
+                            Ok(())
                         }
                         // A file of this layer covers the one below as it is.
                         Err(Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => Ok(()),
@@ -101,9 +108,4 @@ pub(super) fn is_whiteout(parent: BorrowedFd<'_>, name: &[u8]) -> Result<bool, E
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(errno),
     }
-}
-
-/// Marks a directory, in the attribute that an overlay mounted in a user namespace reads.
-pub(super) fn make_opaque(directory: BorrowedFd<'_>) -> Result<(), Errno> {
-    rustix::fs::fsetxattr(directory, OPAQUE_ATTRIBUTE, b"y", XattrFlags::empty())
 }

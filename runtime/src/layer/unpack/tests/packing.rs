@@ -147,7 +147,7 @@ fn whatever_changes_in_a_layer_is_found() {
             "`d/.wh..wh..opq` of the layer is not of the layer",
             |root| {
                 let directory = File::open(root.join("d")).unwrap();
-                crate::layer::whiteout::make_opaque(directory.as_fd()).unwrap();
+                crate::layer::opaque::make_opaque(directory.as_fd()).unwrap();
             },
         ),
         ("`opaque/.wh..wh..opq` of the layer is missing", |root| {
