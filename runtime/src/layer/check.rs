@@ -164,16 +164,21 @@ impl Check<'_> {
                     self.opaque.insert(stat.st_ino);
                 }
             }
-            // In a directory that hides everything there is none.
             None if self.is_covered(path)? => {}
             None => self.differs(path.as_bytes(), Change::Missing),
         }
         Ok(())
     }
 
-    fn is_covered(&self, path: &EntryPath) -> Result<bool, UnpackError> {
-        is_covered(&self.tree, path)
-            .map_err(|errno| UnpackError::system(Operation::Xattr, path.as_bytes(), errno))
+    /// Whether a whiteout would be in a directory that hides everything, which may be there for it alone.
+    fn is_covered(&mut self, path: &EntryPath) -> Result<bool, UnpackError> {
+        let failed = |errno| UnpackError::system(Operation::Xattr, path.as_bytes(), errno);
+        let is_covered = is_covered(&self.tree, path).map_err(failed)?;
+        let parent = self.tree.existing_parent(path);
+        if let (true, Ok(stat)) = (is_covered, parent.and_then(rustix::fs::fstat)) {
+            self.see(stat.st_ino);
+        }
+        Ok(is_covered)
     }
 
     /// What is at a path, and the directory that it is in.
