@@ -11,14 +11,14 @@ pub(crate) fn shortcomings(enforcement: &Enforcement, wanted: &Resources) -> Vec
     if wanted.cpus.is_some() && enforcement.cpus == Means::Nothing {
         parts.push("`cpus` is not held");
     }
-    if wanted.memory.is_some() && enforcement.memory == Means::ProcessLimit {
-        parts.push("`memory` holds for each process by itself");
+    if wanted.memory.is_some() && enforcement.memory == Means::Watch {
+        parts.push("`memory` is held a moment late");
     }
     if wanted.pids.is_some() {
         match enforcement.pids {
             Means::PidNamespace => parts.push("`pids` lets up to 300 more processes run"),
             Means::ProcessLimit => parts.push("`pids` holds for all containers together"),
-            Means::ControlGroup | Means::Nothing => {}
+            Means::ControlGroup | Means::Watch | Means::Nothing => {}
         }
     }
     if parts.is_empty() {
@@ -36,7 +36,7 @@ mod tests {
 
     const NONE: Enforcement = Enforcement {
         cpus: Means::Nothing,
-        memory: Means::ProcessLimit,
+        memory: Means::Watch,
         pids: Means::PidNamespace,
     };
 
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn what_is_held_less_exactly_is_told_in_one_sentence() {
-        insta::assert_snapshot!(shortcomings(&NONE, &wanted()).join("\n"), @"There are no control groups for you here: `cpus` is not held, `memory` holds for each process by itself, `pids` lets up to 300 more processes run; `agent doctor` says how to get control groups.");
+        insta::assert_snapshot!(shortcomings(&NONE, &wanted()).join("\n"), @"There are no control groups for you here: `cpus` is not held, `memory` is held a moment late, `pids` lets up to 300 more processes run; `agent doctor` says how to get control groups.");
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn doctor_lists_what_there_is_and_how_to_get_the_rest(env: &TestEnvironment) {
     let limits = check(&checks, "limits");
     let held = match env.who() {
         Who::Root => "memory by cgroup",
-        Who::Subordinate | Who::Solo => "memory by rlimit",
+        Who::Subordinate | Who::Solo => "memory watched",
     };
     assert!(limits.found.contains(held), "{limits:?}");
     let container = check(&checks, "container");

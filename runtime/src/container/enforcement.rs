@@ -18,8 +18,10 @@ pub enum Means {
     ControlGroup,
     /// The container's PID namespace has only so many ids, and up to 300 more (Linux 6.14).
     PidNamespace,
-    /// A limit of each process by itself: setrlimit(2). For processes, of all containers of the agent together.
+    /// A limit of each process by itself: setrlimit(2). It counts the processes of all containers of the agent together.
     ProcessLimit,
+    /// The agent looks at what the container's processes have together, and ends it when that is more: a moment late.
+    Watch,
     /// Nothing does.
     Nothing,
 }
@@ -47,7 +49,7 @@ impl Enforcement {
         };
         Self {
             cpus: or(Controller::Cpu, Means::Nothing),
-            memory: or(Controller::Memory, Means::ProcessLimit),
+            memory: or(Controller::Memory, Means::Watch),
             pids: or(Controller::Pids, of_pids()),
         }
     }

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 use tokio::io::Interest;
 
+use super::memory_watch::MemoryWatch;
 use super::namespaces::Namespaces;
 use super::{Exit, ExitStatus, Load, Phase, Resources, StartError, Trace, id_of, processes};
 use crate::cgroup::{Entry, Group, Lease};
@@ -45,6 +46,8 @@ pub struct Container {
     trace: Trace,
     /// The control group it is in.
     lease: Option<Lease>,
+    /// Looks at its memory, which no control group holds.
+    watch: Option<MemoryWatch>,
 }
 
 /// What it takes to send signals to a container, or a process into it. Outlives the container, and does not hold it.
@@ -179,7 +182,14 @@ impl Container {
             ended,
             trace,
             lease,
+            watch: None,
         }
+    }
+
+    /// The same with somebody who looks at its memory whenever it is waited for.
+    pub(crate) fn watched(mut self, watch: Option<MemoryWatch>) -> Self {
+        self.watch = watch;
+        self
     }
 
     /// Where the time of its start went.
@@ -211,7 +221,16 @@ impl Container {
     /// # Errors
     /// See [`WaitError`].
     pub async fn wait(&mut self) -> Result<Exit, WaitError> {
-        let exit = self.ended().await?;
+        let exit = loop {
+            let over = ended(&mut self.ended, &self.replies, &self.handle);
+            let Some(watch) = &mut self.watch else {
+                break over.await?;
+            };
+            tokio::select! {
+                exit = over => break watch.complete(exit?),
+                () = watch.exceeded(&self.handle.init) => self.kill(),
+            }
+        };
         let group = self.lease.as_ref().and_then(Lease::group);
         Ok(group
             .map(Group::read)
@@ -259,31 +278,6 @@ impl Container {
         }
     }
 
-    async fn ended(&mut self) -> Result<Exit, WaitError> {
-        if let Some(exit) = self.ended.take() {
-            return Ok(exit);
-        }
-        match self.replies.receive::<Reply>().await? {
-            Some((Reply::Exited(exit), _)) => Ok(exit),
-            Some((Reply::Failed(source), _)) => Err(WaitError::Container { source }),
-            Some((other, _)) => Err(WaitError::Container {
-                source: StartError::ZygoteGone {
-                    reason: format!("{other:?} came out of turn"),
-                },
-            }),
-            // Its init was killed. Descriptors are closed before the namespace is torn down; a process descriptor
-            // becomes readable after.
-            None => {
-                self.handle.gone().await?;
-                Ok(Exit {
-                    status: ExitStatus::Signal(libc::SIGKILL),
-                    usage: None,
-                    exceeded: None,
-                })
-            }
-        }
-    }
-
     /// Asks the command's process group to end (SIGTERM).
     pub fn terminate(&self) {
         self.send(Signal::TERM);
@@ -304,5 +298,35 @@ impl Container {
 impl Drop for Container {
     fn drop(&mut self) {
         let _ = self.handle.signal(Signal::KILL.as_raw());
+    }
+}
+
+/// Waits for the news of a container's end, unless they have come already.
+async fn ended(
+    early: &mut Option<Exit>,
+    replies: &Connection,
+    handle: &ContainerHandle,
+) -> Result<Exit, WaitError> {
+    if let Some(exit) = early.take() {
+        return Ok(exit);
+    }
+    match replies.receive::<Reply>().await? {
+        Some((Reply::Exited(exit), _)) => Ok(exit),
+        Some((Reply::Failed(source), _)) => Err(WaitError::Container { source }),
+        Some((other, _)) => Err(WaitError::Container {
+            source: StartError::ZygoteGone {
+                reason: format!("{other:?} came out of turn"),
+            },
+        }),
+        // Its init was killed. Descriptors are closed before the namespace is torn down; a process descriptor
+        // becomes readable after.
+        None => {
+            handle.gone().await?;
+            Ok(Exit {
+                status: ExitStatus::Signal(libc::SIGKILL),
+                usage: None,
+                exceeded: None,
+            })
+        }
     }
 }

@@ -20,7 +20,7 @@ const OF_OURS: u64 = 1;
 pub(crate) struct OwnLimits {
     /// Open files of each process.
     nofile: Option<u64>,
-    /// Private memory of each process, bytes.
+    /// Private memory of each process, bytes: what a container that is watched gets between two looks.
     data: Option<u64>,
     /// Processes and threads of the container, by its PID namespace.
     pids: Option<u64>,
@@ -35,7 +35,7 @@ impl OwnLimits {
         let Enforcement { memory, pids, .. } = *enforcement;
         Self {
             nofile: resources.nofile,
-            data: if_by(Means::ProcessLimit, memory, resources.memory),
+            data: if_by(Means::Watch, memory, resources.memory).map(beyond),
             pids: if_by(Means::PidNamespace, pids, resources.pids),
             nproc: if_by(Means::ProcessLimit, pids, resources.pids),
         }
@@ -61,6 +61,13 @@ impl OwnLimits {
         lower(Resource::Data, self.data, "limit memory")?;
         lower(Resource::Nproc, self.nproc, "limit processes")
     }
+}
+
+/// What no process gets, however fast it is, of a limit that is watched. Well beyond it: what a process only reserves, as many
+/// runtimes of languages do, counts here and not there.
+fn beyond(limit: u64) -> u64 {
+    const AT_LEAST: u64 = 1 << 30;
+    limit.saturating_add(limit.max(AT_LEAST))
 }
 
 /// Lowers a limit of this process and of everything it will start. A hard limit of the agent's own is never passed.
@@ -114,7 +121,7 @@ mod tests {
                 &ALL,
                 &Enforcement {
                     cpus: Means::Nothing,
-                    memory: Means::ProcessLimit,
+                    memory: Means::Watch,
                     pids,
                 },
             )
@@ -122,7 +129,7 @@ mod tests {
         let new = with(Means::PidNamespace);
         assert_eq!(
             (new.data, new.pids, new.nproc),
-            (Some(1 << 30), Some(100), None)
+            (Some(2 << 30), Some(100), None)
         );
         let old = with(Means::ProcessLimit);
         assert_eq!((old.pids, old.nproc), (None, Some(100)));

@@ -22,6 +22,7 @@ pub(crate) mod handle;
 pub(crate) mod init;
 pub(crate) mod limits;
 mod load;
+pub(crate) mod memory_watch;
 pub(crate) mod namespaces;
 pub(crate) mod prepared;
 mod privileges;

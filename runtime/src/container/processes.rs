@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Load;
@@ -27,8 +27,6 @@ pub(crate) fn id_of(process: &OwnedFd) -> io::Result<u32> {
 /// # Errors
 /// When there is no such process any more, or `/proc` cannot be listed.
 pub(super) fn load(init: &OwnedFd) -> io::Result<Load> {
-    let proc = Path::new("/proc");
-    let own = fs::read_link(proc.join(id_of(init)?.to_string()).join("ns/pid"))?;
     let mut all = Load {
         cpu: Duration::ZERO,
         memory: 0,
@@ -36,12 +34,8 @@ pub(super) fn load(init: &OwnedFd) -> io::Result<Load> {
         read: Some(0),
         written: Some(0),
     };
-    for entry in fs::read_dir(proc)? {
-        let path = entry?.path();
-        // What is no process has none; what is not ours does not say.
-        if fs::read_link(path.join("ns/pid")).is_ok_and(|namespace| namespace == own)
-            && let Some(one) = of_process(&path)
-        {
+    for path in members(id_of(init)?)? {
+        if let Some(one) = of_process(&path) {
             all.cpu += one.cpu;
             all.memory += one.memory;
             all.pids += one.pids;
@@ -51,6 +45,56 @@ pub(super) fn load(init: &OwnedFd) -> io::Result<Load> {
     }
     all.pids = all.pids.saturating_sub(1);
     Ok(all)
+}
+
+/// Memory of all processes in the PID namespace of `init` together, in bytes, swapped pages among them, and without `init`
+/// itself. Up to `enough`, pages count as often as they are mapped; what may be more counts each process's share of them.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn memory(init: &OwnedFd, enough: u64) -> io::Result<u64> {
+    let init = id_of(init)?;
+    let mut members = members(init)?;
+    members.retain(|path| !path.ends_with(init.to_string()));
+    let sum = |one: &dyn Fn(&Path) -> u64| members.iter().map(|path| one(path)).sum();
+    let mapped: u64 = sum(&|path| keys(&path.join("status"), &["VmRSS:", "VmSwap:"]).unwrap_or(0));
+    if mapped <= enough {
+        return Ok(mapped);
+    }
+    Ok(sum(&|path| {
+        let share = keys(&path.join("smaps_rollup"), &["Pss:", "SwapPss:"]);
+        // Without the right to know, all it sees.
+        share
+            .or_else(|| keys(&path.join("status"), &["VmRSS:", "VmSwap:"]))
+            .unwrap_or(0)
+    }))
+}
+
+/// The directories of all processes in the PID namespace of one.
+fn members(of: u32) -> io::Result<Vec<PathBuf>> {
+    let proc = Path::new("/proc");
+    let own = fs::read_link(proc.join(of.to_string()).join("ns/pid"))?;
+    let mut all = Vec::new();
+    for entry in fs::read_dir(proc)? {
+        let path = entry?.path();
+        // What is no process has none; what is not ours does not say.
+        if fs::read_link(path.join("ns/pid")).is_ok_and(|namespace| namespace == own) {
+            all.push(path);
+        }
+    }
+    Ok(all)
+}
+
+/// The sum of lines such as `VmRSS:  1234 kB`, in bytes; `None` where the file cannot be read or has none of them.
+fn keys(file: &Path, keys: &[&str]) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let of = |key: &&str| {
+        let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
+        rest.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let found: Vec<_> = keys.iter().filter_map(of).collect();
+    let sum = found.iter().copied().fold(0, u64::saturating_add);
+    (!found.is_empty()).then(|| sum.saturating_mul(1024))
 }
 
 /// One process, with the time and the transfers of the children it has waited for.
@@ -89,7 +133,7 @@ fn of_process(path: &Path) -> Option<Load> {
 
 #[cfg(test)]
 mod tests {
-    use rustix::process::{PidfdFlags, getpid, pidfd_open};
+    use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 
     use super::*;
 
@@ -104,5 +148,24 @@ mod tests {
             "{all:?} {one:?}"
         );
         assert!(one.pids >= 1 && all.pids >= one.pids - 1, "{all:?} {one:?}");
+    }
+
+    #[test]
+    fn shares_are_asked_for_where_pages_might_be_too_many() {
+        let mut other = std::process::Command::new("sleep")
+            .arg("1000")
+            .spawn()
+            .unwrap();
+        let id = i32::try_from(other.id()).ok().and_then(Pid::from_raw);
+        let init = pidfd_open(id.unwrap(), PidfdFlags::empty()).unwrap();
+        // This process is one of those beside it.
+        let found = [u64::MAX, 0].map(|enough| memory(&init, enough).unwrap());
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert!(found.iter().all(|bytes| *bytes >= 1 << 20), "{found:?}");
+        assert!(memory(&init, 0).is_err());
+        let status = Path::new("/proc/self/status");
+        assert_eq!(keys(status, &["NoSuchKey:"]), None);
+        assert!(keys(status, &["VmRSS:", "NoSuchKey:"]) > Some(1 << 20));
     }
 }

@@ -72,6 +72,7 @@ fn held(enforcement: &Enforcement) -> String {
             Means::ControlGroup => "by cgroup",
             Means::PidNamespace => "by PID namespace",
             Means::ProcessLimit => "by rlimit",
+            Means::Watch => "watched",
             Means::Nothing => "not held",
         };
         format!("{name} {by}")

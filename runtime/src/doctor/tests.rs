@@ -101,10 +101,7 @@ fn how_limits_are_held_follows_from_what_is_mounted_and_ours() {
     let (state, found) = ask(&group("1\n"), cgroup::check);
     assert_eq!(state, State::Limited);
     assert!(found.contains("other processes are in "), "{found}");
-    assert!(
-        found.contains("cpus not held, memory by rlimit, "),
-        "{found}"
-    );
+    assert!(found.contains("cpus not held, memory watched, "), "{found}");
     let gone = [mounted, ("proc/self/cgroup", "0::/gone\n")];
     let (state, found) = ask(&gone, cgroup::check);
     assert_eq!(state, State::Limited);

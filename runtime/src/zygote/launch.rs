@@ -13,6 +13,7 @@ use super::wire::{Reply, Request};
 use crate::cgroup::{Entry, Lease};
 use crate::container::handle::Membership;
 use crate::container::limits::OwnLimits;
+use crate::container::memory_watch::MemoryWatch;
 use crate::container::namespaces::Namespaces;
 use crate::container::{
     Container, ContainerHandle, ContainerSpec, Created, Exit, Phase, Resources, Rootfs, Spare,
@@ -109,9 +110,10 @@ impl Zygote {
                     },
                 };
                 trace.mark(Phase::Told);
+                let watch = MemoryWatch::of(&spec.resources, &self.enforcement);
                 let container =
                     Container::new(handle, replies, files, has_terminal, exit, trace, lease);
-                Ok(container)
+                Ok(container.watched(watch))
             }
             Err(error) => Err(too_low(&spec.resources, lease.as_ref()).unwrap_or(error)),
         }
