@@ -100,7 +100,7 @@ impl Root {
             .map_err(|errno| refused(path, "a mount point", errno))?;
         }
         leave_alone_the_kernels_files(&here, path)?;
-        self.mount_on(tree, &here, path)
+        self.mount_on_opened(tree, &here, path)
     }
 
     /// Opens a directory of the image, making it and its parents where they are missing.
@@ -126,7 +126,24 @@ impl Root {
         } else {
             self.file(path)?
         };
-        self.mount_on(tree, &target, path)
+        self.mount_on_opened(tree, &target, path)
+    }
+
+    /// Mounts on what was found at a path, which may lead elsewhere by now: whoever else has the directories on the way can
+    /// change them (CVE-2021-30465).
+    fn mount_on_opened(
+        &self,
+        tree: &OwnedFd,
+        target: &OwnedFd,
+        path: &Path,
+    ) -> Result<(), StartError> {
+        if Defence::OpenedTargets.is_on() {
+            return self.mount_on(tree, target, path);
+        }
+        let names: PathBuf = normal_components(path).iter().collect();
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let again = openat(&self.directory, &names, flags, Mode::empty());
+        self.mount_on(tree, &again.during_at("open", path)?, path)
     }
 
     /// Opens something of the image that is no directory, or makes an empty file.

@@ -31,6 +31,8 @@ pub(crate) enum Defence {
     NoNewPrivileges,
     /// Set-user-id bits have no effect on what is mounted into a container.
     NoSetUserId,
+    /// What was opened to be mounted on is what is mounted on, whatever its path leads to by then.
+    OpenedTargets,
     /// Terminals are the container's own.
     OwnTerminals,
     /// The kernel's files that concern the whole machine cannot be written.

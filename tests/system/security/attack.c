@@ -238,6 +238,14 @@ static int set_user_id(const char *path)
 	return perror(path), 1;
 }
 
+/* Swaps two entries of a directory until it is killed. */
+static int swap(const char *one, const char *other)
+{
+	while (!renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE))
+		;
+	return perror("renameat2"), 1;
+}
+
 int main(int count, char **arguments)
 {
 	if (count > 2 && !strcmp(arguments[1], "with-key"))
@@ -248,6 +256,8 @@ int main(int count, char **arguments)
 		return tell("privilege", privilege());
 	if (count > 2 && !strcmp(arguments[1], "set-user-id"))
 		return set_user_id(arguments[2]);
+	if (count > 3 && !strcmp(arguments[1], "swap"))
+		return swap(arguments[2], arguments[3]);
 	if (count > 2 && !strcmp(arguments[1], "abstract"))
 		return tell("abstract", abstract_socket(arguments[2]));
 	for (int i = 1; i < count; i++) {

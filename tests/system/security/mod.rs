@@ -10,6 +10,7 @@ mod descriptors;
 mod images;
 mod kernel_files;
 mod privileges;
+mod races;
 mod reach;
 mod unpacking;
 
