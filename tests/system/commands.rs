@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use harness::{TestEnvironment, for_one_user};
+use harness::{TestEnvironment, for_one_user, images};
 
 use crate::support::{clean, must, run_local};
 
@@ -14,6 +14,7 @@ for_one_user!(
     a_listing_and_a_dry_run_start_nothing,
     everything_in_a_plan_can_be_explained,
     a_shell_completes_jobs_steps_and_cells,
+    a_shell_completes_images,
 );
 
 const WRONG: &str = "image: host\nsteps:\n  - rum: x\n";
@@ -128,26 +129,57 @@ fn a_listing_and_a_dry_run_start_nothing(env: &TestEnvironment) {
 
 fn a_shell_completes_jobs_steps_and_cells(env: &TestEnvironment) {
     env.pipeline(MATRIX);
-    let agent = env.root().join("agent");
-    let script = env.root().join("complete.sh");
-    let complete = must(Command::new(&agent).env("COMPLETE", "bash"));
-    fs::write(&script, complete).expect("keep the script");
-    let offered = |words: &[&str]| {
-        let line = format!(
-            "source '{}'; COMP_WORDS=(agent run-local {}); COMP_CWORD={}; COMP_TYPE=9; f=$(complete -p agent | sed 's/.*-F \\([^ ]*\\).*/\\1/'); $f agent {}; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-            script.display(),
-            words.join(" "),
-            words.len() + 1,
-            words.last().unwrap_or(&"''"),
-        );
-        let mut bash = Command::new("bash");
-        must(bash.args(["-c", &line]).current_dir(env.project()))
-    };
+    let offered = |words: &[&str]| offered(env, &[&["run-local"], words].concat());
     assert_eq!(offered(&["--job", "''"]), "deploy\ntest\n");
     assert_eq!(offered(&["--job", "de"]), "deploy\n");
     // What a shell would act on is not offered.
     assert_eq!(offered(&["--step", "''"]), "push-it\nunit\n");
     assert_eq!(offered(&["--matrix", "rust"]), "rust=1.90\nrust=beta\n");
+}
+
+/// What bash offers for the last of these words.
+fn offered(env: &TestEnvironment, words: &[&str]) -> String {
+    let script = env.root().join("complete.sh");
+    let complete = must(Command::new(env.root().join("agent")).env("COMPLETE", "bash"));
+    fs::write(&script, complete).expect("keep the script");
+    let line = format!(
+        "source '{}'; COMP_WORDS=(agent {}); COMP_CWORD={}; COMP_TYPE=9; f=$(complete -p agent | sed 's/.*-F \\([^ ]*\\).*/\\1/'); $f agent {}; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        script.display(),
+        words.join(" "),
+        words.len(),
+        words.last().unwrap_or(&"''"),
+    );
+    let mut bash = match env.is_set_up_by_root() {
+        true => Command::new("setpriv"),
+        false => Command::new("env"),
+    };
+    if env.is_set_up_by_root() {
+        let id = env.uid().to_string();
+        bash.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
+    }
+    let bash = bash.args(["bash", "-c", &line]);
+    let bash = bash.env("SLIPWAY_DATA", env.data()).env("HOME", env.home());
+    must(bash.current_dir(env.project()))
+}
+
+fn a_shell_completes_images(env: &TestEnvironment) {
+    // Where there is no store none is made.
+    assert_eq!(offered(env, &["image", "rm", "deb"]), "\n");
+    assert!(!env.data().join("images").exists());
+    let busybox = images::busybox();
+    let _ = env.agent(["pull", &busybox]).run().expect(0);
+    for name in ["debian", "quay.example/team/app"] {
+        let _ = env.agent(["tag", &busybox, name]).run().expect(0);
+    }
+    assert_eq!(offered(env, &["image", "rm", "deb"]), "debian:latest\n");
+    assert_eq!(
+        offered(env, &["run", "q"]),
+        "quay.example/team/app:latest\n"
+    );
+    assert_eq!(
+        offered(env, &["pull", "docker"]),
+        "docker.io/library/debian:latest\n"
+    );
 }
 
 fn everything_in_a_plan_can_be_explained(env: &TestEnvironment) {

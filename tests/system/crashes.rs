@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use harness::{Registry, TestEnvironment, for_everyone, images};
 use rustix::process::Signal;
 
-use crate::support::{output_of, run_local};
+use crate::support::{Moments, output_of, run_local};
 
 for_everyone!(
     an_agent_killed_at_two_hundred_moments_leaves_nothing,
@@ -146,27 +146,4 @@ fn unfinished(store: &Path) -> Vec<PathBuf> {
         .map(|layer| layer.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "tmp"))
         .collect()
-}
-
-/// Numbers between 0 and 1 that a seed reproduces (xorshift64*, Vigna 2016).
-struct Moments {
-    seed: u32,
-    state: u64,
-}
-
-impl Moments {
-    fn new(seed: u32) -> Self {
-        Self {
-            seed,
-            state: u64::from(seed) | 1 << 40,
-        }
-    }
-
-    fn next(&mut self) -> f64 {
-        self.state ^= self.state >> 12;
-        self.state ^= self.state << 25;
-        self.state ^= self.state >> 27;
-        let bits = self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
-        f64::from(u32::try_from(bits).unwrap_or_default()) / f64::from(u32::MAX)
-    }
 }

@@ -13,6 +13,7 @@ mod door_exec;
 mod door_terminal;
 mod host_layer;
 mod image_archives;
+mod image_crashes;
 mod image_files;
 mod image_makers;
 mod image_store;

@@ -85,3 +85,26 @@ pub(crate) fn must(command: &mut Command) -> String {
     );
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
+
+/// Numbers between 0 and 1 that a seed reproduces (xorshift64*, Vigna 2016).
+pub(crate) struct Moments {
+    pub(crate) seed: u32,
+    state: u64,
+}
+
+impl Moments {
+    pub(crate) fn new(seed: u32) -> Self {
+        Self {
+            seed,
+            state: u64::from(seed) | 1 << 40,
+        }
+    }
+
+    pub(crate) fn next(&mut self) -> f64 {
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        let bits = self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
+        f64::from(u32::try_from(bits).unwrap_or_default()) / f64::from(u32::MAX)
+    }
+}

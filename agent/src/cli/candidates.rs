@@ -1,5 +1,5 @@
-//! What a shell offers for `--job`, `--step` and `--matrix`: names of the pipeline that is nearest; and for a container:
-//! the names of those there are.
+//! What a shell offers for `--job`, `--step` and `--matrix`: names of the pipeline that is nearest; for a container and an
+//! image: the names of those there are.
 //!
 //! A shell puts what it is offered on its command line as it is, and a pipeline may come from anybody: names with
 //! characters that a shell acts on are not offered.
@@ -12,6 +12,7 @@ use clap_complete::CompletionCandidate;
 use pipelines::plan::Plan;
 use pipelines::{Options, Severity, compile_with};
 
+use crate::command::image;
 use crate::door::Containers;
 use crate::machine::Machine;
 use crate::workspace;
@@ -45,6 +46,19 @@ pub(super) fn containers(typed: &OsStr) -> Vec<CompletionCandidate> {
     let names = all.unwrap_or_default();
     let names = names.into_iter().map(|found| found.record.name.to_string());
     fitting(typed, names)
+}
+
+pub(super) fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let machine = Machine::new(|name| std::env::var_os(name)).ok();
+    let names = machine.and_then(|machine| image::names(&machine));
+    let names = names.unwrap_or_default();
+    // What Docker Hub has, also as everybody writes it.
+    let familiar = names.iter().filter_map(|name| {
+        let name = name.strip_prefix("docker.io/")?;
+        Some(name.strip_prefix("library/").unwrap_or(name).to_owned())
+    });
+    let all: BTreeSet<String> = familiar.chain(names.iter().cloned()).collect();
+    fitting(typed, all)
 }
 
 /// Nothing where there is no pipeline, or one that is not valid: a shell is no place for diagnostics.

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use clap_complete::ArgValueCompleter;
 use pipelines::units;
 
-use super::ImagePull;
+use super::{ImagePull, candidates};
 
 /// What can be done with images.
 #[derive(Debug, Clone, Subcommand)]
@@ -74,7 +75,7 @@ pub struct ImageInspect {
     pub format: Option<String>,
 
     /// Names, or beginnings of ids
-    #[arg(value_name = "IMAGE", required = true)]
+    #[arg(value_name = "IMAGE", required = true, add = ArgValueCompleter::new(candidates::images))]
     pub images: Vec<String>,
 }
 
@@ -82,7 +83,7 @@ pub struct ImageInspect {
 #[derive(Debug, Clone, Args)]
 pub struct ImageTag {
     /// Its name, or the beginning of its id
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(candidates::images))]
     pub image: String,
 
     /// The further name
@@ -103,7 +104,7 @@ pub struct ImageRemove {
     pub format: ListFormat,
 
     /// Names, or beginnings of ids
-    #[arg(value_name = "IMAGE", required = true)]
+    #[arg(value_name = "IMAGE", required = true, add = ArgValueCompleter::new(candidates::images))]
     pub images: Vec<String>,
 }
 
@@ -152,7 +153,7 @@ pub struct ImageSave {
     pub quiet: bool,
 
     /// Names, or beginnings of ids
-    #[arg(value_name = "IMAGE", required = true)]
+    #[arg(value_name = "IMAGE", required = true, add = ArgValueCompleter::new(candidates::images))]
     pub images: Vec<String>,
 }
 
@@ -203,7 +204,7 @@ pub struct ImageVerify {
     pub quiet: bool,
 
     /// Names, or beginnings of ids; all images without any
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(candidates::images))]
     pub images: Vec<String>,
 }
 

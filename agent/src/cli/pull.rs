@@ -1,8 +1,9 @@
 //! `agent pull`.
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 
-use super::ListFormat;
+use super::{ListFormat, candidates};
 
 /// Fetch an image, or what has changed of it.
 ///
@@ -18,6 +19,6 @@ pub struct ImagePull {
     pub format: ListFormat,
 
     /// The image, as `image:` in a pipeline has it
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(candidates::images))]
     pub image: String,
 }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCompleter;
 
-use super::NetworkMode;
+use super::{NetworkMode, candidates};
 
 /// Run one command in a container of its own.
 ///
@@ -95,7 +96,7 @@ pub struct Run {
 
     /// The image, and what runs in it instead of the image's own command
     // One list, so that whatever stands behind the image belongs to the command, options included.
-    #[arg(value_name = "IMAGE [COMMAND", required = true, num_args = 1.., trailing_var_arg = true)]
+    #[arg(value_name = "IMAGE [COMMAND", required = true, num_args = 1.., trailing_var_arg = true, add = ArgValueCompleter::new(candidates::images))]
     pub image_and_command: Vec<String>,
 }
 

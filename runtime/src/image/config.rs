@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Digest;
 use super::manifest::MAX_LAYERS;
+use super::object::Object;
 
 /// A larger configuration is refused, in bytes.
 pub(crate) const MAX_CONFIG: u64 = 8 * 1024 * 1024;
@@ -59,8 +60,8 @@ struct Raw {
     #[serde(default)]
     os: Option<String>,
     #[serde(default)]
-    config: Option<RawExecution>,
-    rootfs: RawRootfs,
+    config: Option<Object<RawExecution>>,
+    rootfs: Object<RawRootfs>,
 }
 
 #[derive(Deserialize, Default)]
@@ -95,16 +96,17 @@ impl Config {
         if bytes.len() as u64 > MAX_CONFIG {
             return Err(ConfigError::TooLarge(bytes.len() as u64));
         }
-        let raw: Raw = serde_json::from_slice(bytes)?;
-        if raw.rootfs.kind != "layers" {
+        let Object::<Raw>(raw) = serde_json::from_slice(bytes)?;
+        let Object(rootfs) = raw.rootfs;
+        if rootfs.kind != "layers" {
             return Err(ConfigError::Rootfs(super::descriptor::printable(
-                &raw.rootfs.kind,
+                &rootfs.kind,
             )));
         }
         if let Some(os) = raw.os.filter(|os| !os.is_empty() && os != "linux") {
             return Err(ConfigError::Os(super::descriptor::printable(&os)));
         }
-        let execution = raw.config.unwrap_or_default();
+        let execution = raw.config.map(|Object(config)| config).unwrap_or_default();
         let config = Self {
             env: execution.env.unwrap_or_default(),
             entrypoint: execution.entrypoint.unwrap_or_default(),
@@ -112,7 +114,7 @@ impl Config {
             user: execution.user.filter(|user| !user.is_empty()),
             working_dir: execution.working_dir.filter(|dir| !dir.is_empty()),
             architecture: raw.architecture.unwrap_or_default(),
-            diff_ids: raw.rootfs.diff_ids.unwrap_or_default(),
+            diff_ids: rootfs.diff_ids.unwrap_or_default(),
         };
         if config.diff_ids.len() > MAX_LAYERS {
             return Err(ConfigError::TooManyLayers(config.diff_ids.len()));
@@ -178,7 +180,18 @@ mod tests {
         insta::assert_snapshot!(refused(r#"{"os":"windows","rootfs":{"type":"layers"}}"#), @"the image is made for `windows`, not for linux");
         insta::assert_snapshot!(refused(r#"{"rootfs":{"type":"squash"}}"#), @"the image configuration's rootfs is of type `squash`, not `layers`");
         insta::assert_snapshot!(refused(r#"{"config":{"Cmd":["a\u0000b"]},"rootfs":{"type":"layers"}}"#), @"the image configuration's `Cmd` holds a NUL byte");
-        insta::assert_snapshot!(refused("[]"), @"the image configuration is not valid: invalid length 3, expected struct Raw with 4 elements at line 1 column 2");
+        for list in [
+            "[]",
+            r#"["amd64","linux",null,{"type":"layers"}]"#,
+            r#"{"rootfs":["layers",[]]}"#,
+            r#"{"config":[["A=b"]],"rootfs":{"type":"layers"}}"#,
+        ] {
+            let why = refused(list);
+            assert!(
+                why.contains("invalid type: sequence, expected an object"),
+                "{why}"
+            );
+        }
         insta::assert_snapshot!(refused(r#"{"config":{"Env":"PATH=/"},"rootfs":{"type":"layers"}}"#), @r#"the image configuration is not valid: invalid type: string "PATH=/", expected a sequence at line 1 column 25"#);
         let many = format!(
             r#"{{"rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,

@@ -5,6 +5,7 @@
 use serde::Deserialize;
 
 use super::descriptor::{Descriptor, DescriptorError, printable};
+use super::object::Object;
 use super::platform::Platform;
 
 /// A larger manifest or index is refused, in bytes (the distribution specification's advice).
@@ -80,11 +81,11 @@ struct Raw {
     #[serde(default)]
     media_type: Option<String>,
     #[serde(default)]
-    config: Option<Descriptor>,
+    config: Option<Object<Descriptor>>,
     #[serde(default)]
-    layers: Option<Vec<Descriptor>>,
+    layers: Option<Vec<Object<Descriptor>>>,
     #[serde(default)]
-    manifests: Option<Vec<Descriptor>>,
+    manifests: Option<Vec<Object<Descriptor>>>,
 }
 
 impl Document {
@@ -96,7 +97,7 @@ impl Document {
         if bytes.len() as u64 > MAX_MANIFEST {
             return Err(ManifestError::TooLarge(bytes.len() as u64));
         }
-        let raw: Raw = serde_json::from_slice(bytes)?;
+        let Object::<Raw>(raw) = serde_json::from_slice(bytes)?;
         if raw.schema_version != 2 {
             return Err(ManifestError::Schema(raw.schema_version));
         }
@@ -108,7 +109,8 @@ impl Document {
         let unknown =
             || ManifestError::MediaType(printable(raw.media_type.as_deref().unwrap_or_default()));
         match (raw.config, raw.layers, raw.manifests) {
-            (Some(config), Some(layers), None) => {
+            (Some(Object(config)), Some(layers), None) => {
+                let layers: Vec<Descriptor> = layers.into_iter().map(|layer| layer.0).collect();
                 if !known([
                     "application/vnd.oci.image.manifest.v1+json",
                     "application/vnd.docker.distribution.manifest.v2+json",
@@ -124,6 +126,7 @@ impl Document {
                 Ok(Self::Manifest(Manifest { config, layers }))
             }
             (None, None, Some(manifests)) => {
+                let manifests = manifests.into_iter().map(|manifest| manifest.0).collect();
                 if !known([
                     "application/vnd.oci.image.index.v1+json",
                     "application/vnd.docker.distribution.manifest.list.v2+json",

@@ -7,6 +7,7 @@ mod config;
 mod descriptor;
 mod digest;
 mod manifest;
+mod object;
 mod platform;
 mod reference;
 mod source;

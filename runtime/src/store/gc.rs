@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! records that go -> layers without a record -> renamed to KEY.RANDOM.tmp -> emptied
-//!                    (each under its lock, all leases and then all records read again: a pull leases a layer before it
-//!                     unpacks it, and writes the record before it lets go)
+//!                    (some at once, each under its lock, all leases and then all records read again: a pull leases a
+//!                     layer before it unpacks it, and writes the record before it lets go)
 //! ```
 
 use std::collections::{HashMap, HashSet};
@@ -16,13 +16,15 @@ use super::Store;
 use super::blobs::read_if_there;
 use super::error::{Attempt, StoreError};
 use super::fetch::trash;
-use super::layers::remove_file;
-use super::record::{Found, Record};
+use super::layers::{Facts, remove_file};
+use super::record::Found;
 use crate::image::Digest;
 use crate::layer::LayerWorker;
 
-/// A document that nothing refers to may be about to be: a pull writes it before the record.
+/// Files without a name of their own are left by crashes when they are older.
 const FRESH: Duration = Duration::from_secs(3600);
+/// Locks that are held at once, so that leases and records are read once for so many layers. Each is an open file.
+const AT_ONCE: usize = 128;
 
 /// Which images stay. Those without a limit all stay; layers without an image never do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,13 +60,11 @@ struct Candidate<'a> {
     in_use: bool,
 }
 
-/// What became of a layer that was to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Removal {
-    Done,
-    InUse,
-    /// Somebody else was faster.
-    Others,
+impl Collected {
+    fn add(&mut self, layer: &str, facts: Option<Facts>) {
+        self.bytes += facts.map_or(0, |facts| facts.size);
+        self.layers.push(layer.to_owned());
+    }
 }
 
 impl Store {
@@ -80,11 +80,13 @@ impl Store {
         let going = self.doomed(retention)?;
         let mut collected = Collected::default();
         let mut gone = HashSet::new();
-        for found in &going {
-            if retention.dry_run || self.remove_record(found)? {
-                collected.images.push(found.record.source().to_owned());
-                gone.insert(found.key.clone());
-            }
+        let going = match retention.dry_run {
+            true => going.iter().collect(),
+            false => self.remove_unused(&going)?,
+        };
+        for found in going {
+            collected.images.push(found.record.source().to_owned());
+            gone.insert(found.key.clone());
         }
         collected.images.sort();
         self.collect_layers(retention.dry_run, &gone, worker, &mut collected)
@@ -138,18 +140,26 @@ impl Store {
         Ok(chosen.into_iter().map(|at| records[at].clone()).collect())
     }
 
-    /// Removes a record, unless somebody has begun to use it.
-    fn remove_record(&self, found: &Found) -> Result<bool, StoreError> {
-        let Some(_lock) = self.try_lock(&found.key)? else {
-            return Ok(false);
-        };
-        let path = self.record_file(&found.key);
-        let used = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
-        if self.in_use()?.has_image(&found.key) || used.is_ok_and(|used| used != found.used) {
-            return Ok(false);
+    /// Removes records, but for those that somebody has begun to use, and those that somebody holds now. Returns the rest.
+    fn remove_unused<'a>(&self, records: &'a [Found]) -> Result<Vec<&'a Found>, StoreError> {
+        let mut removed = Vec::new();
+        for batch in records.chunks(AT_ONCE) {
+            let mut locked = Vec::new();
+            for found in batch {
+                locked.extend(self.try_lock(&found.key)?.map(|lock| (found, lock)));
+            }
+            let leases = self.in_use()?;
+            for (found, _lock) in &locked {
+                let path = self.record_file(&found.key);
+                let used = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
+                if leases.has_image(&found.key) || used.is_ok_and(|used| used != found.used) {
+                    continue;
+                }
+                remove_file(path)?;
+                removed.push(*found);
+            }
         }
-        remove_file(path)?;
-        Ok(true)
+        Ok(removed)
     }
 
     async fn collect_layers(
@@ -162,51 +172,69 @@ impl Store {
         let Some(wanted) = self.referenced(gone)? else {
             return Ok(());
         };
-        for name in self.layer_names()? {
-            if wanted.contains(&name) {
-                continue;
-            }
-            let size = self.facts(&name).map_or(0, |facts| facts.size);
-            let removal = match dry_run {
-                true if self.in_use()?.has_layer(&name) => Removal::InUse,
-                true => Removal::Done,
-                false => self.remove_layer(&name, worker).await?,
-            };
-            match removal {
-                Removal::Done => {
-                    collected.bytes += size;
-                    collected.layers.push(name);
+        let mut names = self.layer_names()?;
+        names.retain(|name| !wanted.contains(name));
+        if dry_run {
+            let leases = self.in_use()?;
+            for name in names {
+                match leases.has_layer(&name) {
+                    true => collected.in_use += 1,
+                    false => collected.add(&name, self.facts(&name)),
                 }
-                Removal::InUse => collected.in_use += 1,
-                Removal::Others => {}
+            }
+            return Ok(());
+        }
+        for batch in names.chunks(AT_ONCE) {
+            for trash in self.take_unused(batch, collected)? {
+                // Without a lock: nobody else knows of it, but for a sweep.
+                if let Err(error) = worker.remove(&trash).await {
+                    tracing::debug!(%error, trash, "left for the next sweep");
+                }
             }
         }
         Ok(())
     }
 
-    /// Removes a layer that no image has, unless somebody uses it.
-    async fn remove_layer(
+    /// Takes the names of layers away that no image has and nobody uses. Returns what they are called until they are
+    /// removed.
+    fn take_unused(
         &self,
-        name: &str,
-        worker: &dyn LayerWorker,
-    ) -> Result<Removal, StoreError> {
-        let Some(lock) = self.try_lock(name)? else {
-            return Ok(Removal::InUse);
-        };
-        if !self.has_layer(name) {
-            return Ok(Removal::Others);
+        names: &[String],
+        collected: &mut Collected,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut locked = Vec::new();
+        for name in names {
+            match self.try_lock(name)? {
+                // Somebody else was faster where it is not there.
+                Some(lock) if self.has_layer(name) => locked.push((name, lock)),
+                Some(_) => {}
+                None => collected.in_use += 1,
+            }
         }
         // In this order: a pull that is over has written its record.
-        let is_used = self.in_use()?.has_layer(name);
-        let is_wanted = self
-            .referenced(&HashSet::new())?
-            .is_none_or(|wanted| wanted.contains(name));
-        if is_used || is_wanted {
-            return Ok(Removal::InUse);
+        let leases = self.in_use()?;
+        let wanted = self.referenced(&HashSet::new())?;
+        let mut taken = Vec::new();
+        for (name, _lock) in &locked {
+            let is_wanted = wanted.as_ref().is_none_or(|wanted| wanted.contains(*name));
+            if is_wanted || leases.has_layer(name) {
+                collected.in_use += 1;
+                continue;
+            }
+            let facts = self.facts(name);
+            taken.push(self.take_away(name)?);
+            collected.add(name, facts);
         }
-        self.discard_layer(name, worker).await?;
-        drop(lock);
-        Ok(Removal::Done)
+        Ok(taken)
+    }
+
+    /// Takes a layer's name away; the caller holds its lock. Returns what it is called until it is removed.
+    fn take_away(&self, name: &str) -> Result<String, StoreError> {
+        let (from, trash) = (self.layer(name), trash(name));
+        std::fs::rename(&from, self.layer(&trash))
+            .map_err(|source| StoreError::new(Attempt::Remove, &from, source))?;
+        self.forget_layer(name)?;
+        Ok(trash)
     }
 
     /// Takes a layer's name away and removes it; the caller holds its lock.
@@ -215,10 +243,7 @@ impl Store {
         name: &str,
         worker: &dyn LayerWorker,
     ) -> Result<(), StoreError> {
-        let (from, trash) = (self.layer(name), trash(name));
-        std::fs::rename(&from, self.layer(&trash))
-            .map_err(|source| StoreError::new(Attempt::Remove, &from, source))?;
-        self.forget_layer(name)?;
+        let trash = self.take_away(name)?;
         if let Err(error) = worker.remove(&trash).await {
             tracing::debug!(%error, name, "left for the next sweep");
         }
@@ -254,44 +279,6 @@ impl Store {
         Ok(Some(wanted))
     }
 
-    /// Removes old documents that no record refers to. None at all while there is a newer program's record, which may refer
-    /// to any.
-    fn collect_documents(&self) -> Result<(), StoreError> {
-        let mut wanted = HashSet::new();
-        for (_, path) in self.record_paths()? {
-            let Some(bytes) = read_if_there(&path)? else {
-                continue;
-            };
-            match Record::parse(&bytes) {
-                Some(record) => {
-                    for digest in [record.digest, record.config].into_iter().flatten() {
-                        self.add_documents(digest, &mut wanted)?;
-                    }
-                }
-                // A power cut may leave an empty file.
-                None if serde_json::from_slice::<serde_json::Value>(&bytes).is_err() => {}
-                None => return Ok(()),
-            }
-        }
-        let directory = self.meta.join("blobs/sha256");
-        let failed = |source| StoreError::new(Attempt::List, &directory, source);
-        for entry in std::fs::read_dir(&directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let is_wanted = entry
-                .file_name()
-                .to_str()
-                .is_none_or(|name| wanted.contains(name));
-            let age = entry
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .map(|time| time.elapsed().unwrap_or_default());
-            if !is_wanted && age.is_ok_and(|age| age > FRESH) {
-                remove_file(entry.path())?;
-            }
-        }
-        Ok(())
-    }
-
     /// Removes what crashes left of files: old ones that never got their name, and what is beside a layer that is not there.
     fn sweep_files(&self) -> Result<usize, StoreError> {
         let mut count = 0;
@@ -317,29 +304,6 @@ impl Store {
             }
         }
         Ok(count)
-    }
-
-    /// A document and, when it is an index, the manifests of it that are here.
-    fn add_documents(
-        &self,
-        digest: Digest,
-        wanted: &mut HashSet<String>,
-    ) -> Result<(), StoreError> {
-        #[derive(Deserialize, Default)]
-        struct Index {
-            #[serde(default)]
-            manifests: Vec<crate::image::Descriptor>,
-        }
-        let mut rest = vec![digest];
-        while let Some(digest) = rest.pop() {
-            if wanted.insert(digest.hex())
-                && let Some(bytes) = read_if_there(&self.blob_path(&digest))?
-            {
-                let index = serde_json::from_slice::<Index>(&bytes).unwrap_or_default();
-                rest.extend(index.manifests.iter().map(|descriptor| descriptor.digest));
-            }
-        }
-        Ok(())
     }
 }
 

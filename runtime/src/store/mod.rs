@@ -17,6 +17,7 @@
 //! them uses, no other removes.
 
 mod blobs;
+mod documents;
 mod error;
 mod export;
 mod fetch;

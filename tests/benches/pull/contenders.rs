@@ -4,20 +4,40 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use harness::Docker;
+
 use crate::image::Compression;
+
+const DOCKER: &str = "docker pull";
 
 /// Somebody, as a script of bash whose working directory is an empty store.
 pub(crate) struct Contender {
     pub(crate) name: String,
+    /// What is not measured: it has the store empty.
+    before: &'static str,
     script: String,
     variables: Vec<(&'static str, String)>,
+    /// The process that does the work, where that is not the script.
+    pub(crate) daemon: Option<u32>,
 }
 
 impl Contender {
+    pub(crate) fn prepare(&self, store: &Path) -> Result<(), Box<dyn Error>> {
+        let status = self.bash(self.before, store).status()?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(format!("`{}` ended with {status}", self.before).into()),
+        }
+    }
+
     pub(crate) fn command(&self, store: &Path) -> Command {
+        self.bash(&self.script, store)
+    }
+
+    fn bash(&self, script: &str, store: &Path) -> Command {
         let mut command = Command::new("bash");
         command
-            .args(["-c", &format!("set -euo pipefail; {}", self.script)])
+            .args(["-c", &format!("set -euo pipefail; {script}")])
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(store);
         command
@@ -31,6 +51,7 @@ pub(crate) fn all(
     compression: Compression,
     blobs: &[PathBuf],
     place: &Path,
+    docker: Option<&Docker>,
 ) -> Result<Vec<Contender>, Box<dyn Error>> {
     let policy = place.join("policy.json");
     std::fs::write(
@@ -41,13 +62,14 @@ pub(crate) fn all(
         .iter()
         .map(|blob| blob.display().to_string())
         .collect();
-    let variables = vec![
+    let mut variables = vec![
         ("AGENT", agent.display().to_string()),
         ("IMAGE", reference.to_owned()),
         ("POLICY", policy.display().to_string()),
         ("BLOBS", files.join(" ")),
         ("URLS", urls(reference, blobs)?),
     ];
+    variables.extend(docker.map(|docker| ("DOCKER_HOST", docker.host())));
     let inflate = match compression {
         Compression::Gzip => "libdeflate-gunzip -c",
         Compression::Zstd => "zstd -dcq",
@@ -65,16 +87,16 @@ pub(crate) fn all(
                 .to_owned(),
         ),
         (
-            "docker pull".to_owned(),
-            "docker image rm -f \"$IMAGE\" >/dev/null 2>&1 || true; exec docker pull -q \"$IMAGE\"".to_owned(),
-        ),
-        (
             "skopeo copy, umoci unpack".to_owned(),
             "skopeo --policy \"$POLICY\" copy -q --src-tls-verify=false \"docker://$IMAGE\" oci:layout:x
              umoci unpack --image layout:x bundle"
                 .to_owned(),
         ),
     ];
+    if docker.is_some() {
+        let script = "exec docker pull -q \"$IMAGE\"";
+        scripts.insert(2, (DOCKER.to_owned(), script.to_owned()));
+    }
     if compression == Compression::Gzip {
         scripts.push((
             "curl | tee sha256sum | pigz -d | tar x".to_owned(),
@@ -91,7 +113,13 @@ pub(crate) fn all(
     ));
     let mut found = Vec::new();
     for (name, script) in scripts {
+        let is_docker = name == DOCKER;
         let contender = Contender {
+            before: match is_docker {
+                true => "docker image rm -f \"$IMAGE\" >/dev/null 2>&1 || true",
+                false => "true",
+            },
+            daemon: docker.filter(|_| is_docker).map(Docker::id),
             name,
             script,
             variables: variables.clone(),

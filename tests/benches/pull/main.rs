@@ -3,7 +3,8 @@
 //! programs that do nothing else. In one run, everybody in turn, on memory and on a fresh ext4 with a journal.
 //!
 //! `cargo bench -p system-tests --bench pull`; as root, since it mounts both. Needs docker-registry, skopeo, umoci, curl,
-//! pigz, `libdeflate-gunzip` and zstd; peers that are not there are left out and named.
+//! pigz, `libdeflate-gunzip` and zstd; peers that are not there are left out and named. Docker's daemon is one of its own, with
+//! its store in the place that is measured; its time and memory count, too.
 #![expect(clippy::print_stdout, reason = "a benchmark's table")]
 
 #[path = "../release/mod.rs"]
@@ -16,10 +17,11 @@ mod place;
 
 use std::error::Error;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use contenders::Contender;
-use harness::Registry;
+use harness::{Docker, Registry};
 use image::{Compression, Image};
 use measure::Sample;
 use place::Place;
@@ -44,7 +46,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let blobs = image.blobs(compression);
         for place in [Place::Memory, Place::Ext4] {
             let mounted = place.mount(work.path())?;
-            let mut all = contenders::all(&agent, &reference, compression, &blobs, &mounted)?;
+            let docker = docker(&mounted);
+            let docker = docker.as_ref();
+            let mut all =
+                contenders::all(&agent, &reference, compression, &blobs, &mounted, docker)?;
             let mut samples: Vec<Vec<Sample>> = all.iter().map(|_| Vec::new()).collect();
             for _ in 0..ROUNDS {
                 for (contender, samples) in all.iter_mut().zip(&mut samples) {
@@ -62,6 +67,13 @@ pub(crate) fn left_out(name: &str) {
     println!("left out: {name} (not installed, or refuses to run here)");
 }
 
+/// Docker's daemon with its store in the place; it ends before that is mounted afresh.
+fn docker(place: &Path) -> Option<Docker> {
+    Docker::start(&place.join("docker"), "overlay2")
+        .inspect_err(|_| left_out("docker pull"))
+        .ok()
+}
+
 /// Everything mounted here goes with this process, however it ends.
 fn in_a_mount_namespace() -> Result<(), Box<dyn Error>> {
     let status = Command::new("unshare")
@@ -76,12 +88,13 @@ fn in_a_mount_namespace() -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn run(contender: &Contender, place: &std::path::Path) -> Result<Sample, Box<dyn Error>> {
+fn run(contender: &Contender, place: &Path) -> Result<Sample, Box<dyn Error>> {
     let store = place.join("store");
     let _ = fs::remove_dir_all(&store);
     fs::create_dir_all(&store)?;
+    contender.prepare(&store)?;
     rustix::fs::sync();
-    let sample = measure::run(contender.command(&store))?;
+    let sample = measure::run(contender.command(&store), contender.daemon)?;
     Ok(sample.ok_or_else(|| format!("{} failed", contender.name))?)
 }
 

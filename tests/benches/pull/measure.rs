@@ -19,10 +19,14 @@ pub(crate) struct Sample {
     pub(crate) peak_mib: f64,
 }
 
-/// Runs it to its end; `None` when it failed.
-pub(crate) fn run(mut command: Command) -> Result<Option<Sample>, Box<dyn Error>> {
+/// Runs it to its end, with the daemon that works for it; `None` when it failed.
+pub(crate) fn run(
+    mut command: Command,
+    daemon: Option<u32>,
+) -> Result<Option<Sample>, Box<dyn Error>> {
     set_child_subreaper(Some(getpid()))?;
-    let before = children_time()?;
+    let time = || Ok::<f64, Box<dyn Error>>(children_time()? + daemon.map_or(0.0, tree_time));
+    let before = time()?;
     let started = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
@@ -34,11 +38,12 @@ pub(crate) fn run(mut command: Command) -> Result<Option<Sample>, Box<dyn Error>
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        peak = resident(child.id()).max(peak);
+        let beside = daemon.map_or(0, resident);
+        peak = (resident(child.id()) + beside).max(peak);
         std::thread::sleep(Duration::from_millis(20));
     };
     let wall = started.elapsed().as_secs_f64();
-    let cpu = children_time()? - before;
+    let cpu = time()? - before;
     #[expect(clippy::cast_precision_loss, reason = "some thousands")]
     let peak_mib = peak as f64 / 1024.0;
     Ok(status.success().then_some(Sample {
@@ -55,42 +60,53 @@ pub(crate) fn median(samples: &[Sample]) -> Sample {
     sorted[sorted.len() / 2]
 }
 
-/// Processor time of all children that are over, and of theirs, in seconds (`cutime` and `cstime` of
-/// proc_pid_stat(5)). Those whose parents went first have come to us, since we are their reaper.
+/// Processor time of all children that are over, and of theirs, in seconds. Those whose parents went first have come to us,
+/// since we are their reaper.
 fn children_time() -> Result<f64, Box<dyn Error>> {
     // One of them is the registry, which goes on.
     while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
-    let text = fs::read_to_string("/proc/self/stat")?;
-    let (_, fields) = text.rsplit_once(')').ok_or("no name in /proc/self/stat")?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let ticks = |at: usize| -> Result<f64, Box<dyn Error>> {
-        Ok(fields.get(at).ok_or("a short line")?.parse()?)
-    };
+    let [_, _, user, system] = times("self").ok_or("no times in /proc/self/stat")?;
+    Ok(user + system)
+}
+
+/// Processor time of a process and all that come from it, and of those of their children that are over, in seconds.
+fn tree_time(top: u32) -> f64 {
+    let all = tree(top);
+    all.iter()
+        .filter_map(|id| times(&id.to_string()))
+        .map(|times| times.iter().sum::<f64>())
+        .sum()
+}
+
+/// `utime`, `stime`, `cutime` and `cstime` of proc_pid_stat(5), in seconds.
+fn times(process: &str) -> Option<[f64; 4]> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, fields) = text.rsplit_once(')')?;
     #[expect(clippy::cast_precision_loss, reason = "it is 100")]
     let per_second = rustix::param::clock_ticks_per_second() as f64;
-    Ok((ticks(13)? + ticks(14)?) / per_second)
+    let mut ticks = fields.split_whitespace().skip(11);
+    let mut next = || Some(ticks.next()?.parse::<f64>().ok()? / per_second);
+    Some([next()?, next()?, next()?, next()?])
 }
 
 /// KiB of a process and all that come from it.
 fn resident(top: u32) -> u64 {
+    let all = tree(top);
+    all.iter().filter_map(|id| field(*id, "VmRSS:")).sum()
+}
+
+/// A process and all that come from it.
+fn tree(top: u32) -> Vec<u32> {
     let mut parents = HashMap::new();
-    let mut sizes = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(id) = entry
+        if let Some(id) = entry
             .file_name()
             .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
-            continue;
-        };
-        let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-        let field = |name: &str| -> Option<u64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse().ok()
-        };
-        let parent = field("PPid:").and_then(|parent| u32::try_from(parent).ok());
-        parents.insert(id, parent.unwrap_or(0));
-        sizes.insert(id, field("VmRSS:").unwrap_or(0));
+            .and_then(|name| name.parse().ok())
+        {
+            let parent = field(id, "PPid:").and_then(|parent| u32::try_from(parent).ok());
+            parents.insert(id, parent.unwrap_or(0));
+        }
     }
     let descends = |mut id: u32| {
         for _ in 0..64 {
@@ -104,9 +120,12 @@ fn resident(top: u32) -> u64 {
         }
         false
     };
-    sizes
-        .iter()
-        .filter(|(id, _)| descends(**id))
-        .map(|(_, size)| size)
-        .sum()
+    parents.keys().copied().filter(|id| descends(*id)).collect()
+}
+
+/// A number of a process's `status`.
+fn field(process: u32, name: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
 }

@@ -56,6 +56,21 @@ pub(super) fn open(machine: &Machine) -> Result<Store, CommandError> {
     opened(machine, &directory)
 }
 
+/// The names of the images that are here, for a shell: nothing is made, and what goes wrong is nobody's concern.
+pub(crate) fn names(machine: &Machine) -> Option<Vec<String>> {
+    let images = machine.data.join("images");
+    if !images.is_dir() {
+        return None;
+    }
+    let layers = zygote::directory(&machine.data).ok()?.join("layers");
+    let all = Store::open(&images, &layers).ok()?.images().ok()?;
+    Some(
+        all.iter()
+            .map(|image| shown::short(&image.name).to_owned())
+            .collect(),
+    )
+}
+
 /// The store with somebody who works in it: what is in layers belongs to the containers' ids.
 fn open_with_worker(machine: &Machine) -> Result<(Store, Zygote), CommandError> {
     machine.create_data()?;
