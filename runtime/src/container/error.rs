@@ -117,6 +117,12 @@ pub enum StartError {
     /// The container in which something was to be started has ended.
     #[error("the container is over")]
     ContainerGone,
+    /// The zygote was asked for something that makes no sense: a fault of ours.
+    #[error("the zygote was sent a malformed request: {problem}")]
+    Malformed {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The zygote is gone, or what it sent makes no sense.
     #[error("the zygote is gone: {reason}")]
     ZygoteGone {

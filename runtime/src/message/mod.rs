@@ -37,6 +37,15 @@ pub fn send(socket: impl AsFd, message: &impl Serialize, fds: &[BorrowedFd<'_>])
     if bytes.len() > MAX_MESSAGE {
         return Err(Errno::MSGSIZE.into());
     }
+    send_bytes(socket, &bytes, fds)
+}
+
+/// Sends what is said already.
+pub(crate) fn send_bytes(
+    socket: impl AsFd,
+    bytes: &[u8],
+    fds: &[BorrowedFd<'_>],
+) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
@@ -45,7 +54,7 @@ pub fn send(socket: impl AsFd, message: &impl Serialize, fds: &[BorrowedFd<'_>])
     loop {
         match sendmsg(
             &socket,
-            &[IoSlice::new(&bytes)],
+            &[IoSlice::new(bytes)],
             &mut control,
             SendFlags::NOSIGNAL,
         ) {
@@ -61,6 +70,17 @@ pub fn send(socket: impl AsFd, message: &impl Serialize, fds: &[BorrowedFd<'_>])
 /// # Errors
 /// Those of recvmsg(2); a message that is not of this type.
 pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+    match receive_bytes(socket)? {
+        None => Ok(None),
+        Some((bytes, fds)) => Ok(Some((serde_json::from_slice(&bytes)?, fds))),
+    }
+}
+
+/// Receives what may be no message of ours.
+///
+/// # Errors
+/// Those of recvmsg(2); a message, or more descriptors, than one of ours may have.
+pub(crate) fn receive_bytes(socket: impl AsFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     let mut bytes = vec![0; MAX_MESSAGE];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -92,8 +112,6 @@ pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(T, 
             fds.extend(rights);
         }
     }
-    Ok(Some((
-        serde_json::from_slice(&bytes[..message.bytes])?,
-        fds,
-    )))
+    bytes.truncate(message.bytes);
+    Ok(Some((bytes, fds)))
 }

@@ -16,6 +16,7 @@
 //! It executes the agent's own binary again from a read-only mount, so that nothing in a container can ever write to
 //! that binary through `/proc/PID/exe` (CVE-2019-5736), and starts with little memory to copy.
 
+mod asked;
 mod cgroups;
 mod client;
 mod entry;

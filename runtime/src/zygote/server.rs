@@ -11,13 +11,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+use super::asked::Asked;
 use super::start::fork_helper;
-use super::wire::{HeldSource, Job, Reply, Request};
+use super::wire::{HeldSource, Job, Reply};
 use super::work;
 use crate::container::error::During;
 use crate::container::prepared::Prepared;
-use crate::container::{StartError, Streams, TerminalSize, exec};
-use crate::message::{receive, send};
+use crate::container::{StartError, exec};
+use crate::message::{receive_bytes, send};
 use crate::rootfs::{Overlay, Stage, Upper, clone_without_links, mount_below};
 use crate::sys::{CloneFlags, Cloned, clone3_into, exit_now, give_back_program, wait_any};
 
@@ -65,10 +66,10 @@ pub(super) fn serve(prepared: &Prepared, socket: &OwnedFd) -> ExitCode {
         }
         if asked {
             patience = Some(IDLE);
-            match receive::<Request>(socket.as_fd()) {
-                Ok(Some((request, fds))) => server.answer(request, fds),
+            match receive_bytes(socket.as_fd()) {
+                Ok(Some((text, fds))) => server.answer(&text, fds),
                 Ok(None) => return ExitCode::SUCCESS,
-                // A message we do not understand is a fault of ours; its sender sees its socket close.
+                // More than a message may be: its sender sees its socket close.
                 Err(_) => {}
             }
         }
@@ -92,75 +93,56 @@ impl Server<'_> {
         }
     }
 
-    fn answer(&mut self, request: Request, fds: Vec<OwnedFd>) {
-        let mut fds = fds.into_iter();
-        let Some(reply) = fds.next() else {
+    fn answer(&mut self, text: &[u8], mut fds: Vec<OwnedFd>) {
+        if fds.is_empty() {
+            // Nobody waits for an answer.
             return;
-        };
-        let outcome = match request {
-            Request::Start(start) => {
-                start
-                    .perform(self.prepared, &mut fds, &reply)
-                    .map(|(pid, upper)| {
-                        self.uppers.extend(upper.map(|path| (pid, path)));
-                        None
-                    })
-            }
-            Request::Help => match fds.next() {
-                Some(socket) => fork_helper(self.prepared, &socket, &reply).map(|()| None),
-                None => return,
-            },
-            Request::Exec {
-                namespaces,
-                terminal,
-                grouped,
+        }
+        let reply = fds.remove(0);
+        let outcome = Asked::read(text, fds).and_then(|asked| self.perform(asked, &reply));
+        match outcome {
+            // Nobody waits for the answer of a request that was cancelled.
+            Ok(Some(last)) => drop(send(&reply, &last, &[])),
+            Ok(None) => {}
+            Err(error) => refuse(&reply, error),
+        }
+    }
+
+    /// Does what is asked for; the answer, unless somebody else gives it.
+    fn perform(&mut self, asked: Asked, reply: &OwnedFd) -> Result<Option<Reply>, StartError> {
+        match asked {
+            Asked::Start {
+                start,
+                spec,
+                streams,
+                group,
             } => {
-                let (Some(container), Some(process), Some(streams)) =
-                    (fds.next(), fds.next(), streams(terminal, &mut fds))
-                else {
-                    return;
-                };
-                let group = match (grouped, fds.next()) {
-                    (false, _) => None,
-                    (true, None) => return,
-                    (true, group) => group,
-                };
-                let start = || {
-                    exec::run(
-                        self.prepared,
-                        &container,
-                        namespaces,
-                        process,
-                        streams,
-                        &reply,
-                    )
-                };
+                let (pid, upper) = start.perform(self.prepared, spec, streams, group, reply)?;
+                self.uppers.extend(upper.map(|path| (pid, path)));
+                Ok(None)
+            }
+            Asked::Help { socket } => fork_helper(self.prepared, &socket, reply).map(|()| None),
+            Asked::Exec {
+                namespaces,
+                container,
+                process,
+                streams,
+                group,
+            } => {
+                let prepared = self.prepared;
+                let start = || exec::run(prepared, &container, namespaces, process, streams, reply);
                 self.exec(group.as_ref(), start)
             }
-            Request::Hold {
+            Asked::Hold {
                 name,
                 source,
+                tree,
                 upper,
-            } => hold(
-                &self.prepared.stage,
-                &name,
-                &source,
-                upper.as_deref(),
-                fds.next(),
-            )
-            .map(|()| Some(done())),
-            Request::Release { name } => self.prepared.stage.release(&name).map(|()| Some(done())),
-            Request::Work(job) => {
-                work::fork(self.prepared, &job, fds.collect(), &reply).map(|()| None)
-            }
-        };
-        let last = match outcome {
-            Ok(Some(last)) => last,
-            Ok(None) => return,
-            Err(error) => Reply::Failed(error),
-        };
-        // Nobody waits for the answer of a request that was cancelled.
-        let _ = send(&reply, &last, &[]);
+            } => hold(&self.prepared.stage, &name, &source, upper.as_deref(), tree)
+                .map(|()| Some(done())),
+            Asked::Release { name } => self.prepared.stage.release(&name).map(|()| Some(done())),
+            Asked::Work { job, fds } => work::fork(self.prepared, &job, fds, reply).map(|()| None),
+        }
     }
 
     /// Forks a worker that starts a process in a running container and answers itself.
@@ -180,15 +162,9 @@ impl Server<'_> {
     }
 }
 
-/// The streams that come with a request.
-pub(super) fn streams(
-    terminal: Option<TerminalSize>,
-    fds: &mut impl Iterator<Item = OwnedFd>,
-) -> Option<Streams> {
-    match terminal {
-        Some(size) => Some(Streams::Terminal(size)),
-        None => Some(Streams::Files([fds.next()?, fds.next()?, fds.next()?])),
-    }
+/// Tells why something was not done, where somebody wants to know.
+pub(super) fn refuse(reply: &OwnedFd, error: StartError) {
+    let _ = send(reply, &Reply::Failed(error), &[]);
 }
 
 const fn done() -> Reply {

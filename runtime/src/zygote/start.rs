@@ -3,17 +3,16 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use rustix::io::Errno;
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::server::{self, scratch, streams};
+use super::server::{self, scratch};
 use super::wire::Reply;
 use crate::container::error::During;
 use crate::container::init::{self, Begin};
 use crate::container::namespaces::Namespaces;
 use crate::container::prepared::Prepared;
-use crate::container::{Phase, StartError, TerminalSize, Trace, Writable};
+use crate::container::{Phase, StartError, Streams, TerminalSize, Trace, Writable};
 use crate::message::send;
 use crate::rootfs::Upper;
 use crate::sys::{Cloned, clone3, clone3_into, exit_now};
@@ -46,24 +45,17 @@ impl Start {
     pub(super) fn perform(
         &self,
         prepared: &Prepared,
-        fds: &mut impl Iterator<Item = OwnedFd>,
+        spec: OwnedFd,
+        streams: Streams,
+        group: Option<OwnedFd>,
         reply: &OwnedFd,
     ) -> Result<Begun, StartError> {
         let mut trace = Trace::default();
         trace.mark(Phase::Received);
-        let missing = || Err(Errno::BADF).during("take a descriptor");
-        let Some((spec, streams)) = fds.next().zip(streams(self.terminal, fds)) else {
-            return missing();
-        };
-        let cgroup = match (self.grouped, fds.next()) {
-            (false, _) => None,
-            (true, Some(cgroup)) => Some(cgroup),
-            (true, None) => return missing(),
-        };
         let upper = self.upper(prepared)?;
         let flags = self.namespaces.to_clone().and(prepared.beside());
-        let cgroup = cgroup.as_ref().map(AsFd::as_fd);
-        match clone3_into(&prepared.proof, flags, cgroup).during("clone into new namespaces")? {
+        let group = group.as_ref().map(AsFd::as_fd);
+        match clone3_into(&prepared.proof, flags, group).during("clone into new namespaces")? {
             Cloned::Child => {
                 let begin = Begin {
                     upper,

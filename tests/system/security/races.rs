@@ -46,7 +46,8 @@ fn a_mount_lands_in_its_root_whatever_is_swapped_meanwhile(env: &TestEnvironment
             0 => inside += usize::from(done.output() == "inside\n"),
             _ => {
                 refused += 1;
-                let _ = done.says("the image's /volume/directory/made is not usable as a directory");
+                let _ =
+                    done.says("the image's /volume/directory/made is not usable as a directory");
             }
         }
     }

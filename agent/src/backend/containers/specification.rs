@@ -160,6 +160,7 @@ pub(super) const fn blame(refusal: &Refusal) -> StartErrorKind {
         | Refusal::NoSpace { .. }
         | Refusal::System { .. }
         | Refusal::ContainerGone
+        | Refusal::Malformed { .. }
         | Refusal::ZygoteGone { .. } => StartErrorKind::Internal,
     }
 }
