@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Digest;
+use super::healthcheck::{Healthcheck, RawHealthcheck};
 use super::manifest::MAX_LAYERS;
 use super::object::Object;
 
@@ -25,6 +26,9 @@ pub struct Config {
     pub working_dir: Option<String>,
     /// `GOARCH` of the programs inside; empty when the image does not say.
     pub architecture: String,
+    /// How to see whether what runs in it is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Healthcheck>,
     /// The uncompressed layers' digests, base first.
     pub diff_ids: Vec<Digest>,
 }
@@ -47,6 +51,9 @@ pub enum ConfigError {
     /// An image of another operating system.
     #[error("the image is made for `{0}`, not for linux")]
     Os(String),
+    /// A health check that is none.
+    #[error("the image configuration's `Healthcheck` has a negative `{0}`")]
+    Healthcheck(&'static str),
     /// A field with a byte that no kernel interface can carry.
     #[error("the image configuration's `{0}` holds a NUL byte")]
     Nul(&'static str),
@@ -77,6 +84,8 @@ struct RawExecution {
     user: Option<String>,
     #[serde(default)]
     working_dir: Option<String>,
+    #[serde(default)]
+    healthcheck: Option<Object<RawHealthcheck>>,
 }
 
 #[derive(Deserialize)]
@@ -114,6 +123,10 @@ impl Config {
             user: execution.user.filter(|user| !user.is_empty()),
             working_dir: execution.working_dir.filter(|dir| !dir.is_empty()),
             architecture: raw.architecture.unwrap_or_default(),
+            healthcheck: match execution.healthcheck {
+                Some(Object(raw)) => raw.read()?,
+                None => None,
+            },
             diff_ids: rootfs.diff_ids.unwrap_or_default(),
         };
         if config.diff_ids.len() > MAX_LAYERS {
@@ -133,6 +146,9 @@ impl Config {
             if list.iter().any(|text| text.contains('\0')) {
                 return Err(ConfigError::Nul(name));
             }
+        }
+        if self.healthcheck.as_ref().is_some_and(Healthcheck::has_nul) {
+            return Err(ConfigError::Nul("Healthcheck"));
         }
         for (name, text) in [("User", &self.user), ("WorkingDir", &self.working_dir)] {
             if text.as_ref().is_some_and(|text| text.contains('\0')) {
@@ -167,6 +183,7 @@ mod tests {
                 "/srv",
             ),
             architecture: "amd64",
+            healthcheck: None,
             diff_ids: [
                 sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855,
             ],

@@ -6,6 +6,7 @@
 mod config;
 mod descriptor;
 mod digest;
+mod healthcheck;
 mod manifest;
 mod object;
 mod platform;
@@ -15,6 +16,7 @@ mod source;
 pub use config::{Config, ConfigError};
 pub use descriptor::{Descriptor, DescriptorError};
 pub use digest::{Digest, DigestError, Hasher};
+pub use healthcheck::Healthcheck;
 pub use manifest::{Document, Index, MAX_LAYERS, MAX_MANIFEST, Manifest, ManifestError};
 pub use platform::Platform;
 pub use reference::{Reference, ReferenceError};

@@ -254,7 +254,10 @@ fn of_manifest(error: &ManifestError) -> ErrorKind {
 
 fn of_config(error: &ConfigError) -> ErrorKind {
     match error {
-        ConfigError::Json(_) | ConfigError::TooLarge(_) | ConfigError::Nul(_) => ErrorKind::Corrupt,
+        ConfigError::Json(_)
+        | ConfigError::TooLarge(_)
+        | ConfigError::Healthcheck(_)
+        | ConfigError::Nul(_) => ErrorKind::Corrupt,
         ConfigError::Rootfs(_) | ConfigError::TooManyLayers(_) | ConfigError::Os(_) => {
             ErrorKind::Unsupported
         }
