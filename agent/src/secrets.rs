@@ -72,26 +72,23 @@ pub enum SecretError {
         /// What is wrong with it.
         source: AssignmentError,
     },
-    /// A step needs one that was not given.
-    #[error("{}", missing(.place, .job, .step, .name))]
+    /// A step or a service needs one that was not given.
+    #[error("{}{of} needs the secret {name}, which was not given", at(.place))]
     Missing {
-        /// Where the step is written.
+        /// Where the step is written, or the service's job.
         place: Place,
-        /// The job's id.
-        job: String,
-        /// The step's name.
-        step: String,
-        /// The secret's.
+        /// What needs it: the step or the service, and the job.
+        of: String,
+        /// The secret's name.
         name: String,
     },
 }
 
-fn missing(place: &Place, job: &str, step: &str, name: &str) -> String {
-    let at = match place.line {
+fn at(place: &Place) -> String {
+    match place.line {
         0 => String::new(),
         line => format!("{}:{line}: ", place.file),
-    };
-    format!("{at}step `{step}` of job `{job}` needs the secret {name}, which was not given")
+    }
 }
 
 impl Secrets {
@@ -150,21 +147,32 @@ impl Secrets {
         self.0.values().map(|secret| secret.expose().as_bytes())
     }
 
-    /// Sees to it that every step that may run has its secrets.
+    /// Sees to it that every step that may run has its secrets, and so every service.
     ///
     /// # Errors
     /// [`SecretError::Missing`] for the first that lacks one.
     pub fn check(&self, plan: &Plan) -> Result<(), SecretError> {
         let is_due = |condition: &Condition| !matches!(condition, Condition::Never { .. });
         for job in plan.jobs.iter().filter(|job| is_due(&job.condition)) {
+            let lacks = |names: &[String]| {
+                let lacks = names.iter().find(|name| self.get(name).is_none());
+                lacks.cloned()
+            };
+            for service in &job.services {
+                if let Some(name) = lacks(&service.secrets) {
+                    return Err(SecretError::Missing {
+                        place: job.place.clone(),
+                        of: format!("service `{}` of job `{}`", service.name, job.id),
+                        name,
+                    });
+                }
+            }
             for step in job.steps.iter().chain(&job.after) {
-                let lacks = step.secrets.iter().find(|name| self.get(name).is_none());
-                if let Some(name) = lacks.filter(|_| is_due(&step.condition)) {
+                if let Some(name) = lacks(&step.secrets).filter(|_| is_due(&step.condition)) {
                     return Err(SecretError::Missing {
                         place: step.place.clone(),
-                        job: job.id.clone(),
-                        step: step.name.clone(),
-                        name: name.clone(),
+                        of: format!("step `{}` of job `{}`", step.name, job.id),
+                        name,
                     });
                 }
             }
@@ -186,6 +194,8 @@ fn exposed(file: &File, path: &Path) -> Option<String> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
+
+    use pipelines::{Overrides, Source, compile};
 
     use super::Secrets;
 
@@ -225,5 +235,16 @@ mod tests {
         };
         assert!(gather(None).contains("the variable is not set"));
         assert!(gather(Some(" ab ")).contains("fewer than 4 bytes"));
+    }
+
+    #[test]
+    fn a_service_whose_secret_is_missing_is_named() {
+        let text = "image: host\njobs:\n  j:\n    services: { db: { image: x, secrets: [TOKEN] } }\n    steps: [{ run: x }]\n";
+        let plan = compile(&Source::new("f.yml", text), &Overrides::default()).plan;
+        let error = Secrets::default().check(&plan.unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "f.yml:3: service `db` of job `j` needs the secret TOKEN, which was not given"
+        );
     }
 }

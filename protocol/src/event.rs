@@ -4,7 +4,9 @@
 //! RunStarted
 //!   JobStarted
 //!     ImageStarted, ImageReady          once per image and run
+//!     ServiceStarted, ServiceReady      per service, before the first step; a service that fails has its ServiceFinished
 //!     StepStarted, (Log | StepRetrying)*, StepFinished   per step; every byte of a step's log precedes its StepFinished
+//!     ServiceFinished                   behind the steps, those of `after` too, unless it ended by itself
 //!   JobFinished
 //! RunFinished
 //! ```
@@ -12,6 +14,8 @@
 //! Times are Unix milliseconds, durations milliseconds. Fields are only ever added.
 
 use serde::{Deserialize, Serialize};
+
+use super::Cause;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +121,59 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Usage>,
     },
+    /// A service's container is about to be started.
+    ServiceStarted {
+        /// The job's id.
+        job: String,
+        /// The service's name.
+        service: String,
+        /// The image reference as written.
+        image: String,
+        /// Unix milliseconds.
+        at: u64,
+    },
+    /// A service can be used, as far as its `ready` or its image's health check tells.
+    ServiceReady {
+        /// The job's id.
+        job: String,
+        /// The service's name.
+        service: String,
+        /// Milliseconds since `ServiceStarted`.
+        duration_ms: u64,
+    },
+    /// A service is over; nothing of it runs any more and all of its log is kept.
+    ServiceFinished {
+        /// The job's id.
+        job: String,
+        /// The service's name.
+        service: String,
+        /// How it ended: `success` when it was stopped because nothing needs it any more; `cancelled` when that was so
+        /// before it was ready.
+        conclusion: Conclusion,
+        /// Why, for everything but success.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
+        /// Milliseconds since `ServiceStarted`; 0 for one that never started.
+        duration_ms: u64,
+        /// What it consumed, when it ran.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<Usage>,
+    },
+    /// A step or a service was refused what it wanted of the network.
+    NetworkRefused {
+        /// The job's id.
+        job: String,
+        /// The name of the step or the service.
+        step: String,
+        /// What it wanted to reach: a name where it has looked one up, else an address.
+        host: String,
+        /// The port; 0 where the protocol has none.
+        port: u16,
+        /// How.
+        protocol: Protocol,
+        /// Why it was refused, without a trailing full stop.
+        reason: String,
+    },
     /// A job is over.
     JobFinished {
         /// The job's id.
@@ -145,7 +202,7 @@ pub enum Event {
     },
 }
 
-/// How a step, a job or a run ended.
+/// How a step, a service, a job or a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Conclusion {
@@ -161,111 +218,18 @@ pub enum Conclusion {
     Cancelled,
 }
 
-/// Why something ended other than well. One variant a state a user can end up in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Cause {
-    /// The command exited with a status other than 0.
-    Exit {
-        /// 1 to 255.
-        code: u8,
-    },
-    /// The command was killed by a signal nobody here sent.
-    Signal {
-        /// The signal's number on Linux.
-        signal: i32,
-    },
-    /// The step's or the job's `timeout` was over.
-    Timeout {
-        /// The limit.
-        limit_ms: u64,
-    },
-    /// The step wrote nothing for as long as its `silence_timeout`.
-    Silence {
-        /// The limit.
-        limit_ms: u64,
-    },
-    /// Memory was over and the kernel killed something of the step, after which it failed.
-    Oom {
-        /// What it might use; `None` where it was the machine's memory.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        limit_bytes: Option<u64>,
-        /// What a shell would say of its command: the exit code, or 128 and the signal.
-        code: u8,
-    },
-    /// The step could not make another process or thread, after which it failed.
-    Pids {
-        /// How many it might have.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        limit: Option<u64>,
-        /// As for `Oom`.
-        code: u8,
-    },
-    /// What the step writes to was full, after which it failed; or it left more in its workspace than it might.
-    Disk {
-        /// What it might write; `None` where it was the machine's disk or memory.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        limit_bytes: Option<u64>,
-        /// As for `Oom`.
-        code: u8,
-    },
-    /// The step wrote more output than is kept.
-    LogLimit {
-        /// What is kept.
-        limit_bytes: u64,
-    },
-    /// The command could not be started: no such shell, user or directory in the image.
-    Start {
-        /// What failed and why, without a trailing full stop.
-        message: String,
-    },
-    /// The image could not be had.
-    Image {
-        /// What failed and why.
-        message: String,
-    },
-    /// What it left for others cannot be understood: `$SLIPWAY_OUTPUT`, `$SLIPWAY_ENV`, `outputs`.
-    Output {
-        /// What is wrong and where.
-        message: String,
-    },
-    /// The runtime, the disk or the machine failed.
-    Internal {
-        /// What failed and why.
-        message: String,
-    },
-    /// It was not run.
-    Skipped(Skip),
-    /// It was stopped.
-    Cancelled,
-    /// It was stopped, or not started, because another job of its matrix failed.
-    FailFast {
-        /// The id of that job.
-        job: String,
-    },
-}
-
-/// Why something was not run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "reason", rename_all = "snake_case")]
-pub enum Skip {
-    /// A job or step it needs did not succeed.
-    Needs {
-        /// The first such one.
-        unmet: String,
-    },
-    /// An earlier step of the job failed.
-    EarlierFailure {
-        /// That step's name.
-        step: String,
-    },
-    /// Its `if` does not hold.
-    Condition {
-        /// The condition and what its variables were, without a full stop.
-        condition: String,
-    },
-    /// The command line selected something else.
-    Deselected,
+/// By what something was to be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// A connection.
+    Tcp,
+    /// A datagram.
+    Udp,
+    /// An echo request.
+    Icmp,
+    /// A name that was looked up.
+    Dns,
 }
 
 /// A piece of a log: text where it is UTF-8, base64 where it is not.
@@ -278,7 +242,7 @@ pub enum Output {
     Base64(String),
 }
 
-/// What a step consumed.
+/// What a step or a service consumed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// CPU time in user mode, microseconds, of every process of the step that was reaped.

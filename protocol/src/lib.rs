@@ -2,6 +2,8 @@
 //!
 //! Today that is what a run says about itself: the [`Event`]s that `--json` prints, one a line.
 
+mod cause;
 mod event;
 
-pub use event::{Cause, Conclusion, Event, Output, Skip, Usage, WorkspaceMode};
+pub use cause::{Cause, Skip};
+pub use event::{Conclusion, Event, Output, Protocol, Usage, WorkspaceMode};

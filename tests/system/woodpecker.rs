@@ -43,12 +43,7 @@ const SCENARIOS: [Scenario; 14] = [
 ];
 
 /// Those that are refused here before anything runs, and the reason.
-const REFUSED: [(&str, &str); 3] = [
-    // Services are not carried out yet.
-    (
-        include_str!("woodpecker/05_service.yml"),
-        "error[not-yet]: `services` of a job",
-    ),
+const REFUSED: [(&str, &str); 2] = [
     // There, the workflow that needs what does not exist is dropped and the pipeline succeeds without it. Here that is a mistake.
     (
         include_str!("woodpecker/16_multi_workflow_missing_required_depends_on.yml"),

@@ -1,19 +1,21 @@
 //! A backend that needs no kernel: every step does what its script says.
 //!
-//! Steps are found by the `CI_JOB` and `CI_STEP` they get; one without a script succeeds silently. What the executor
-//! asked for is kept in a journal.
+//! Steps are found by the `CI_JOB` and `CI_STEP` they get; one without a script succeeds silently. Services are found by
+//! job and name. What the executor asked for is kept in a journal.
 
 use std::collections::HashMap;
-use std::io::{PipeWriter, Write as _};
+use std::io::{self, PipeWriter, Write as _};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Backend, BackendError, Exceeded, Exit, ExitStatus, ImageError, ImageErrorKind, ImageProgress,
-    Prepared, ProgressFn, RunningStep, StartError, StartErrorKind, StepRequest,
+    Backend, BackendError, Exceeded, Exit, ExitStatus, Healthcheck, ImageError, ImageErrorKind,
+    ImageProgress, JobRequest, Prepared, ProgressFn, Refusal, RunningStep, ServiceRequest,
+    StartError, StartErrorKind, StepRequest,
 };
 
 /// What a step does: meet others, write, end.
@@ -60,6 +62,11 @@ impl Script {
         }
     }
 
+    /// Runs until it is told to end.
+    pub(crate) const fn serves() -> Self {
+        Self::ends(End::OnTerminate(ExitStatus::Code(0)))
+    }
+
     /// Exits with `code`.
     pub(crate) const fn exits(code: u8) -> Self {
         Self::ends(End::Exit(ExitStatus::Code(code)))
@@ -74,6 +81,19 @@ impl Script {
     }
 }
 
+/// What comes of an attempt to use a service. Each attempt takes the next one; the last stays.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer {
+    /// Nobody listens.
+    Refused,
+    /// A connection is accepted, and answered with this.
+    Says(&'static [u8]),
+    /// A command in its container ends so.
+    Ends(ExitStatus),
+    /// Nothing ever comes.
+    Hangs,
+}
+
 /// What happens to an image.
 #[derive(Debug, Clone)]
 pub(crate) enum FakeImage {
@@ -82,12 +102,16 @@ pub(crate) enum FakeImage {
     Hangs,
     /// Is pulled, with news.
     Pulled(u64, Vec<ImageProgress>),
+    /// Is there and has a health check.
+    Checks(Healthcheck),
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Fake {
     scripts: HashMap<String, Script>,
+    answers: Mutex<HashMap<String, Vec<Answer>>>,
+    refusals: Vec<Refusal>,
     images: HashMap<String, FakeImage>,
     workspaces_fail: bool,
     journal: Arc<Mutex<Vec<String>>>,
@@ -99,6 +123,60 @@ impl Fake {
     pub(crate) fn step(mut self, place: &str, script: Script) -> Self {
         self.scripts.insert(place.to_owned(), script);
         self
+    }
+
+    /// Scripts the service `place`, as `job/service`. Without a script it runs until it is told to end.
+    pub(crate) fn service(self, place: &str, script: Script) -> Self {
+        self.step(&format!("service {place}"), script)
+    }
+
+    /// What comes of attempts to use the service `place`.
+    pub(crate) fn answers(self, place: &str, answers: &[Answer]) -> Self {
+        let all = &self.answers;
+        all.lock()
+            .unwrap()
+            .insert(place.to_owned(), answers.to_vec());
+        self
+    }
+
+    /// What every job is refused of the network, as soon as it has begun.
+    pub(crate) fn refuses(mut self, refusal: Refusal) -> Self {
+        self.refusals.push(refusal);
+        self
+    }
+
+    fn answer(&self, workspace: &FakeWorkspace, service: &str) -> Option<Answer> {
+        let mut all = self.answers.lock().unwrap();
+        let answers = all.get_mut(&format!("{}/{service}", workspace.0))?;
+        Some(if answers.len() > 1 {
+            answers.remove(0)
+        } else {
+            answers[0]
+        })
+    }
+
+    fn launch(
+        &self,
+        place: String,
+        script: Script,
+        output: OwnedFd,
+    ) -> Result<FakeStep, StartError> {
+        if let End::StartFails(kind) = script.end {
+            let message = format!("failed to start {place}");
+            return Err(StartError { kind, message });
+        }
+        self.note(format!("start {place}"));
+        self.started
+            .send_modify(|started| started.push(place.clone()));
+        Ok(FakeStep {
+            place,
+            started: self.started.subscribe(),
+            output: Output::Unwritten(output.into()),
+            killed: Arc::default(),
+            terminated: false,
+            journal: Arc::clone(&self.journal),
+            script,
+        })
     }
 
     /// Scripts an image.
@@ -140,6 +218,7 @@ impl Backend for Fake {
     type Image = String;
     type Workspace = FakeWorkspace;
     type Step = FakeStep;
+    type Connection = DuplexStream;
 
     async fn prepare(
         &self,
@@ -148,6 +227,7 @@ impl Backend for Fake {
     ) -> Result<Prepared<String>, ImageError> {
         self.note(format!("prepare {image}"));
         let mut pulled_bytes = 0;
+        let mut healthcheck = None;
         match self.images.get(image) {
             None => {}
             Some(FakeImage::Hangs) => std::future::pending().await,
@@ -157,6 +237,7 @@ impl Backend for Fake {
                     message: format!("failed to get image {image}: {kind:?}"),
                 });
             }
+            Some(FakeImage::Checks(check)) => healthcheck = Some(check.clone()),
             Some(FakeImage::Pulled(bytes, news)) => {
                 pulled_bytes = *bytes;
                 news.iter().cloned().for_each(progress);
@@ -166,15 +247,21 @@ impl Backend for Fake {
             image: image.to_owned(),
             digest: None,
             pulled_bytes,
+            healthcheck,
         })
     }
 
-    async fn open_workspace(&self, job: &str) -> Result<FakeWorkspace, BackendError> {
-        self.note(format!("open {job}"));
+    async fn open_workspace(&self, job: JobRequest<'_>) -> Result<FakeWorkspace, BackendError> {
+        let JobRequest { id, refusals, .. } = job;
+        self.note(format!("open {id}"));
+        self.refusals
+            .iter()
+            .cloned()
+            .for_each(|refusal| refusals(refusal));
         if self.workspaces_fail {
             return Err(BackendError::new("mount the workspace", "no space"));
         }
-        Ok(FakeWorkspace(job.to_owned()))
+        Ok(FakeWorkspace(id.to_owned()))
     }
 
     async fn close_workspace(&self, workspace: FakeWorkspace) -> Result<(), BackendError> {
@@ -194,22 +281,62 @@ impl Backend for Fake {
             .get(&place)
             .cloned()
             .unwrap_or_else(|| Script::exits(0));
-        if let End::StartFails(kind) = script.end {
-            let message = format!("failed to start {place}");
-            return Err(StartError { kind, message });
+        self.launch(place, script, output)
+    }
+
+    async fn start_service(
+        &self,
+        request: ServiceRequest<'_, String, FakeWorkspace>,
+        output: OwnedFd,
+    ) -> Result<FakeStep, StartError> {
+        let place = format!("service {}/{}", request.workspace.0, request.name);
+        for (name, value) in &request.env {
+            self.note(format!("{place} has {name}={value}"));
         }
-        self.note(format!("start {place}"));
-        self.started
-            .send_modify(|started| started.push(place.clone()));
-        Ok(FakeStep {
-            place,
-            started: self.started.subscribe(),
-            output: Output::Unwritten(output.into()),
-            killed: Arc::default(),
-            terminated: false,
-            journal: Arc::clone(&self.journal),
-            script,
-        })
+        let script = self.scripts.get(&place).cloned();
+        let script = script.unwrap_or_else(Script::serves);
+        self.launch(place, script, output)
+    }
+
+    async fn connect_service(
+        &self,
+        workspace: &FakeWorkspace,
+        service: &str,
+        port: u16,
+    ) -> io::Result<DuplexStream> {
+        self.note(format!("connect {}/{service}:{port}", workspace.0));
+        match self.answer(workspace, service) {
+            Some(Answer::Hangs) => std::future::pending().await,
+            None | Some(Answer::Refused | Answer::Ends(_)) => {
+                Err(io::ErrorKind::ConnectionRefused.into())
+            }
+            Some(Answer::Says(text)) => {
+                let (ours, mut theirs) = tokio::io::duplex(64 << 10);
+                theirs.write_all(text).await?;
+                // What is asked may come or not.
+                tokio::spawn(async move {
+                    let mut asked = Vec::new();
+                    theirs.shutdown().await?;
+                    theirs.read_to_end(&mut asked).await
+                });
+                Ok(ours)
+            }
+        }
+    }
+
+    async fn exec_in_service(
+        &self,
+        workspace: &FakeWorkspace,
+        service: &str,
+        command: &[String],
+    ) -> Result<ExitStatus, BackendError> {
+        let command = command.join(" ");
+        self.note(format!("exec {}/{service}: {command}", workspace.0));
+        match self.answer(workspace, service) {
+            Some(Answer::Hangs) => std::future::pending().await,
+            Some(Answer::Ends(status)) => Ok(status),
+            _ => Err(BackendError::new("execute the check", "no such program")),
+        }
     }
 }
 

@@ -5,7 +5,9 @@
 //!
 //! ```text
 //! prepare(image) ----> Prepared<Image> --.
-//! open_workspace(job) -> Workspace -------+--> start(StepRequest, output) -> Step --wait()--> Exit
+//! open_workspace(job) -> Workspace -------+--> start_service(ServiceRequest, output) -> Step
+//!                            |            |      '-- connect_service(name, port), exec_in_service(name, command)
+//!                            |            '--> start(StepRequest, output) -> Step --wait()--> Exit
 //!                            |                                                |-- terminate(), kill()
 //!                     close_workspace                                 nothing of it survives wait()
 //! ```
@@ -20,16 +22,21 @@ mod request;
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use pipelines::plan::Resources;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use containers::Containers;
 pub use error::{BackendError, ImageError, ImageErrorKind, StartError, StartErrorKind};
 pub use exchange::Exchange;
 pub use options::{BackendOptions, ConnectError};
-pub use request::{Exceeded, Exit, ExitStatus, ImageProgress, Prepared, ProgressFn, StepRequest};
+pub use request::{
+    Exceeded, Exit, ExitStatus, Healthcheck, ImageProgress, JobRequest, Prepared, ProgressFn,
+    Refusal, RefusalFn, ServiceRequest, StepRequest,
+};
 
 /// Runs steps in containers, or pretends to.
 pub trait Backend: Debug + Send + Sync + 'static {
@@ -37,8 +44,10 @@ pub trait Backend: Debug + Send + Sync + 'static {
     type Image: Debug + Send + Sync + 'static;
     /// A job's workspace.
     type Workspace: Debug + Send + Sync + 'static;
-    /// A started step.
+    /// A started step, or a started service.
     type Step: RunningStep;
+    /// A connection to a service.
+    type Connection: AsyncRead + AsyncWrite + Debug + Send + Unpin;
 
     /// Resolves `image`, as written in the pipeline, and pulls it when it is not here yet.
     ///
@@ -49,14 +58,14 @@ pub trait Backend: Debug + Send + Sync + 'static {
         progress: ProgressFn<'_>,
     ) -> impl Future<Output = Result<Prepared<Self::Image>, ImageError>> + Send;
 
-    /// Makes the workspace of `job`, which every step of the job will see.
+    /// Makes the workspace of a job, which every step of the job will see, and the job's network.
     fn open_workspace(
         &self,
-        job: &str,
+        job: JobRequest<'_>,
     ) -> impl Future<Output = Result<Self::Workspace, BackendError>> + Send;
 
     /// Gives a workspace back. Called once for each opened one, also after failures and cancellations, when all of its
-    /// steps are over.
+    /// steps and services are over.
     fn close_workspace(
         &self,
         workspace: Self::Workspace,
@@ -92,6 +101,36 @@ pub trait Backend: Debug + Send + Sync + 'static {
         request: StepRequest<'_, Self::Image, Self::Workspace>,
         output: OwnedFd,
     ) -> impl Future<Output = Result<Self::Step, StartError>> + Send;
+
+    /// Starts a service; `output` is as for a step. Its name leads to it on the job's network until it is over.
+    fn start_service(
+        &self,
+        request: ServiceRequest<'_, Self::Image, Self::Workspace>,
+        output: OwnedFd,
+    ) -> impl Future<Output = Result<Self::Step, StartError>> + Send;
+
+    /// Connects to a port of a started service as a step of the job would. May be dropped at any await point.
+    ///
+    /// # Errors
+    /// Those of connect(2): the text is shown to the user as the reason why the service is not ready.
+    fn connect_service(
+        &self,
+        workspace: &Self::Workspace,
+        service: &str,
+        port: u16,
+    ) -> impl Future<Output = io::Result<Self::Connection>> + Send;
+
+    /// Executes a command in the container of a started service, with its environment, user and directory, and waits for
+    /// its end. What it prints goes nowhere. Dropping the future ends the command.
+    ///
+    /// # Errors
+    /// When it cannot be executed: no such program, or the service is over. The text is shown to the user as well.
+    fn exec_in_service(
+        &self,
+        workspace: &Self::Workspace,
+        service: &str,
+        command: &[String],
+    ) -> impl Future<Output = Result<ExitStatus, BackendError>> + Send;
 }
 
 /// A step that has been started.

@@ -1,14 +1,55 @@
 //! What crosses the seam: requests in, results out.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use pipelines::plan::{Action, Network, Resources};
-use protocol::Usage;
+use protocol::{Protocol, Usage};
+
+/// What a job will need of its backend.
+pub struct JobRequest<'a> {
+    /// The job's id.
+    pub id: &'a str,
+    /// A step or a service of it is on a network of the job's own.
+    pub private_network: bool,
+    /// To be told of what its steps and services were refused of the network.
+    pub refusals: RefusalFn,
+}
+
+impl fmt::Debug for JobRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobRequest")
+            .field("id", &self.id)
+            .field("private_network", &self.private_network)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a step or a service wanted of the network and did not get.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Refusal {
+    /// The step's or the service's name.
+    pub step: String,
+    /// A name where it had looked one up, else an address.
+    pub host: String,
+    /// 0 where the protocol has none.
+    pub port: u16,
+    /// How it was to be reached.
+    pub protocol: Protocol,
+    /// Why it was refused, without a trailing full stop.
+    pub reason: String,
+}
+
+/// Takes refusals. Cheap, may be called often, from any thread, and as long as it is held.
+pub type RefusalFn = Arc<dyn Fn(Refusal) + Send + Sync>;
 
 /// One step to start.
 #[derive(Debug)]
 pub struct StepRequest<'a, I, W> {
+    /// The step's name, for what is told of it.
+    pub name: &'a str,
     /// The prepared image.
     pub image: &'a I,
     /// The job's workspace, to be seen at `/workspace`.
@@ -33,6 +74,41 @@ pub struct StepRequest<'a, I, W> {
     pub followed: bool,
 }
 
+/// One service to start, on the job's network. It does not see the workspace.
+#[derive(Debug)]
+pub struct ServiceRequest<'a, I, W> {
+    /// Its name, which is its name on the job's network as well: lower-case letters, digits, `_` and `-`, 1 to 64 bytes.
+    /// No two services of a workspace have the same.
+    pub name: &'a str,
+    /// The prepared image.
+    pub image: &'a I,
+    /// The workspace of its job, whose network it joins.
+    pub workspace: &'a W,
+    /// What the container executes, in its image's directory and as its image's user.
+    pub action: &'a Action<String>,
+    /// Its variables, over which the image's environment is the weaker layer.
+    pub env: IndexMap<String, String>,
+    /// As for a step.
+    pub hostname: String,
+    /// What it may use.
+    pub resources: Resources,
+}
+
+/// How an image says that what runs in it is well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Healthcheck {
+    /// What to execute in the container; exits with 0 when it is well. Never empty.
+    pub command: Vec<String>,
+    /// Between two checks.
+    pub interval: Duration,
+    /// How long one may take.
+    pub timeout: Duration,
+    /// How long the container may take to start.
+    pub start_period: Duration,
+    /// So many failures in a row mean that it is not well.
+    pub retries: u32,
+}
+
 /// A prepared image and what is worth telling about it.
 #[derive(Debug)]
 pub struct Prepared<I> {
@@ -42,6 +118,8 @@ pub struct Prepared<I> {
     pub digest: Option<String>,
     /// Bytes that were read from the source; 0 when the store had everything.
     pub pulled_bytes: u64,
+    /// Its health check, where it has one.
+    pub healthcheck: Option<Healthcheck>,
 }
 
 /// News of an image on its way.

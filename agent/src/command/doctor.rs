@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
@@ -13,7 +14,8 @@ use runtime::userns;
 use super::CommandError;
 use super::error::starting;
 use crate::backend::{
-    Backend, BackendOptions, ConnectError, Containers, Exit, ExitStatus, RunningStep, StepRequest,
+    Backend, BackendOptions, ConnectError, Containers, Exit, ExitStatus, JobRequest, RunningStep,
+    StepRequest,
 };
 use crate::config::Config;
 use crate::exit_code::ExitCode;
@@ -73,10 +75,15 @@ async fn trial(containers: &Containers) -> Result<Exit, String> {
         .map_err(|error| text(&error))?
         .image;
     let workspace = containers
-        .open_workspace("doctor")
+        .open_workspace(JobRequest {
+            id: "doctor",
+            private_network: false,
+            refusals: Arc::new(drop),
+        })
         .await
         .map_err(|error| text(&error))?;
     let request = StepRequest {
+        name: "doctor",
         image: &image,
         workspace: &workspace,
         action: &Action::Script {

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use pipelines::plan::{Action, Condition, Job, Network, Place, Step};
+use pipelines::plan::{Action, Condition, Job, Network, Place, Service, Step};
 use pipelines::{Severity, StepOrigins};
 
 use super::compiled::{self, Compiled};
-use super::{CommandError, printing};
+use super::{CommandError, printing, services};
 use crate::cli::Explain;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
@@ -62,6 +62,9 @@ fn text(compiled: &Compiled) -> Option<String> {
         if job.allow_failure {
             let _ = writeln!(out, "  its failure is allowed");
         }
+        for service in &job.services {
+            beside(&mut out, service);
+        }
         steps(
             &mut out,
             job,
@@ -69,6 +72,22 @@ fn text(compiled: &Compiled) -> Option<String> {
         );
     }
     Some(out)
+}
+
+fn beside(out: &mut String, service: &Service) {
+    let _ = writeln!(out, "  service {}", sanitise(&service.name));
+    let mut line = |key: &str, value: &str| {
+        let _ = writeln!(out, "    {key}: {}", sanitise(value));
+    };
+    for (key, value) in services::described(service) {
+        line(key, &value);
+    }
+    for (name, value) in &service.command.env {
+        line(&format!("env.{name}"), &value.to_string());
+    }
+    for name in &service.secrets {
+        line(&format!("secrets.{name}"), "***");
+    }
 }
 
 fn steps(out: &mut String, job: &Job, origins: &[StepOrigins]) {

@@ -1,4 +1,4 @@
-//! A plan as a picture: jobs as boxes of steps, needs as arrows. Pure.
+//! A plan as a picture: jobs as boxes of steps and services, needs as arrows. Pure.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -33,6 +33,13 @@ pub(super) fn dot(plan: &Plan) -> String {
                 out,
                 "    s{number}_{index} [label={}, style={style}];",
                 quoted(&label)
+            );
+        }
+        for (index, service) in job.services.iter().enumerate() {
+            let label = quoted(&service.name);
+            let _ = writeln!(
+                out,
+                "    v{number}_{index} [label={label}, shape=cylinder];"
             );
         }
         for (from, to) in steps(job) {
@@ -71,6 +78,10 @@ pub(super) fn mermaid(plan: &Plan) -> String {
             if is_skipped(&step.condition) {
                 skipped.push(format!("s{number}_{index}"));
             }
+        }
+        for (index, service) in job.services.iter().enumerate() {
+            let label = entities(&service.name);
+            let _ = writeln!(out, "    v{number}_{index}[(\"{label}\")]");
         }
         for (from, to) in steps(job) {
             let _ = writeln!(out, "    s{number}_{from} --> s{number}_{to}");
@@ -172,6 +183,7 @@ jobs:
   b:
     needs: [a]
     if: event == "push"
+    services: { db: { image: x } }
     steps: [{ name: one, run: x }, { name: two, needs: [], run: x }]
 "#;
 
@@ -202,6 +214,7 @@ jobs:
             label="b\nif: event == \"push\" is false: event is \"manual\""; style=dashed;
             s1_0 [label="one", style=solid];
             s1_1 [label="two", style=solid];
+            v1_0 [label="db", shape=cylinder];
           }
           s0_1 -> s1_0 [ltail=cluster_0, lhead=cluster_1];
         }
@@ -220,6 +233,7 @@ jobs:
           subgraph j1 ["b<br>if: event == #34;push#34; is false: event is #34;manual#34;"]
             s1_0["one"]
             s1_1["two"]
+            v1_0[("db")]
           end
           j0 --> j1
           classDef skipped stroke-dasharray: 5 5

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use pipelines::plan::{Action, Condition, Network, Plan, Step};
+use pipelines::plan::{Action, Condition, Network, Plan, Service, Step};
 
+use super::services;
 use crate::sink::sanitise;
 
 /// Jobs and their steps, one a line, each with what decides about it.
@@ -20,6 +21,9 @@ pub(super) fn list(plan: &Plan) -> String {
             sanitise(&job.id),
             condition(&job.condition)
         );
+        for service in &job.services {
+            let _ = writeln!(out, "  service: {}", sanitise(&service.name));
+        }
         for step in &job.steps {
             let _ = writeln!(
                 out,
@@ -51,6 +55,9 @@ pub(super) fn dry_run(plan: &Plan) -> String {
         if matches!(job.condition, Condition::Never { .. }) {
             continue;
         }
+        for service in &job.services {
+            describe_service(&mut out, service);
+        }
         for step in &job.steps {
             describe(&mut out, "step", step);
         }
@@ -59,6 +66,22 @@ pub(super) fn dry_run(plan: &Plan) -> String {
         }
     }
     out
+}
+
+fn describe_service(out: &mut String, service: &Service) {
+    let _ = writeln!(out, "  service {}", sanitise(&service.name));
+    for (key, value) in services::described(service) {
+        let _ = writeln!(out, "    {key}: {}", sanitise(&value));
+    }
+    names(out, service.command.env.keys().chain(&service.secrets));
+}
+
+/// Which variables something has.
+fn names<'n>(out: &mut String, names: impl Iterator<Item = &'n String>) {
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    if !names.is_empty() {
+        let _ = writeln!(out, "    env: {}", sanitise(&names.join(", ")));
+    }
 }
 
 fn describe(out: &mut String, what: &str, step: &Step) {
@@ -72,11 +95,7 @@ fn describe(out: &mut String, what: &str, step: &Step) {
     if step.network == Network::None {
         let _ = writeln!(out, "    network: none");
     }
-    let names = command.env.keys().chain(&step.secrets).cloned();
-    let names: Vec<String> = names.collect();
-    if !names.is_empty() {
-        let _ = writeln!(out, "    env: {}", sanitise(&names.join(", ")));
-    }
+    names(out, command.env.keys().chain(&step.secrets));
     match &command.action {
         Action::Script { script, .. } => {
             for line in script.to_string().lines() {
@@ -118,5 +137,53 @@ fn condition(condition: &Condition) -> String {
             format!("  if: {}", sanitise(&expression.to_string()))
         }
         Condition::Never { reason } => format!("  skipped, {}", sanitise(reason)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipelines::{Overrides, Source, compile};
+
+    use super::{dry_run, list};
+
+    #[test]
+    fn services_are_told_with_how_they_become_ready() {
+        let text = "
+image: host
+jobs:
+  test:
+    services:
+      db:
+        image: postgres:16
+        env: { POSTGRES_PASSWORD: test }
+        secrets: [TOKEN]
+        args: [postgres, -c, fsync=off]
+        ready: { run: pg_isready, timeout: 30s }
+      cache: { image: redis }
+    steps: [{ run: make }]
+";
+        let plan = compile(&Source::new("f", text), &Overrides::default())
+            .plan
+            .unwrap();
+        insta::assert_snapshot!(list(&plan), @r"
+        test
+          service: db
+          service: cache
+          make
+        ");
+        insta::assert_snapshot!(dry_run(&plan), @r"
+        job test
+          service db
+            image: postgres:16
+            args: postgres -c fsync=off
+            ready: run pg_isready, within 30s
+            env: POSTGRES_PASSWORD, TOKEN
+          service cache
+            image: redis
+            ready: as the image's health check says
+          step make
+            image: host
+            | make
+        ");
     }
 }

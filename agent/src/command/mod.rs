@@ -22,6 +22,7 @@ pub mod pull;
 pub mod run;
 pub mod run_local;
 pub mod schema;
+mod services;
 mod signals;
 pub mod stats;
 

@@ -10,14 +10,14 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::message::Message;
-use crate::backend::{Backend, ImageError, ImageErrorKind, ImageProgress};
+use crate::backend::{Backend, ImageError, ImageErrorKind, ImageProgress, Prepared};
 use crate::clock::milliseconds;
 use crate::sink::Queue;
 
 /// How often progress is passed on at most.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-type Result<I> = std::result::Result<Arc<I>, ImageError>;
+type Result<I> = std::result::Result<Arc<Prepared<I>>, ImageError>;
 
 /// The images of a run. Preparing is a task of its own, so that a job that stops waiting (cancelled, out of time) does
 /// not spoil it for the others; dropping this value stops what is still being prepared.
@@ -123,9 +123,9 @@ async fn prepare<B: Backend>(
     let prepared = backend.prepare(image, &progress).await?;
     tell(Event::ImageReady {
         image: image.to_owned(),
-        digest: prepared.digest,
+        digest: prepared.digest.clone(),
         pulled_bytes: prepared.pulled_bytes,
         duration_ms: milliseconds(started.elapsed()),
     });
-    Ok(Arc::new(prepared.image))
+    Ok(Arc::new(prepared))
 }

@@ -1,4 +1,4 @@
-//! The life of one job: a workspace, and steps in it until one fails.
+//! The life of one job: a workspace, services beside it, and steps in it until one fails.
 
 use std::io;
 use std::sync::Arc;
@@ -7,18 +7,22 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use indexmap::IndexMap;
-use pipelines::plan::{Job, Step};
+use pipelines::plan::{Job, Network, Step};
 use protocol::{Cause, Conclusion, Event, Skip};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::condition::hears_failures;
 use super::context::{CancelLevel, Context};
+use super::deadline::Deadline;
 use super::message::Message;
 use super::outcome::{JobOutcome, StepOutcome, located};
+use super::refusals;
 use super::schedule::Schedule;
-use super::step::{Deadline, StepRunner};
+use super::services::{self, Board, Obstacle, Services, Watch};
+use super::step::StepRunner;
 use super::values::RunValues;
-use crate::backend::{Backend, BackendError};
+use crate::backend::{Backend, BackendError, JobRequest};
 use crate::clock::milliseconds;
 
 /// Whether the next of these, which come later, needs a container that differs from this one's in its command only.
@@ -29,6 +33,11 @@ fn is_followed(step: &Step, later: &[Step]) -> bool {
             && next.network == step.network
             && next.nesting == step.nesting
     })
+}
+
+/// Whether a step is on the network of its job, and so can need the job's services.
+const fn is_on_private_network(step: &Step) -> bool {
+    matches!(step.network, Network::Default | Network::Allow(_))
 }
 
 /// How long a step of `after` may take that has no `timeout`: the job's own time may be over.
@@ -51,11 +60,13 @@ pub(super) struct JobRunner<B: Backend> {
     pub(super) left: IndexMap<String, String>,
 }
 
-/// The step that decided how its job ends.
+/// What decided how a job ends that did not end well.
 #[derive(Debug)]
-struct Decisive {
-    step: String,
-    outcome: StepOutcome,
+enum Decisive {
+    /// Its services: no step that does not ask how things went was started.
+    Services(Obstacle),
+    /// A step.
+    Step { name: String, outcome: StepOutcome },
 }
 
 impl<B: Backend> JobRunner<B> {
@@ -66,11 +77,10 @@ impl<B: Backend> JobRunner<B> {
             .job
             .timeout
             .and_then(|length| Deadline::after(length, true));
-        let outcome = match self.context.backend.open_workspace(&self.job.id).await {
+        let outcome = match self.open().await {
             Err(error) => JobOutcome::internal(error.to_string()),
             Ok(workspace) => {
-                let decisive = self.run_steps(&workspace, deadline).await;
-                self.run_after(&workspace).await;
+                let decisive = self.serve(&workspace, deadline).await;
                 if let Err(error) = self.context.backend.close_workspace(workspace).await {
                     self.warn(&error);
                 }
@@ -84,13 +94,92 @@ impl<B: Backend> JobRunner<B> {
         });
     }
 
-    /// Runs steps as their schedule lets them. After the first that does not succeed no other is started but those that
-    /// ask how things went; after a cancel none at all.
-    async fn run_steps(
+    async fn open(&self) -> Result<B::Workspace, BackendError> {
+        let mut steps = self.job.steps.iter().chain(&self.job.after);
+        let messages = self.context.messages.clone();
+        let request = JobRequest {
+            id: &self.job.id,
+            private_network: !self.job.services.is_empty() || steps.any(is_on_private_network),
+            refusals: refusals::of_job(&self.job.id, messages),
+        };
+        self.context.backend.open_workspace(request).await
+    }
+
+    /// Runs the job's steps, and its services for as long as steps run.
+    async fn serve(
         &mut self,
         workspace: &B::Workspace,
         deadline: Option<Deadline>,
     ) -> Option<Decisive> {
+        let (context, cancel) = (Arc::clone(&self.context), self.cancel.clone());
+        let (job, place) = (self.job.id.clone(), self.job.place.clone());
+        let beside = std::mem::take(&mut self.job.services);
+        let values = self.values.clone();
+        let (board, news) = watch::channel(Board::of(&beside));
+        let (end, over) = watch::channel(false);
+        let services = Services {
+            context: &context,
+            workspace,
+            job: &job,
+            place: &place,
+            services: &beside,
+            values: &values,
+            cancel: &cancel,
+            over: &over,
+            board: &board,
+        };
+        let work = async {
+            let passed = services::pass(&news, &cancel, deadline).await;
+            let decisive = self
+                .run_steps(workspace, deadline, passed.err(), &news)
+                .await;
+            self.run_after(workspace).await;
+            end.send_replace(true);
+            decisive
+        };
+        let (decisive, ()) = tokio::join!(work, services.run());
+        decisive
+    }
+
+    /// Starts no step but those that ask how things went.
+    fn skip_all(&mut self, obstacle: &Obstacle) {
+        self.values.fail(&self.job.id);
+        let is_cancelled = obstacle.outcome.conclusion == Conclusion::Cancelled;
+        let skipped = if is_cancelled {
+            self.schedule.withdraw()
+        } else {
+            self.schedule.withdraw_deaf()
+        };
+        for index in skipped {
+            let (conclusion, cause) = match is_cancelled {
+                true => (Conclusion::Cancelled, Cause::Cancelled),
+                false => (
+                    Conclusion::Skipped,
+                    Cause::Skipped(Skip::Service {
+                        service: obstacle.service.clone(),
+                    }),
+                ),
+            };
+            let name = &self.job.steps[index].name;
+            self.values
+                .step_ended(name, Conclusion::Skipped, &IndexMap::new());
+            let event = unstarted(&self.job.id, name.clone(), conclusion, cause);
+            self.context.tell(Message::Event(event));
+        }
+    }
+
+    /// Runs steps as their schedule lets them. After the first that does not succeed no other is started but those that
+    /// ask how things went; after a cancel none at all. An obstacle is as a step before the first.
+    async fn run_steps(
+        &mut self,
+        workspace: &B::Workspace,
+        deadline: Option<Deadline>,
+        obstacle: Option<Obstacle>,
+        services: &watch::Receiver<Board>,
+    ) -> Option<Decisive> {
+        if let Some(obstacle) = &obstacle {
+            self.skip_all(obstacle);
+        }
         let Self {
             context,
             job,
@@ -101,7 +190,7 @@ impl<B: Backend> JobRunner<B> {
             ..
         } = self;
         let mut running = FuturesUnordered::new();
-        let mut decisive: Option<Decisive> = None;
+        let mut decisive = obstacle.map(Decisive::Services);
         loop {
             while let Some(index) = schedule.start_next() {
                 let step = &job.steps[index];
@@ -113,6 +202,7 @@ impl<B: Backend> JobRunner<B> {
                     index,
                     deadline,
                     cancel,
+                    services: watch_of(step, services),
                     values: step_values(values, &context.settings.predefined, left, step),
                     left: left.clone(),
                     counts: true,
@@ -150,8 +240,8 @@ impl<B: Backend> JobRunner<B> {
                     values.step_ended(name, Conclusion::Skipped, &IndexMap::new());
                     context.tell(Message::Event(event));
                 }
-                decisive.get_or_insert_with(|| Decisive {
-                    step: step.name.clone(),
+                decisive.get_or_insert_with(|| Decisive::Step {
+                    name: step.name.clone(),
                     outcome,
                 });
             }
@@ -175,6 +265,7 @@ impl<B: Backend> JobRunner<B> {
                 index: count + number,
                 deadline,
                 cancel: &self.cancel,
+                services: Watch::none(),
                 values: step_values(
                     &self.values,
                     &self.context.settings.predefined,
@@ -194,13 +285,21 @@ impl<B: Backend> JobRunner<B> {
     }
 
     fn conclude(&self, decisive: Option<Decisive>) -> JobOutcome {
-        let Some(Decisive { step, outcome }) = decisive else {
-            return self.succeed();
+        let (outcome, cause) = match decisive {
+            None => return self.succeed(),
+            Some(Decisive::Services(obstacle)) => {
+                let cause = obstacle.cause();
+                (obstacle.outcome, cause)
+            }
+            Some(Decisive::Step { name, outcome }) => {
+                tracing::debug!(job = self.job.id, name, conclusion = ?outcome.conclusion, "a step decided the job");
+                let cause = outcome.cause.clone().filter(|_| outcome.job_timed_out);
+                (outcome, cause)
+            }
         };
-        tracing::debug!(job = self.job.id, step, conclusion = ?outcome.conclusion, "a step decided the job");
         JobOutcome {
             conclusion: outcome.conclusion,
-            cause: outcome.cause.filter(|_| outcome.job_timed_out),
+            cause,
             allowed: self.job.allow_failure && outcome.conclusion == Conclusion::Failure,
             fault: outcome.fault,
             outputs: IndexMap::new(),
@@ -244,6 +343,17 @@ impl<B: Backend> JobRunner<B> {
     }
 }
 
+/// What a step has to hear of the job's services. One that asks how things went takes those that have failed as they are.
+fn watch_of(step: &Step, services: &watch::Receiver<Board>) -> Watch {
+    if !is_on_private_network(step) {
+        Watch::none()
+    } else if hears_failures(&step.condition) {
+        Watch::those_left(services.clone())
+    } else {
+        Watch::all(services.clone())
+    }
+}
+
 /// A job's values with the environment of one of its steps: what was given to all, and what of its own is known already.
 fn step_values(
     values: &RunValues,
@@ -271,6 +381,11 @@ fn skip(job: &str, name: String, earlier: &str, outcome: &StepOutcome) -> Event 
             }),
         ),
     };
+    unstarted(job, name, conclusion, cause)
+}
+
+/// The end of step `name`, which is not started.
+fn unstarted(job: &str, name: String, conclusion: Conclusion, cause: Cause) -> Event {
     Event::StepFinished {
         job: job.to_owned(),
         step: name,

@@ -6,6 +6,7 @@
 //!                  spawn |  | Message (a step asks to start, a step is over, a job is over)
 //!                        v  |
 //!                      JobRunner: one task a job, owns its workspace and its steps' schedule
+//!                        |-- Services: containers beside the steps, from before the first to behind the last
 //!                        '-- StepRunner: image, container, deadline, log --> backend
 //! ```
 //!
@@ -13,8 +14,10 @@
 //! A step that fails is a [`Conclusion`](protocol::Conclusion), never an `Err`.
 
 mod cells;
+mod channel;
 mod condition;
 mod context;
+mod deadline;
 mod dispatcher;
 mod environment;
 mod exchange;
@@ -22,9 +25,11 @@ mod images;
 mod job;
 mod message;
 mod outcome;
+mod refusals;
 mod retry;
 mod schedule;
 mod selection;
+mod services;
 mod step;
 mod stop;
 mod unsupported;

@@ -37,7 +37,7 @@ pub(super) struct StepOutcome {
 }
 
 impl StepOutcome {
-    fn new(conclusion: Conclusion, cause: Option<Cause>) -> Self {
+    pub(super) fn new(conclusion: Conclusion, cause: Option<Cause>) -> Self {
         Self {
             conclusion,
             cause,
@@ -144,6 +144,10 @@ impl StepOutcome {
                     limit_ms: milliseconds(*length),
                 }),
             ),
+            Reason::Service(fallen) => Self {
+                fault: fallen.fault,
+                ..Self::new(fallen.conclusion, Some(fallen.cause()))
+            },
             Reason::Workspace(limit_bytes) => Self::new(
                 Conclusion::Failure,
                 Some(Cause::Disk {

@@ -8,11 +8,14 @@ use super::outcome::StepOutcome;
 /// What a shell adds to the number of a signal (POSIX, 2.8.2).
 const SIGNALLED: i32 = 128;
 
-/// Whether `retry` asks for another attempt after this end of one. Never after a cancel or when the job's time is over.
+/// Whether `retry` asks for another attempt after this end of one. Never after a cancel, when the job's time is over, or
+/// without a service that it needs.
 pub(super) fn is_worth(retry: &Retry, outcome: &StepOutcome) -> bool {
     let has = |cause| retry.on.contains(&cause);
     match outcome.conclusion {
         _ if outcome.job_timed_out => false,
+        // It stays away.
+        _ if matches!(outcome.cause, Some(Cause::Service { .. })) => false,
         Conclusion::Error => has(RetryCause::Infrastructure),
         Conclusion::Failure => {
             let own = match &outcome.cause {

@@ -5,8 +5,6 @@
 //!        '-- cancelled, out of time, no image ---------------------------------^
 //! ```
 
-use std::io::PipeReader;
-use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,37 +15,22 @@ use protocol::{Conclusion, Event};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::channel::{Channel, Log};
 use super::condition::{Decision, decide};
 use super::context::{CancelLevel, Context, cancelled, until};
+use super::deadline::{Deadline, reached};
 use super::environment;
 use super::exchange::Left;
 use super::message::Message;
 use super::outcome::StepOutcome;
 use super::retry;
-use super::stop::{Limit, Reason, Signal, Stop};
+use super::services::Watch;
+use super::stop::{Reason, Signal, Stop};
 use super::values::RunValues;
-use crate::backend::{Backend, BackendError, Exit, RunningStep, StepRequest};
+use crate::backend::{Backend, BackendError, Exit, Prepared, RunningStep, StepRequest};
 use crate::clock::{milliseconds, unix_ms};
-use crate::log::{Pulse, Spool, StepId, Stream, StreamError};
-use crate::mask::{MaskFile, Masks};
-use crate::sink::Queue;
-
-/// A limit and when it is reached.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline {
-    at: Instant,
-    limit: Limit,
-}
-
-impl Deadline {
-    /// `length` from now; `None` when that is beyond what a clock can tell.
-    pub(super) fn after(length: Duration, of_job: bool) -> Option<Self> {
-        Some(Self {
-            at: Instant::now().checked_add(length)?,
-            limit: Limit { length, of_job },
-        })
-    }
-}
+use crate::log::{Outlet, Pulse, StepId, StreamError};
+use crate::mask::MaskFile;
 
 /// Runs one step.
 #[derive(Debug)]
@@ -62,6 +45,8 @@ pub(super) struct StepRunner<'a, B: Backend> {
     pub(super) deadline: Option<Deadline>,
     /// How far the job is being stopped.
     pub(super) cancel: &'a watch::Receiver<CancelLevel>,
+    /// The job's services, as far as the step needs them.
+    pub(super) services: Watch,
     /// What the step's expressions read.
     pub(super) values: RunValues,
     /// Variables that earlier steps have left.
@@ -104,17 +89,17 @@ impl<B: Backend> StepRunner<'_, B> {
             .await;
         let started = Instant::now();
         let mut attempt = 1;
-        let mut outcome = self.execute(&command, &image, attempt).await;
+        let mut outcome = self.execute(&command, &image.image, attempt).await;
         while self.waits_for_another(&outcome, attempt).await {
             attempt += 1;
-            outcome = self.execute(&command, &image, attempt).await;
+            outcome = self.execute(&command, &image.image, attempt).await;
         }
         self.tell_finish(&outcome, milliseconds(started.elapsed()));
         outcome
     }
 
     /// What the step executes in this run, and its image.
-    async fn prepare(&self) -> Result<(Command<String>, Arc<B::Image>), StepOutcome> {
+    async fn prepare(&self) -> Result<(Command<String>, Arc<Prepared<B::Image>>), StepOutcome> {
         let command = self
             .step
             .bind(&self.values)
@@ -123,11 +108,12 @@ impl<B: Backend> StepRunner<'_, B> {
         Ok((command, image))
     }
 
-    async fn image(&self, reference: &str) -> Result<Arc<B::Image>, StepOutcome> {
+    async fn image(&self, reference: &str) -> Result<Arc<Prepared<B::Image>>, StepOutcome> {
         tokio::select! {
             biased;
             () = cancelled(self.cancel) => Err(StepOutcome::stopped(&Reason::Cancelled)),
             limit = reached(self.deadline) => Err(StepOutcome::stopped(&Reason::Timeout(limit))),
+            fallen = self.services.fallen() => Err(StepOutcome::stopped(&Reason::Service(fallen))),
             image = self.context.images.get(reference) => {
                 image.map_err(|error| StepOutcome::from(&error))
             }
@@ -154,6 +140,7 @@ impl<B: Backend> StepRunner<'_, B> {
             biased;
             () = cancelled(self.cancel) => false,
             _ = reached(self.deadline) => false,
+            _ = self.services.fallen() => false,
             () = tokio::time::sleep(retry.delay) => true,
         }
     }
@@ -164,12 +151,24 @@ impl<B: Backend> StepRunner<'_, B> {
         image: &B::Image,
         attempt: u32,
     ) -> StepOutcome {
-        let (log, output) = match self.open_log(attempt) {
-            Ok(log) => log,
+        let id = Arc::new(StepId {
+            job: self.job.to_owned(),
+            step: self.step.name.clone(),
+            index: self.index,
+        });
+        let path = self.context.logs.log_path(&id);
+        let most = self.context.settings.limits.log();
+        let (channel, output) = match Channel::open(&path, most, attempt > 1) {
+            Ok(opened) => opened,
             Err(error) => return StepOutcome::internal(&error),
+        };
+        let outlet = Outlet::Shown {
+            queue: self.context.queue.clone(),
+            step: id,
         };
         let resources = self.context.settings.limits.of(&self.step.resources);
         let request = StepRequest {
+            name: &self.step.name,
             image,
             workspace: self.workspace,
             action: &command.action,
@@ -201,7 +200,7 @@ impl<B: Backend> StepRunner<'_, B> {
         };
         let stream = mask
             .map_err(StreamError::Mask)
-            .and_then(|mask| log.carry(&self.context.settings.masks, mask));
+            .and_then(|mask| channel.carry(outlet, &self.context.settings.masks, mask));
         // A step whose output cannot be carried is killed by being dropped.
         let mut stream = match stream {
             Ok(stream) => stream,
@@ -221,13 +220,7 @@ impl<B: Backend> StepRunner<'_, B> {
             .await;
         // After an error nothing is known about the step: dropping it kills it, and only then does its log end.
         drop(running);
-        let drained = match log {
-            Log::Flowing(stream) => {
-                stream.close();
-                stream.finished().await
-            }
-            Log::Ended => Ok(()),
-        };
+        let drained = log.drained().await;
         match (exit, stop.into_reason(), drained) {
             (Err(error), ..) => StepOutcome::internal(&error),
             (Ok(exit), Some(reason), _) => StepOutcome {
@@ -241,30 +234,6 @@ impl<B: Backend> StepRunner<'_, B> {
             (Ok(exit), None, Ok(())) => StepOutcome::exited(exit, &resources)
                 .leaving(exchange.map_or_else(|| Ok(Left::default()), Left::read)),
         }
-    }
-
-    /// Opens the pipe and what its output will go through.
-    fn open_log(&self, attempt: u32) -> Result<(Channel, OwnedFd), StreamError> {
-        let id = Arc::new(StepId {
-            job: self.job.to_owned(),
-            step: self.step.name.clone(),
-            index: self.index,
-        });
-        let path = self.context.logs.log_path(&id);
-        let most = self.context.settings.limits.log();
-        let spool = match attempt {
-            1 => Spool::create(&path, most)?,
-            _ => Spool::reopen(&path, most)?,
-        };
-        let (reader, writer) = std::io::pipe().map_err(StreamError::Pipe)?;
-        let queue = self.context.queue.clone();
-        let channel = Channel {
-            reader,
-            spool,
-            queue,
-            id,
-        };
-        Ok((channel, writer.into()))
     }
 
     /// Waits for the step's end, and brings it about where time, the user or the log say so.
@@ -303,6 +272,9 @@ impl<B: Backend> StepRunner<'_, B> {
                 }
                 limit = reached(self.deadline), if is_running => {
                     stop.ask(Reason::Timeout(limit), Instant::now(), grace)
+                }
+                fallen = self.services.fallen(), if is_running => {
+                    stop.ask(Reason::Service(fallen), Instant::now(), grace)
                 }
                 length = silence(self.step.silence_timeout, pulse), if is_running => {
                     stop.ask(Reason::Silence(length), Instant::now(), grace)
@@ -346,43 +318,6 @@ impl<B: Backend> StepRunner<'_, B> {
     }
 }
 
-/// What a step's output will go through, once the step and what it wants hidden are there.
-#[derive(Debug)]
-struct Channel {
-    reader: PipeReader,
-    spool: Spool,
-    queue: Queue,
-    id: Arc<StepId>,
-}
-
-impl Channel {
-    fn carry(self, masks: &Arc<Masks>, mask: Option<MaskFile>) -> Result<Stream, StreamError> {
-        let masks = Arc::clone(masks);
-        Stream::start(self.reader, self.spool, self.queue, self.id, masks, mask)
-    }
-}
-
-/// A step's log while the step runs. It may end first: a step can close its output and go on.
-#[derive(Debug)]
-enum Log<'a> {
-    Flowing(&'a mut Stream),
-    Ended,
-}
-
-impl Log<'_> {
-    /// Waits for the end of the output; for ever when that has been seen.
-    async fn ended(&mut self) -> Result<(), StreamError> {
-        match self {
-            Self::Flowing(stream) => {
-                let result = stream.finished().await;
-                *self = Self::Ended;
-                result
-            }
-            Self::Ended => std::future::pending().await,
-        }
-    }
-}
-
 /// Waits until a step has written nothing for as long as it may; for ever if it may.
 async fn silence(limit: Option<Duration>, pulse: &Pulse) -> Duration {
     let Some(limit) = limit else {
@@ -394,16 +329,5 @@ async fn silence(limit: Option<Duration>, pulse: &Pulse) -> Duration {
             None | Some(Duration::ZERO) => return limit,
             Some(rest) => tokio::time::sleep(rest).await,
         }
-    }
-}
-
-/// Waits until a deadline is reached; for ever if there is none.
-async fn reached(deadline: Option<Deadline>) -> Limit {
-    match deadline {
-        Some(deadline) => {
-            until(Some(deadline.at)).await;
-            deadline.limit
-        }
-        None => std::future::pending().await,
     }
 }

@@ -1,4 +1,4 @@
-//! How a running step is brought to its end before its time.
+//! How a running step, or a service, is brought to its end before its time.
 //!
 //! ```text
 //! Running --ask--> Terminating (SIGTERM sent) --grace over, or insist--> Killed (SIGKILL sent)
@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::services::Fallen;
 use crate::log::StreamError;
 
-/// Whether and why a step is being stopped.
+/// Whether and why a step is being stopped. `R` is the reason: that of a service is another one.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum Stop<R = Reason> {
     Running,
-    Terminating { reason: Reason, kill_at: Instant },
-    Killed { reason: Reason },
+    Terminating { reason: R, kill_at: Instant },
+    Killed { reason: R },
 }
 
 /// Why a step is stopped.
@@ -28,6 +29,8 @@ pub(super) enum Reason {
     Timeout(Limit),
     /// It wrote nothing for so long.
     Silence(Duration),
+    /// A service that it needs has failed.
+    Service(Fallen),
     /// More was written to the workspace than so many bytes.
     Workspace(u64),
     /// Its output cannot be kept.
@@ -50,9 +53,9 @@ pub(super) enum Signal {
     Kill,
 }
 
-impl Stop {
+impl<R> Stop<R> {
     /// Asks the step to end within `grace`; once is enough.
-    pub(super) fn ask(&mut self, reason: Reason, now: Instant, grace: Duration) -> Option<Signal> {
+    pub(super) fn ask(&mut self, reason: R, now: Instant, grace: Duration) -> Option<Signal> {
         match self {
             Self::Running => {
                 let kill_at = now + grace;
@@ -64,7 +67,7 @@ impl Stop {
     }
 
     /// Ends the step at once.
-    pub(super) fn insist(&mut self, reason: Reason) -> Option<Signal> {
+    pub(super) fn insist(&mut self, reason: R) -> Option<Signal> {
         match std::mem::replace(self, Self::Running) {
             Self::Running => {
                 *self = Self::Killed { reason };
@@ -109,7 +112,7 @@ impl Stop {
     }
 
     /// Why the step was stopped; `None` when it was not.
-    pub(super) fn into_reason(self) -> Option<Reason> {
+    pub(super) fn into_reason(self) -> Option<R> {
         match self {
             Self::Running => None,
             Self::Terminating { reason, .. } | Self::Killed { reason } => Some(reason),
@@ -160,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_grace_period_that_never_began_cannot_run_out() {
-        let mut stop = Stop::Running;
+        let mut stop = Stop::<Reason>::Running;
         assert_eq!(stop.run_out(), None);
         assert!(stop.is_running());
         assert!(stop.into_reason().is_none());

@@ -31,7 +31,6 @@ pub(super) fn check(plan: &Plan) -> Result<(), Unsupported> {
 
 fn of_job(job: &Job) -> Option<&'static str> {
     let keys = [
-        ("services", !job.services.is_empty()),
         ("cache", !job.cache.is_empty()),
         ("artifacts", !job.artifacts.is_empty()),
         ("reports", !job.reports.is_empty()),
@@ -79,7 +78,6 @@ mod tests {
     #[test]
     fn everything_that_the_compiler_warns_of_is_refused_by_name() {
         for (of, key, value) in [
-            ("job", "services", "{ db: { image: x } }"),
             ("job", "cache", "[{ key: k, paths: [p] }]"),
             ("job", "artifacts", "[{ name: a, paths: [p] }]"),
             ("job", "reports", "{ junit: x.xml }"),

@@ -17,7 +17,7 @@ use runtime::store::{ErrorKind, Progress, PullError, PullPolicy, Store, StoreErr
 use runtime::zygote::{Hold, Job, Zygote};
 use tokio::sync::OnceCell;
 
-use crate::backend::{ImageError, ImageErrorKind, Prepared, ProgressFn};
+use crate::backend::{Healthcheck, ImageError, ImageErrorKind, Prepared, ProgressFn};
 use crate::chain::chain;
 use crate::config::{Config, Host};
 use crate::retention::Retention;
@@ -121,6 +121,7 @@ impl Images {
                 image: image.clone(),
                 digest: None,
                 pulled_bytes: 0,
+                healthcheck: None,
             });
         }
         let source = source.resolve(&self.base);
@@ -152,6 +153,13 @@ impl Images {
             },
             digest: pulled.digest.map(|digest| digest.to_string()),
             pulled_bytes: pulled.pulled_bytes,
+            healthcheck: config.healthcheck.map(|check| Healthcheck {
+                command: check.command,
+                interval: check.interval,
+                timeout: check.timeout,
+                start_period: check.start_period,
+                retries: check.retries,
+            }),
         })
     }
 

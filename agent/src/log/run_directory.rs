@@ -4,6 +4,7 @@
 //! <data>/runs/20260131T235959Z-4711/      the run's id; sorted by name is sorted by age
 //!                                  lock   held as long as the run lives; a run whose lock is held is never removed
 //!                                  build/0-configure.log
+//!                                  build/service-db.log
 //! ```
 
 use std::fs::{DirBuilder, File, TryLockError};
@@ -88,6 +89,13 @@ impl RunDirectory {
         &self.id
     }
 
+    /// Where the log of a service is kept. Its name is made of letters, digits, `_` and `-`.
+    #[must_use]
+    pub fn service_log_path(&self, job: &str, service: &str) -> PathBuf {
+        let file = format!("service-{}.log", directory(service));
+        self.path.join(directory(job)).join(file)
+    }
+
     /// Where the log of `step` is kept. Names are reduced to characters that no shell or terminal trips over.
     #[must_use]
     pub fn log_path(&self, step: &StepId) -> PathBuf {
@@ -99,7 +107,8 @@ impl RunDirectory {
     }
 }
 
-/// A job's directory: its id where that is one, else what is left of it and a number that keeps two jobs apart.
+/// A job's directory: its id where that is one, else what is left of it and a number that keeps two jobs apart. A service's
+/// part of a file name likewise.
 fn directory(job: &str) -> String {
     let slug = slug(job);
     if slug == job {
@@ -197,5 +206,10 @@ mod tests {
         };
         assert_ne!(first.log_path(&step), second.log_path(&step));
         assert!(first.log_path(&step).ends_with("build/0-make.log"));
+        assert!(
+            first
+                .service_log_path("build", "db")
+                .ends_with("build/service-db.log")
+        );
     }
 }

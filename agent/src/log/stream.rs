@@ -1,20 +1,18 @@
-//! The thread that carries one step's output from its pipe to the spool and the sink.
+//! The thread that carries the output of a step or a service from its pipe to the spool, and a step's on to the sink.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use protocol::Event;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use tokio::sync::oneshot;
 
-use super::{Chunk, Spool, SpoolError, StepId};
+use super::{Outlet, Spool, SpoolError};
 use crate::clock::milliseconds;
 use crate::mask::{MaskFile, Masker, Masks};
-use crate::sink::Queue;
 
 /// Size asked for the pipe's buffer, bytes: what an unprivileged process may have (`/proc/sys/fs/pipe-max-size`).
 const PIPE_SIZE: usize = 1 << 20;
@@ -114,8 +112,7 @@ impl Stream {
     pub fn start(
         pipe: PipeReader,
         spool: Spool,
-        queue: Queue,
-        step: Arc<StepId>,
+        outlet: Outlet,
         masks: Arc<Masks>,
         mask_file: Option<MaskFile>,
     ) -> Result<Self, StreamError> {
@@ -130,8 +127,7 @@ impl Stream {
             pipe,
             over,
             spool,
-            queue,
-            step,
+            outlet,
             pulse: pulse.clone(),
             masker: Masker::new(masks),
             mask_file,
@@ -175,8 +171,7 @@ struct Carrier {
     /// Closed when the step is over.
     over: PipeReader,
     spool: Spool,
-    queue: Queue,
-    step: Arc<StepId>,
+    outlet: Outlet,
     pulse: Pulse,
     masker: Masker,
     mask_file: Option<MaskFile>,
@@ -198,7 +193,7 @@ impl Carrier {
     fn carry(&mut self) -> Result<(), StreamError> {
         rustix::io::ioctl_fionbio(&self.pipe, true)
             .map_err(|errno| StreamError::Read(errno.into()))?;
-        let mut buffer = self.queue.buffer(READ_SIZE);
+        let mut buffer = self.outlet.buffer(READ_SIZE);
         let mut is_over = false;
         loop {
             buffer.clear();
@@ -221,7 +216,7 @@ impl Carrier {
             } else if buffer.len() <= COPY_LIMIT {
                 buffer.clone()
             } else {
-                std::mem::replace(&mut buffer, self.queue.buffer(READ_SIZE))
+                std::mem::replace(&mut buffer, self.outlet.buffer(READ_SIZE))
             };
             if !bytes.is_empty() {
                 self.deliver(bytes)?;
@@ -238,9 +233,7 @@ impl Carrier {
             return;
         };
         if let Some(problem) = file.heed(self.masker.masks()) {
-            let StepId { job, step, .. } = &*self.step;
-            let message = format!("Step `{step}` of job `{job}`: {problem}.");
-            self.queue.push(Event::Warning { message });
+            self.outlet.warn(&problem);
         }
     }
 
@@ -251,11 +244,7 @@ impl Carrier {
         bytes.truncate(room);
         if !bytes.is_empty() {
             let offset = self.spool.append(&bytes)?;
-            self.queue.push_log(Chunk {
-                step: Arc::clone(&self.step),
-                offset,
-                bytes,
-            });
+            self.outlet.deliver(offset, bytes);
         }
         if is_too_long {
             let limit = self.spool.most();
@@ -292,6 +281,8 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::log::StepId;
+    use crate::sink::Queue;
 
     #[tokio::test]
     async fn a_writer_that_outlives_the_step_is_not_waited_for() {
@@ -305,8 +296,11 @@ mod tests {
         });
         // Whoever the step has given its output to holds this end.
         let (pipe, mut elsewhere) = io::pipe().unwrap();
-        let mut stream =
-            Stream::start(pipe, spool, Queue::default(), step, Arc::default(), None).unwrap();
+        let outlet = Outlet::Shown {
+            queue: Queue::default(),
+            step,
+        };
+        let mut stream = Stream::start(pipe, spool, outlet, Arc::default(), None).unwrap();
         elsewhere.write_all(b"last words\n").unwrap();
         stream.close();
         stream.finished().await.unwrap();

@@ -97,21 +97,20 @@ impl Masks {
         match &mut event {
             Event::Warning { message } => hide(message),
             Event::StepStarted { image, .. }
+            | Event::ServiceStarted { image, .. }
             | Event::ImageStarted { image, .. }
             | Event::ImageReady { image, .. } => hide(image),
             Event::StepFinished { cause, .. }
             | Event::StepRetrying { cause, .. }
+            | Event::ServiceFinished { cause, .. }
             | Event::JobFinished { cause, .. } => {
-                if let Some(
-                    Cause::Start { message }
-                    | Cause::Image { message }
-                    | Cause::Output { message }
-                    | Cause::Internal { message }
-                    | Cause::Skipped(Skip::Condition { condition: message }),
-                ) = cause
-                {
-                    hide(message);
+                if let Some(text) = cause.as_mut().and_then(text_of) {
+                    hide(text);
                 }
+            }
+            Event::NetworkRefused { host, reason, .. } => {
+                hide(host);
+                hide(reason);
             }
             _ => {}
         }
@@ -125,5 +124,58 @@ impl Masks {
     fn current(&self) -> Arc<Patterns> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&current)
+    }
+}
+
+/// What of a cause may hold anything.
+fn text_of(cause: &mut Cause) -> Option<&mut String> {
+    match cause {
+        Cause::Start { message }
+        | Cause::Image { message }
+        | Cause::Output { message }
+        | Cause::Internal { message }
+        | Cause::Skipped(Skip::Condition { condition: message }) => Some(message),
+        Cause::NotReady { last, .. } => last.as_mut(),
+        Cause::Service { why, .. } => text_of(why),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_become_of_a_service_is_masked_wherever_it_is_told() {
+        let masks = Arc::new(Masks::default());
+        masks.add([b"correct horse".as_slice()]).unwrap();
+        let cause = Cause::Service {
+            service: "db".to_owned(),
+            why: Box::new(Cause::NotReady {
+                limit_ms: 1,
+                last: Some("no correct horse".to_owned()),
+            }),
+        };
+        let event = Event::StepFinished {
+            job: "main".to_owned(),
+            step: "build".to_owned(),
+            conclusion: protocol::Conclusion::Failure,
+            cause: Some(cause),
+            allowed: false,
+            duration_ms: 0,
+            usage: None,
+        };
+        let told = format!("{:?}", masks.event(event));
+        assert!(told.contains("no ***"), "{told}");
+        let refused = Event::NetworkRefused {
+            job: "main".to_owned(),
+            step: "build".to_owned(),
+            host: "correct horse.example.org".to_owned(),
+            port: 0,
+            protocol: protocol::Protocol::Dns,
+            reason: "it is not in `allow`".to_owned(),
+        };
+        let told = format!("{:?}", masks.event(refused));
+        assert!(told.contains("***.example.org"), "{told}");
     }
 }

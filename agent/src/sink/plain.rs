@@ -118,6 +118,35 @@ impl Plain {
         self.line(format_args!("{mark} ({})", sanitise(image)), out)
     }
 
+    fn service_started(
+        &mut self,
+        (job, service): (&str, &str),
+        image: &str,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        if self.verbosity == Verbosity::Quiet {
+            return Ok(());
+        }
+        let mark = self.mark(job, &wording::service(service), "==>", Tone::Heading);
+        self.line(format_args!("{mark} ({})", sanitise(image)), out)
+    }
+
+    fn service_ready(
+        &mut self,
+        (job, service): (&str, &str),
+        duration_ms: u64,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        if self.verbosity == Verbosity::Quiet {
+            return Ok(());
+        }
+        let mark = self.mark(job, &wording::service(service), "===", Tone::Quiet);
+        self.line(
+            format_args!("{mark}: ready ({})", duration(duration_ms)),
+            out,
+        )
+    }
+
     fn finished(&mut self, end: &End<'_>, out: &mut dyn Write) -> io::Result<()> {
         let prefixer = self
             .prefixers
@@ -230,6 +259,47 @@ impl Sink for Plain {
             Event::StepStarted {
                 job, step, image, ..
             } => self.step_started((job, step), image, out),
+            Event::ServiceStarted {
+                job,
+                service,
+                image,
+                ..
+            } => self.service_started((job, service), image, out),
+            Event::ServiceReady {
+                job,
+                service,
+                duration_ms,
+            } => self.service_ready((job, service), *duration_ms, out),
+            Event::ServiceFinished {
+                job,
+                service,
+                conclusion,
+                cause,
+                duration_ms,
+                ..
+            } => self.finished(
+                &End {
+                    job,
+                    step: Some(&wording::service(service)),
+                    conclusion: *conclusion,
+                    cause: cause.as_ref(),
+                    allowed: false,
+                    duration_ms: *duration_ms,
+                },
+                out,
+            ),
+            Event::NetworkRefused {
+                job,
+                step,
+                host,
+                port,
+                protocol,
+                reason,
+            } => {
+                let mark = self.mark(job, step, "=!=", Tone::Warning);
+                let refusal = wording::refusal(host, *port, *protocol, reason);
+                self.line(format_args!("{mark}: {refusal}"), out)
+            }
             Event::StepRetrying {
                 job,
                 step,

@@ -1,6 +1,6 @@
 //! The live line at the bottom of a terminal: what is running, for how long, and how much is done.
 
-use protocol::Event;
+use protocol::{Cause, Event};
 use unicode_width::UnicodeWidthChar as _;
 
 use super::{duration, sanitise, wording};
@@ -13,7 +13,7 @@ pub(super) struct Status {
     finished: usize,
     /// Images on their way: reference, bytes so far, bytes in all.
     images: Vec<(String, u64, Option<u64>)>,
-    /// Running steps: job, step, start in Unix milliseconds.
+    /// Running steps, and services that are not ready yet: job, step, start in Unix milliseconds.
     steps: Vec<(String, String, u64)>,
 }
 
@@ -26,18 +26,36 @@ impl Status {
             Event::StepStarted { job, step, at, .. } => {
                 self.steps.push((job.clone(), step.clone(), *at));
             }
+            Event::ServiceStarted {
+                job, service, at, ..
+            } => {
+                let service = wording::service(service);
+                self.steps.push((job.clone(), service, *at));
+            }
+            Event::ServiceReady { job, service, .. } => {
+                self.over(job, &wording::service(service), None);
+            }
+            Event::ServiceFinished {
+                job,
+                service,
+                cause,
+                ..
+            } => self.over(job, &wording::service(service), cause.as_ref()),
             Event::StepFinished {
                 job, step, cause, ..
-            } => {
-                self.steps
-                    .retain(|(other, name, _)| (other, name) != (job, step));
-                if matches!(cause, Some(protocol::Cause::Image { .. })) {
-                    self.images.clear();
-                }
-            }
+            } => self.over(job, step, cause.as_ref()),
             Event::JobFinished { .. } => self.finished += 1,
             Event::RunFinished { .. } => *self = Self::default(),
             _ => {}
+        }
+    }
+
+    /// Nobody waits for this any more.
+    fn over(&mut self, job: &str, step: &str, cause: Option<&Cause>) {
+        self.steps
+            .retain(|(other, name, _)| (other.as_str(), name.as_str()) != (job, step));
+        if matches!(cause, Some(Cause::Image { .. })) {
+            self.images.clear();
         }
     }
 

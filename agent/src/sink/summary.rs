@@ -1,7 +1,8 @@
 //! What is left to say when a run is over: a table of everything, and for each failure its reason and last lines.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use protocol::{Cause, Conclusion, Event, Usage};
@@ -19,14 +20,27 @@ pub(super) struct Summary {
     jobs: Vec<String>,
     /// Where the logs of started steps are found: position by job and step.
     started: HashMap<(String, String), usize>,
+    /// Started services, by job and name.
+    services: HashSet<(String, String)>,
+    /// Jobs that have failed.
+    failed: HashSet<String>,
     lines: Vec<Line>,
 }
 
-/// One line of the table: a step, or a job that says more than its steps.
+/// What a line of the table is about.
+#[derive(Debug)]
+enum Of {
+    Step(String),
+    Service(String),
+    /// A job that says more than its steps.
+    Job,
+}
+
+/// One line of the table.
 #[derive(Debug)]
 struct Line {
     job: String,
-    step: Option<String>,
+    of: Of,
     conclusion: Conclusion,
     cause: Option<Cause>,
     allowed: bool,
@@ -40,6 +54,8 @@ impl Summary {
             logs,
             jobs: Vec::new(),
             started: HashMap::new(),
+            services: HashSet::new(),
+            failed: HashSet::new(),
             lines: Vec::new(),
         }
     }
@@ -52,6 +68,14 @@ impl Summary {
         {
             let lines = self.lines.iter_mut().filter(|line| line.job == *job);
             lines.for_each(|line| line.allowed |= line.conclusion == Conclusion::Failure);
+        }
+        if let Event::JobFinished {
+            job,
+            conclusion: Conclusion::Failure | Conclusion::Error,
+            ..
+        } = event
+        {
+            self.failed.insert(job.clone());
         }
         match event {
             Event::RunStarted { jobs, .. } => self.jobs.clone_from(jobs),
@@ -70,10 +94,29 @@ impl Summary {
                 usage,
             } => self.lines.push(Line {
                 job: job.clone(),
-                step: Some(step.clone()),
+                of: Of::Step(step.clone()),
                 conclusion: *conclusion,
                 cause: cause.clone(),
                 allowed: *allowed,
+                duration_ms: *duration_ms,
+                usage: *usage,
+            }),
+            Event::ServiceStarted { job, service, .. } => {
+                self.services.insert((job.clone(), service.clone()));
+            }
+            Event::ServiceFinished {
+                job,
+                service,
+                conclusion,
+                cause,
+                duration_ms,
+                usage,
+            } => self.lines.push(Line {
+                job: job.clone(),
+                of: Of::Service(service.clone()),
+                conclusion: *conclusion,
+                cause: cause.clone(),
+                allowed: false,
                 duration_ms: *duration_ms,
                 usage: *usage,
             }),
@@ -85,7 +128,7 @@ impl Summary {
                 duration_ms,
             } => self.lines.push(Line {
                 job: job.clone(),
-                step: None,
+                of: Of::Job,
                 conclusion: *conclusion,
                 cause: Some(cause.clone()),
                 allowed: *allowed,
@@ -108,14 +151,17 @@ impl Summary {
         rows.extend(self.lines.iter().map(Line::cells));
         table::write(&rows, style, out)?;
         for line in &self.lines {
-            if matches!(line.conclusion, Conclusion::Failure | Conclusion::Error) {
-                self.write_failure(line, style, out)?;
+            let has_failed = matches!(line.conclusion, Conclusion::Failure | Conclusion::Error);
+            let is_beside = matches!(line.of, Of::Service(_)) && self.failed.contains(&line.job);
+            if has_failed || is_beside {
+                self.write_last_lines(line, style, out)?;
             }
         }
         Ok(())
     }
 
-    fn write_failure(&self, line: &Line, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes what was last seen of a step or a service, for somebody who asks why its job has failed.
+    fn write_last_lines(&self, line: &Line, style: Style, out: &mut dyn Write) -> io::Result<()> {
         let (word, tone) = wording::conclusion(line.conclusion, line.allowed);
         write!(
             out,
@@ -126,17 +172,9 @@ impl Summary {
             Some(cause) => writeln!(out, ": {cause}")?,
             None => writeln!(out)?,
         }
-        let Some(step) = &line.step else {
+        let Some(path) = self.log_of(line) else {
             return Ok(());
         };
-        let Some(&index) = self.started.get(&(line.job.clone(), step.clone())) else {
-            return Ok(());
-        };
-        let path = self.logs.log_path(&StepId {
-            job: line.job.clone(),
-            step: step.clone(),
-            index,
-        });
         match tail(&path) {
             Ok(lines) if lines.is_empty() => writeln!(out, "  it printed nothing"),
             Ok(lines) => {
@@ -148,13 +186,41 @@ impl Summary {
             Err(error) => writeln!(out, "  its log cannot be read: {}: {error}", path.display()),
         }
     }
+
+    /// Where the log of what a line is about is kept, if there is one.
+    fn log_of(&self, line: &Line) -> Option<PathBuf> {
+        match &line.of {
+            Of::Job => None,
+            Of::Service(service) => self
+                .services
+                .contains(&(line.job.clone(), service.clone()))
+                .then(|| self.logs.service_log_path(&line.job, service)),
+            Of::Step(step) => {
+                let index = self.started.get(&(line.job.clone(), step.clone()))?;
+                Some(self.logs.log_path(&StepId {
+                    job: line.job.clone(),
+                    step: step.clone(),
+                    index: *index,
+                }))
+            }
+        }
+    }
 }
 
 impl Line {
     fn place(&self) -> String {
-        match &self.step {
-            Some(step) => format!("{} / {}", sanitise(&self.job), sanitise(step)),
+        match self.name() {
+            Some(name) => format!("{} / {name}", sanitise(&self.job)),
             None => sanitise(&self.job),
+        }
+    }
+
+    /// What it is called within its job.
+    fn name(&self) -> Option<String> {
+        match &self.of {
+            Of::Step(step) => Some(sanitise(step)),
+            Of::Service(service) => Some(sanitise(&wording::service(service))),
+            Of::Job => None,
         }
     }
 
@@ -178,11 +244,7 @@ impl Line {
         };
         [
             Cell::left(sanitise(&self.job)),
-            Cell::left(
-                self.step
-                    .as_deref()
-                    .map_or_else(|| "-".to_owned(), sanitise),
-            ),
+            Cell::left(self.name().unwrap_or_else(|| "-".to_owned())),
             Cell {
                 tone: Some(tone),
                 ..Cell::left(word.to_owned())

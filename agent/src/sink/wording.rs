@@ -1,6 +1,6 @@
 //! Conclusions and causes in words.
 
-use protocol::{Cause, Conclusion, Skip};
+use protocol::{Cause, Conclusion, Protocol, Skip};
 
 use super::style::Tone;
 use super::{duration, sanitise};
@@ -20,6 +20,8 @@ pub(super) const fn conclusion(conclusion: Conclusion, allowed: bool) -> (&'stat
 /// Why something ended so, without a trailing full stop; `None` where the conclusion says it all.
 pub(super) fn cause(cause: &Cause) -> Option<String> {
     Some(match cause {
+        // Only a service's.
+        Cause::Exit { code: 0 } => "exit status 0 before its time".to_owned(),
         Cause::Exit { code } => format!("exit status {code}"),
         Cause::Signal { signal } => match signal_name(*signal) {
             Some(name) => format!("killed by signal {signal} ({name})"),
@@ -46,6 +48,27 @@ pub(super) fn cause(cause: &Cause) -> Option<String> {
         | Cause::Image { message }
         | Cause::Output { message }
         | Cause::Internal { message } => sanitise(message),
+        Cause::NotReady { limit_ms, last } => {
+            let limit = duration(*limit_ms);
+            match last {
+                Some(last) => format!("not ready within {limit}: {}", sanitise(last)),
+                None => format!("not ready within {limit}"),
+            }
+        }
+        Cause::Service { service, why } => {
+            let service = sanitise(service);
+            let reason = self::cause(why).unwrap_or_default();
+            match **why {
+                Cause::NotReady { .. } => format!("service `{service}` was {reason}"),
+                Cause::Start { .. } | Cause::Image { .. } | Cause::Internal { .. } => {
+                    format!("service `{service}`: {reason}")
+                }
+                _ => format!("service `{service}` ended: {reason}"),
+            }
+        }
+        Cause::Skipped(Skip::Service { service }) => {
+            format!("service `{}` is not there", sanitise(service))
+        }
         Cause::Skipped(Skip::Needs { unmet }) => {
             format!("`{}` did not succeed", sanitise(unmet))
         }
@@ -57,6 +80,28 @@ pub(super) fn cause(cause: &Cause) -> Option<String> {
         Cause::Skipped(Skip::Deselected) => "not selected".to_owned(),
         Cause::Cancelled => return None,
     })
+}
+
+/// What a service is called where steps are named.
+pub(super) fn service(name: &str) -> String {
+    format!("service {name}")
+}
+
+/// What was refused, and why.
+pub(super) fn refusal(host: &str, port: u16, protocol: Protocol, reason: &str) -> String {
+    let (host, reason) = (sanitise(host), sanitise(reason));
+    let place = match (port, host.contains(':')) {
+        (0, _) => host,
+        (_, true) => format!("[{host}]:{port}"),
+        (_, false) => format!("{host}:{port}"),
+    };
+    let what = match protocol {
+        Protocol::Tcp => "a connection to",
+        Protocol::Udp => "a datagram to",
+        Protocol::Icmp => "an echo request to",
+        Protocol::Dns => "looking up",
+    };
+    format!("{what} {place} is refused: {reason}")
 }
 
 /// The names of the signals that end commands in practice (`signal(7)`, numbers of x86 and ARM).
@@ -98,7 +143,18 @@ pub(crate) fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use protocol::Protocol;
+
+    use super::{refusal, size};
+
+    #[test]
+    fn what_was_refused_is_told_with_host_and_port() {
+        let of = |host, port, protocol| refusal(host, port, protocol, "it is not in `allow`");
+        insta::assert_snapshot!(of("example.org", 443, Protocol::Tcp), @"a connection to example.org:443 is refused: it is not in `allow`");
+        insta::assert_snapshot!(of("fd00::1", 53, Protocol::Udp), @"a datagram to [fd00::1]:53 is refused: it is not in `allow`");
+        insta::assert_snapshot!(of("fd00::1", 0, Protocol::Icmp), @"an echo request to fd00::1 is refused: it is not in `allow`");
+        insta::assert_snapshot!(of("a\x1b[2Jb", 53, Protocol::Dns), @"looking up ab:53 is refused: it is not in `allow`");
+    }
 
     #[test]
     fn sizes_have_one_decimal() {

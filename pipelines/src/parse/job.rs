@@ -95,9 +95,8 @@ pub(super) static JOB: Keys<Job> = Keys {
             .example("network: host"),
         key("services", &Put(&SERVICES, |job: &mut Job, services| job.services = services))
             .default("none")
-            .means("Containers beside the steps.")
-            .example("services: { db: { image: postgres:16, ready: { tcp: 5432 } } }")
-            .later(),
+            .means("Containers beside the steps, on the job's network by these names.")
+            .example("services: { db: { image: postgres:16, ready: { tcp: 5432 } } }"),
         key("cache", &Put(&CACHES, |job: &mut Job, cache| job.cache = cache))
             .default("none")
             .means("What is kept from run to run.")

@@ -95,7 +95,7 @@ static KEYS: Keys<Draft> = Keys {
             "ready",
             &Put(&READY, |service: &mut Draft, ready| service.ready = ready),
         )
-        .default("as soon as it runs")
+        .default("the image's health check")
         .means("How to see that it can be used; the steps wait for it.")
         .example("ready: { tcp: 5432 }"),
     ],
@@ -176,7 +176,7 @@ static READY_KEYS: Keys<ReadyDraft> = Keys {
                 ready.probe = url.map(Probe::Http)
             }),
         )
-        .means("A GET of this URL, or of this path at port 80, answers with a status below 400.")
+        .means("A GET of this URL of its own, or of this path at port 80, answers with a status below 400.")
         .example("http: http://localhost:8080/health"),
         key(
             "run",

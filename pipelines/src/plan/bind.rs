@@ -1,6 +1,6 @@
 //! Puts a run's values into what a plan has left open.
 
-use super::{Action, Command};
+use super::{Action, Command, Probe, Ready, Service};
 use crate::expression::{EvaluateError, Template, Values};
 
 /// An expression that has no value in this run.
@@ -40,6 +40,30 @@ pub(super) fn command(
             .collect::<Result<_, _>>()?,
         workdir: optional(command.workdir.as_ref(), |workdir| text("workdir", workdir))?,
         user: optional(command.user.as_ref(), |user| text("user", user))?,
+    })
+}
+
+pub(super) fn service(
+    service: &Service<Template>,
+    values: &dyn Values,
+) -> Result<Service<String>, BindError> {
+    let ready = |ready: &Ready<Template>| {
+        let probe = match &ready.probe {
+            Probe::Tcp(port) => Probe::Tcp(*port),
+            Probe::Http(url) => Probe::Http(text("ready.http", url, values)?),
+            Probe::Run(script) => Probe::Run(text("ready.run", script, values)?),
+            Probe::Log(pattern) => Probe::Log(pattern.clone()),
+        };
+        Ok(Ready {
+            probe,
+            timeout: ready.timeout,
+        })
+    };
+    Ok(Service {
+        name: service.name.clone(),
+        command: command(&service.command, values)?,
+        ready: service.ready.as_ref().map(ready).transpose()?,
+        secrets: service.secrets.clone(),
     })
 }
 

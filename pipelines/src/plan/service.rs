@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, command::none};
-use crate::expression::Template;
+use super::{BindError, Command, bind, command::none};
+use crate::expression::{Template, Values};
 
 /// A container that runs beside a job's steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +13,7 @@ pub struct Service<T = Template> {
     /// What it executes.
     #[serde(flatten)]
     pub command: Command<T>,
-    /// When steps may start; `None` is as soon as it runs.
+    /// When steps may start; `None` leaves it to the image's health check.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     pub ready: Option<Ready<T>>,
     /// Names of the secrets in its environment.
@@ -37,7 +37,7 @@ pub struct Ready<T = Template> {
 pub enum Probe<T = Template> {
     /// A connection to this port is accepted.
     Tcp(u16),
-    /// A GET of this URL, or path at port 80, answers with a status below 400.
+    /// A GET of this URL of the service, or path at port 80, answers with a status below 400.
     Http(T),
     /// This script exits with 0 in the service's container.
     Run(T),
@@ -62,5 +62,15 @@ impl<T> Service<T> {
             }),
             secrets: self.secrets.clone(),
         }
+    }
+}
+
+impl Service {
+    /// The same with every expression replaced by its value.
+    ///
+    /// # Errors
+    /// The first expression that has none, by the key it stands in.
+    pub fn bind(&self, values: &dyn Values) -> Result<Service<String>, BindError> {
+        bind::service(self, values)
     }
 }

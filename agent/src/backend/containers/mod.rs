@@ -9,6 +9,7 @@ mod specification;
 mod step;
 
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,11 +18,12 @@ use pipelines::plan::Resources;
 use protocol::WorkspaceMode;
 use runtime::container::{Container, ContainerSpec, StartError as Refusal};
 use runtime::zygote::{Hold, HoldError, RequestError, Zygote};
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 use super::{
-    Backend, BackendError, BackendOptions, ConnectError, ImageError, Prepared, ProgressFn,
-    StartError, StartErrorKind, StepRequest,
+    Backend, BackendError, BackendOptions, ConnectError, ExitStatus, ImageError, JobRequest,
+    Prepared, ProgressFn, ServiceRequest, StartError, StartErrorKind, StepRequest,
 };
 use crate::chain::chain;
 use crate::enforcement::shortcomings;
@@ -105,6 +107,7 @@ impl Backend for Containers {
     type Image = Image;
     type Workspace = String;
     type Step = Step;
+    type Connection = TcpStream;
 
     async fn prepare(
         &self,
@@ -114,12 +117,12 @@ impl Backend for Containers {
         self.images.get(&self.zygote, image, None, progress).await
     }
 
-    async fn open_workspace(&self, job: &str) -> Result<String, BackendError> {
+    async fn open_workspace(&self, job: JobRequest<'_>) -> Result<String, BackendError> {
         let hold = match self.options.workspace {
             WorkspaceMode::Overlay => Hold::Overlay,
             WorkspaceMode::InPlace => Hold::Bind,
         };
-        let name = format!("workspace.{job}");
+        let name = format!("workspace.{}", job.id);
         let (held, ()) = tokio::join!(self.zygote.hold(&name, &self.options.tree, hold), async {
             self.swept.get_or_init(|| self.sweep()).await;
         });
@@ -196,4 +199,36 @@ impl Backend for Containers {
             Err(error) => Err(internal(error.to_string())),
         }
     }
+
+    async fn start_service(
+        &self,
+        _request: ServiceRequest<'_, Image, String>,
+        _output: OwnedFd,
+    ) -> Result<Step, StartError> {
+        Err(StartError {
+            kind: StartErrorKind::Internal,
+            message: NO_NETWORK.to_owned(),
+        })
+    }
+
+    async fn connect_service(
+        &self,
+        _workspace: &String,
+        _service: &str,
+        _port: u16,
+    ) -> io::Result<TcpStream> {
+        Err(io::Error::other(NO_NETWORK))
+    }
+
+    async fn exec_in_service(
+        &self,
+        _workspace: &String,
+        _service: &str,
+        _command: &[String],
+    ) -> Result<ExitStatus, BackendError> {
+        Err(BackendError::new("execute the check", NO_NETWORK))
+    }
 }
+
+/// Why there are no services yet.
+const NO_NETWORK: &str = "services need a private network, which this version does not make";

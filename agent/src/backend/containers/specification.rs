@@ -187,6 +187,7 @@ mod tests {
 
     fn spec(action: &Action<String>, workdir: Option<&str>, user: Option<&str>) -> ContainerSpec {
         let request = StepRequest {
+            name: "step",
             image: &image(),
             workspace: &"workspace.main".to_owned(),
             action,

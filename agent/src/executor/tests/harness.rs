@@ -15,6 +15,7 @@ use crate::backend::fake::Fake;
 use crate::executor::{Dispatcher, Report, Request, Run, Settings};
 use crate::limits::Limits;
 use crate::log::{Chunk, RunDirectory};
+use crate::mask::Masks;
 use crate::secrets::Secrets;
 use crate::sink::{Json, Layout, Plain, Printer, Sink, Style, Verbosity};
 
@@ -55,6 +56,10 @@ pub(super) struct TestRun {
     pub(super) jobs: Vec<Job>,
     pub(super) parallel: usize,
     pub(super) format: Format,
+    /// As in the machine's configuration.
+    pub(super) limits: Limits,
+    /// A secret's name and value, where there is one.
+    pub(super) secret: Option<(&'static str, &'static str)>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -70,6 +75,8 @@ impl TestRun {
             jobs: jobs.into_iter().collect(),
             parallel: 4,
             format: Format::Plain,
+            limits: Limits::default(),
+            secret: None,
         }
     }
 
@@ -84,6 +91,11 @@ impl TestRun {
         drive: impl AsyncFnOnce(Arc<Fake>, mpsc::UnboundedSender<Request>),
     ) -> Outcome {
         let backend = Arc::new(backend);
+        let names: Vec<String> = self.secret.iter().map(|(name, _)| (*name).into()).collect();
+        let value = |_: &str| self.secret.map(|(_, value)| value.into());
+        let (secrets, _) = Secrets::gather(&names, &[], value).unwrap();
+        let masks = Arc::new(Masks::default());
+        masks.add(secrets.values()).unwrap();
         let data = tempfile::tempdir().unwrap();
         let logs = RunDirectory::create(data.path(), jiff::Timestamp::UNIX_EPOCH).unwrap();
         let logs = Arc::new(logs);
@@ -115,12 +127,12 @@ impl TestRun {
             settings: Settings {
                 parallel,
                 grace: Duration::from_secs(10),
-                limits: Limits::default(),
+                limits: self.limits,
                 workspace: WorkspaceMode::Overlay,
                 event: Context::of(pipelines::Event::Manual),
                 predefined: IndexMap::from([("CI".to_owned(), "true".to_owned())]),
-                secrets: Secrets::default(),
-                masks: Arc::default(),
+                secrets,
+                masks,
             },
             logs: Arc::clone(&logs),
             queue: printer.queue(),
@@ -166,14 +178,18 @@ impl Sink for Timeless {
         match &mut event {
             Event::RunStarted { at, .. }
             | Event::JobStarted { at, .. }
+            | Event::ServiceStarted { at, .. }
             | Event::StepStarted { at, .. } => *at = 0,
             Event::ImageReady { duration_ms, .. }
             | Event::StepFinished { duration_ms, .. }
+            | Event::ServiceReady { duration_ms, .. }
+            | Event::ServiceFinished { duration_ms, .. }
             | Event::JobFinished { duration_ms, .. }
             | Event::RunFinished { duration_ms, .. } => *duration_ms = 0,
             Event::ImageStarted { .. }
             | Event::Log { .. }
             | Event::StepRetrying { .. }
+            | Event::NetworkRefused { .. }
             | Event::Warning { .. } => {}
         }
         self.0.event(&event, out)

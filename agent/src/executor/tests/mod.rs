@@ -4,5 +4,6 @@ mod conditions;
 mod harness;
 mod images;
 mod logs;
+mod services;
 mod steps;
 mod stopping;

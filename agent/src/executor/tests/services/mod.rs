@@ -1,0 +1,61 @@
+//! Services beside the steps.
+
+mod death;
+mod life;
+mod readiness;
+
+use std::time::Duration;
+
+use pipelines::expression::Expression;
+use pipelines::plan::{Action, Command, Condition, Job, Probe, Ready, Service};
+
+use super::harness::{job, step};
+use crate::backend::ExitStatus;
+use crate::backend::fake::{End, Script};
+
+/// A service that is ready as soon as it runs, unless `probe` says otherwise: then within 30 s.
+pub(super) fn service(name: &str, probe: Option<Probe>) -> Service {
+    Service {
+        name: name.to_owned(),
+        command: Command {
+            image: "db:16".into(),
+            action: Action::Entrypoint { args: Vec::new() },
+            env: indexmap::IndexMap::new(),
+            workdir: None,
+            user: None,
+        },
+        ready: probe.map(|probe| Ready {
+            probe,
+            timeout: Duration::from_secs(30),
+        }),
+        secrets: Vec::new(),
+    }
+}
+
+/// The job `main` of these services and the steps `build` and `test`, which need the one before.
+pub(super) fn with(services: impl IntoIterator<Item = Service>) -> Job {
+    Job {
+        services: services.into_iter().collect(),
+        ..job("main", &[], [step("build"), step("test")])
+    }
+}
+
+/// A condition that asks how things went.
+pub(super) fn when(text: &str) -> Condition {
+    Condition::When {
+        expression: Expression::parse(text).unwrap(),
+    }
+}
+
+/// A step that hangs until it is told to end.
+pub(super) fn hangs() -> Script {
+    Script::ends(End::OnTerminate(ExitStatus::Code(0)))
+}
+
+/// A service that says something and dies as soon as `place` has been started.
+pub(super) fn dies_beside(place: &'static str, status: ExitStatus) -> Script {
+    Script {
+        meets: vec![place],
+        ..Script::ends(End::Exit(status)).writing(b"out of luck\n")
+    }
+}
