@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, unlinkat};
@@ -12,7 +12,7 @@ use rustix::mount::{
 };
 
 use super::stage::attach;
-use super::{Stage, is_directory, leave_alone_the_kernels_files};
+use super::{Stage, is_directory, leave_alone_the_kernels, leave_alone_the_kernels_files};
 use crate::container::error::{During, refused};
 use crate::container::{Propagation, StartError};
 use crate::security::Defence;
@@ -100,7 +100,25 @@ impl Root {
             .map_err(|errno| refused(path, "a mount point", errno))?;
         }
         leave_alone_the_kernels_files(&here, path)?;
+        self.leave_alone_what_is_below(&here, path)?;
         self.mount_on_opened(tree, &here, path)
+    }
+
+    /// The same by the place's own path, as the kernel says it: the file systems of version 1 of control groups are in one that is
+    /// not the kernel's own.
+    fn leave_alone_what_is_below(&self, place: &OwnedFd, path: &Path) -> Result<(), StartError> {
+        let of = |opened: &OwnedFd| {
+            let link = format!("/proc/self/fd/{}", opened.as_raw_fd());
+            std::fs::read_link(link).during_at("look at the path of", path)
+        };
+        let (root, real) = (of(&self.directory)?, of(place)?);
+        match real.strip_prefix(&root) {
+            Ok(inside) => leave_alone_the_kernels(inside).map_err(|_| StartError::MountTarget {
+                path: path.to_owned(),
+            }),
+            // It was moved out of the root, or removed, since it was opened.
+            Err(_) => Err(refused(path, "a mount point", Errno::NOENT)),
+        }
     }
 
     /// Opens a directory of the image, making it and its parents where they are missing.

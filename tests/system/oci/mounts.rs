@@ -368,11 +368,17 @@ fn links_of_the_root_do_not_lead_to_the_kernels_files(env: &TestEnvironment) {
             "sys",
             json!({"destination": "/data/kernel", "type": "tmpfs", "source": "tmpfs"}),
         ),
+        (
+            "d",
+            "/sys/fs/cgroup",
+            json!({"destination": "/data", "type": "tmpfs", "source": "tmpfs"}),
+        ),
     ] {
         let mut bundle = Bundle::new(env, id, "true");
         symlink(link, bundle.root().join("data")).expect("make a link");
         let path = mount["destination"].as_str().unwrap_or_default().to_owned();
         let mounts = bundle.config["mounts"].as_array_mut().expect("a list");
+        mounts.push(json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup"}));
         mounts.push(mount);
         let told = bundle.refusal();
         let expected =
