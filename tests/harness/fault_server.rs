@@ -1,11 +1,11 @@
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
+
+use crate::listener::Listener;
 
 /// A request, as far as a test decides by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,21 +23,27 @@ pub struct Request {
 pub struct Answer {
     /// The status of HTTP.
     pub status: u16,
-    /// Besides `Content-Length`, which is always the length of `body`.
+    /// Besides `Content-Length`.
     pub headers: Vec<(String, String)>,
     /// What would be sent if nothing cut it short.
     pub body: Vec<u8>,
+    /// Said to be the length of `body`, where that is a lie.
+    pub claims: Option<u64>,
+    /// `body` is sent again and again, until the client is gone.
+    pub is_endless: bool,
     /// Where the connection ends early.
     pub cut: Option<Cut>,
 }
 
-/// An end in the middle of a body, in bytes of it that are sent first.
+/// An end in the middle of an answer, in bytes of the body that are sent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// The connection is reset.
     Reset(usize),
     /// The connection is closed in good order.
     Close(usize),
+    /// So many bytes of the head are sent, and nothing after.
+    Head(usize),
 }
 
 impl Answer {
@@ -48,6 +54,8 @@ impl Answer {
             status,
             headers: Vec::new(),
             body: body.into(),
+            claims: None,
+            is_endless: false,
             cut: None,
         }
     }
@@ -56,6 +64,20 @@ impl Answer {
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Lies about its length, bytes.
+    #[must_use]
+    pub const fn claims(mut self, length: u64) -> Self {
+        self.claims = Some(length);
+        self
+    }
+
+    /// Never ends.
+    #[must_use]
+    pub const fn endless(mut self) -> Self {
+        self.is_endless = true;
         self
     }
 
@@ -70,10 +92,8 @@ impl Answer {
 /// An HTTP/1.1 server on the loopback interface that answers as a test says. Dropped, it ends.
 #[derive(Debug)]
 pub struct FaultServer {
-    address: SocketAddr,
+    listener: Listener,
     requests: Arc<Mutex<Vec<Request>>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl FaultServer {
@@ -83,36 +103,17 @@ impl FaultServer {
     /// When there is no free port.
     #[must_use]
     pub fn start(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("find a free port");
-        let address = listener.local_addr().expect("learn the port");
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let answer = Arc::new(answer);
-        let thread = std::thread::spawn({
-            let (requests, stop) = (Arc::clone(&requests), Arc::clone(&stop));
-            move || {
-                for stream in listener.incoming().map_while(Result::ok) {
-                    if stop.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let (requests, answer) = (Arc::clone(&requests), Arc::clone(&answer));
-                    // A connection ends with the client's; a client that is gone is no concern of the test's.
-                    std::thread::spawn(move || drop(serve(stream, &requests, &*answer)));
-                }
-            }
-        });
-        Self {
-            address,
-            requests,
-            stop,
-            thread: Some(thread),
-        }
+        let seen = Arc::clone(&requests);
+        // A connection ends with the client's; a client that is gone is no concern of the test's.
+        let listener = Listener::start(move |stream| drop(serve(stream, &seen, &answer)));
+        Self { listener, requests }
     }
 
     /// `127.0.0.1:PORT`.
     #[must_use]
     pub fn address(&self) -> String {
-        self.address.to_string()
+        self.listener.address().to_string()
     }
 
     /// What was asked so far.
@@ -122,17 +123,6 @@ impl FaultServer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-    }
-}
-
-impl Drop for FaultServer {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        // Wakes the listener.
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -149,30 +139,39 @@ fn serve(
             .unwrap_or_else(PoisonError::into_inner)
             .push(request.clone());
         let answer = answer(&request);
+        let length = answer.claims.unwrap_or(answer.body.len() as u64);
         let mut head = format!(
-            "HTTP/1.1 {} Scripted\r\nContent-Length: {}\r\n",
-            answer.status,
-            answer.body.len()
+            "HTTP/1.1 {} Scripted\r\nContent-Length: {length}\r\n",
+            answer.status
         );
         for (name, value) in &answer.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("\r\n");
         let mut stream = &stream;
+        if let Some(Cut::Head(sent)) = answer.cut {
+            return stream.write_all(&head.as_bytes()[..sent.min(head.len())]);
+        }
         stream.write_all(head.as_bytes())?;
         if request.method == "HEAD" {
             continue;
         }
-        let (Some(Cut::Reset(length) | Cut::Close(length)), body) = (answer.cut, &answer.body)
-        else {
-            stream.write_all(&answer.body)?;
-            continue;
+        let sent = match answer.cut {
+            Some(Cut::Reset(sent) | Cut::Close(sent) | Cut::Head(sent)) => sent,
+            None => answer.body.len(),
         };
-        stream.write_all(&body[..length.min(body.len())])?;
+        stream.write_all(&answer.body[..sent.min(answer.body.len())])?;
+        if answer.is_endless {
+            loop {
+                stream.write_all(&answer.body)?;
+            }
+        }
         if matches!(answer.cut, Some(Cut::Reset(_))) {
             set_socket_linger(stream, Some(Duration::ZERO))?;
         }
-        return Ok(());
+        if answer.cut.is_some() {
+            return Ok(());
+        }
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ mod fault_server;
 mod finished;
 pub mod images;
 mod leaks;
+mod listener;
 mod normalise;
 mod proxy;
 mod registry;

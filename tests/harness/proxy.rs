@@ -1,17 +1,15 @@
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+
+use crate::listener::Listener;
 
 /// An HTTP proxy on the loopback interface that opens tunnels (`CONNECT`), whatever the host is called, to this machine's
 /// own loopback address. Dropped, it ends.
 #[derive(Debug)]
 pub struct Proxy {
-    address: SocketAddr,
+    listener: Listener,
     requests: Arc<Mutex<Vec<String>>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Proxy {
@@ -21,35 +19,17 @@ impl Proxy {
     /// When there is no free port.
     #[must_use]
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("find a free port");
-        let address = listener.local_addr().expect("learn the port");
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let thread = std::thread::spawn({
-            let (requests, stop) = (Arc::clone(&requests), Arc::clone(&stop));
-            move || {
-                for stream in listener.incoming().map_while(Result::ok) {
-                    if stop.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let requests = Arc::clone(&requests);
-                    // A tunnel ends with its ends.
-                    std::thread::spawn(move || drop(tunnel(stream, &requests)));
-                }
-            }
-        });
-        Self {
-            address,
-            requests,
-            stop,
-            thread: Some(thread),
-        }
+        let seen = Arc::clone(&requests);
+        // A tunnel ends with its ends.
+        let listener = Listener::start(move |stream| drop(tunnel(stream, &seen)));
+        Self { listener, requests }
     }
 
     /// `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.listener.address())
     }
 
     /// The first line and the headers of each request so far.
@@ -59,17 +39,6 @@ impl Proxy {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        // Wakes the listener.
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

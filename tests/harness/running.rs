@@ -63,6 +63,12 @@ impl Running {
         self.child.id()
     }
 
+    /// Whether nobody writes to its standard output any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.stdout.is_over()
+    }
+
     /// Sends a signal to the agent alone.
     pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);

@@ -8,7 +8,7 @@ use harness::{
     Answer, Cut, FaultServer, Finished, Request, ServedImage, TestEnvironment, for_one_user, images,
 };
 
-use crate::support::run_script;
+use crate::support::{peak_of, run_script};
 
 for_one_user!(
     a_registry_in_good_health_is_the_yardstick,
@@ -27,6 +27,8 @@ for_one_user!(
     what_is_no_image_for_this_machine_is_named,
     a_lie_about_a_length_is_found,
     a_connection_that_is_cut_at_any_stage_is_unavailable,
+    a_length_that_is_claimed_is_not_believed,
+    what_never_ends_is_given_up_in_bounded_memory,
 );
 
 /// Serves the image with one thing changed, and runs a step in it.
@@ -301,21 +303,77 @@ fn a_lie_about_a_length_is_found(env: &TestEnvironment) {
     nothing_is_kept(env);
 }
 
+/// Manifest, configuration (the only other blob) and layer.
+const STAGES: [fn(&ServedImage, &Request) -> bool; 3] = [
+    |_, request| ServedImage::is_manifest(request),
+    |image, request| request.path.contains("/blobs/") && !image.is_layer(request),
+    ServedImage::is_layer,
+];
+
 fn a_connection_that_is_cut_at_any_stage_is_unavailable(env: &TestEnvironment) {
-    type Stage = fn(&ServedImage, &Request) -> bool;
-    let stages: [Stage; 3] = [
-        |_, request| ServedImage::is_manifest(request),
-        // The configuration: the only other blob.
-        |image, request| request.path.contains("/blobs/") && !image.is_layer(request),
-        ServedImage::is_layer,
-    ];
-    for stage in stages {
-        for cut in [Cut::Reset(0), Cut::Close(0), Cut::Reset(10), Cut::Close(10)] {
+    for stage in STAGES {
+        for cut in [
+            Cut::Head(0),
+            Cut::Head(5),
+            Cut::Head(30),
+            Cut::Reset(0),
+            Cut::Close(0),
+            Cut::Reset(10),
+            Cut::Close(10),
+        ] {
             let done = run_with(env, move |image, request| {
                 stage(image, request).then(|| image.answer(request).cut(cut))
             });
             refused(done, 69, "127.0.0.1");
         }
+    }
+    nothing_is_kept(env);
+}
+
+fn a_length_that_is_claimed_is_not_believed(env: &TestEnvironment) {
+    for stage in STAGES {
+        // Less than there is, and more; the second waits for what never comes, until the server has enough of it.
+        let claims: [fn(u64) -> (u64, Option<Cut>); 3] = [
+            |length| (length - 1, None),
+            |length| (length + 1, Some(Cut::Close(usize::MAX))),
+            |_| (10 << 30, Some(Cut::Close(usize::MAX))),
+        ];
+        for claim in claims {
+            let done = run_with(env, move |image, request| {
+                stage(image, request).then(|| {
+                    let mut answer = image.answer(request);
+                    let (claimed, cut) = claim(answer.body.len() as u64);
+                    answer.cut = cut;
+                    answer.claims(claimed)
+                })
+            });
+            refused(done, 69, "127.0.0.1");
+        }
+    }
+    nothing_is_kept(env);
+}
+
+/// 10 GB where a document or a layer should be: no more is taken than the manifest says, and of a manifest 4 MiB.
+fn what_never_ends_is_given_up_in_bounded_memory(env: &TestEnvironment) {
+    for stage in STAGES {
+        let image = ServedImage::of_layout(&images::path("skopeo"));
+        let server = FaultServer::start(move |request| {
+            let answer = image.answer(request);
+            match stage(&image, request) && request.method == "GET" {
+                true => Answer {
+                    body: vec![b' '; 1 << 20],
+                    ..answer
+                }
+                .claims(10 << 30)
+                .endless(),
+                false => answer,
+            }
+        });
+        let reference = format!("{}/some/image:tag", server.address());
+        let running = env.agent(["pull", "-q", &reference]).spawn();
+        let (done, peak) = peak_of(running);
+        refused(done, 69, "127.0.0.1");
+        assert!(peak < 100 << 10, "{peak} KiB");
     }
     nothing_is_kept(env);
 }

@@ -1,9 +1,12 @@
 //! What several subjects need.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use harness::{Finished, TestEnvironment};
+use harness::{Finished, Running, TestEnvironment};
 
 /// Runs one script as the only step, named `step`, in an image; more options may follow `run-local`.
 pub(crate) fn run_script(
@@ -84,6 +87,35 @@ pub(crate) fn must(command: &mut Command) -> String {
         String::from_utf8_lossy(&done.stderr)
     );
     String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// The most memory that a program and what comes from it had, each process at its own worst, in KiB; and how it ended.
+pub(crate) fn peak_of(running: Running) -> (Finished, u64) {
+    let mut peaks = BTreeMap::new();
+    while !running.is_over() {
+        let mut rest = vec![running.id()];
+        while let Some(id) = rest.pop() {
+            let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+            let high = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let high = high.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+            let peak = peaks.entry(id).or_insert(0);
+            *peak = high.unwrap_or(0).max(*peak);
+            for task in fs::read_dir(format!("/proc/{id}/task"))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+                rest.extend(
+                    children
+                        .split_whitespace()
+                        .filter_map(|id| id.parse::<u32>().ok()),
+                );
+            }
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    (running.finish(), peaks.values().sum())
 }
 
 /// Numbers between 0 and 1 that a seed reproduces (xorshift64*, Vigna 2016).
