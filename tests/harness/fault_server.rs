@@ -44,6 +44,8 @@ pub enum Cut {
     Close(usize),
     /// So many bytes of the head are sent, and nothing after.
     Head(usize),
+    /// Nothing more comes, and the connection stays until the client is gone.
+    Stall(usize),
 }
 
 impl Answer {
@@ -157,7 +159,7 @@ fn serve(
             continue;
         }
         let sent = match answer.cut {
-            Some(Cut::Reset(sent) | Cut::Close(sent) | Cut::Head(sent)) => sent,
+            Some(Cut::Reset(sent) | Cut::Close(sent) | Cut::Head(sent) | Cut::Stall(sent)) => sent,
             None => answer.body.len(),
         };
         stream.write_all(&answer.body[..sent.min(answer.body.len())])?;
@@ -168,6 +170,10 @@ fn serve(
         }
         if matches!(answer.cut, Some(Cut::Reset(_))) {
             set_socket_linger(stream, Some(Duration::ZERO))?;
+        }
+        if matches!(answer.cut, Some(Cut::Stall(_))) {
+            stream.set_read_timeout(None)?;
+            let _ = reader.read_line(&mut String::new())?;
         }
         if answer.cut.is_some() {
             return Ok(());

@@ -198,6 +198,22 @@ fn images_are_listed_with_what_they_share(env: &TestEnvironment) {
     assert!(df[1]["size"].as_u64() > Some(100_000));
     assert_eq!(df[1]["reclaimable"], df[1]["size"]);
     let _ = agent(env, &["df"]).expect(0).says("RECLAIMABLE");
+    // What it was made of has all but the topmost layer.
+    let below = format!("oci-archive:{}", images::path("podman.oci.tar").display());
+    pull(env, &below);
+    let list = json(env, &["images", "--format", "json"]);
+    let sizes = |name: &str| {
+        let image = list
+            .as_array()?
+            .iter()
+            .find(|image| image["name"] == name)?;
+        Some((image["size"].as_u64()?, image["own"].as_u64()?))
+    };
+    let (all, own) = sizes(&two).expect("sizes");
+    assert_eq!(sizes(&below), Some((all - own, 0)), "{list}");
+    assert!(own > 0, "{list}");
+    let removed = json(env, &["image", "rm", "--format", "json", &two]);
+    assert_eq!(removed["images"][0], two.as_str(), "{removed}");
 }
 
 fn a_further_name_needs_no_registry(env: &TestEnvironment) {

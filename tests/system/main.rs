@@ -16,6 +16,7 @@ mod image_archives;
 mod image_crashes;
 mod image_files;
 mod image_makers;
+mod image_memory;
 mod image_store;
 mod images;
 mod isolation;

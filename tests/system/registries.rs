@@ -1,7 +1,8 @@
 //! Images from a registry: Debian's docker-registry, filled with skopeo.
 
 use harness::{
-    PASSWORD, Registry, TestEnvironment, USER, for_everyone, for_one_user, for_root, images,
+    Cut, FaultServer, PASSWORD, Registry, ServedImage, TestEnvironment, USER, for_everyone,
+    for_one_user, for_root, images,
 };
 
 use crate::support::{output_of, run_script, single_step};
@@ -17,6 +18,7 @@ for_one_user!(
     an_image_may_be_named_by_digest,
     a_pulled_image_runs_when_the_registry_is_gone,
     a_pull_at_a_terminal_shows_its_layers_and_leaves_the_digest,
+    a_pull_at_a_terminal_shows_how_far_it_is,
 );
 
 for_root!(
@@ -163,6 +165,31 @@ fn a_pull_at_a_terminal_shows_its_layers_and_leaves_the_digest(env: &TestEnviron
     );
     let quiet = env.agent(["pull", "-q", &reference]).on_terminal().run();
     assert_eq!(quiet.expect(0).screen().trim_end(), lines[0]);
+}
+
+fn a_pull_at_a_terminal_shows_how_far_it_is(env: &TestEnvironment) {
+    let image = ServedImage::of_layout(&images::path("skopeo"));
+    let server = FaultServer::start(move |request| {
+        let answer = image.answer(request);
+        match image.is_layer(request) {
+            true => answer.cut(Cut::Stall(image.layer().len() / 2)),
+            false => answer,
+        }
+    });
+    let reference = format!("{}/some/image:tag", server.address());
+    let mut running = env.agent(["pull", &reference]).on_terminal().spawn();
+    // Bytes of how many, how fast, and how long it will take.
+    let screen = running.wait_for_last_line(|line| {
+        line.contains("[===")
+            && line.contains("[SIZE] / [SIZE]")
+            && line.contains("[SIZE]/s")
+            && line.trim_end().ends_with("[TIME]")
+    });
+    assert_eq!(screen.trim_end().lines().count(), 1, "{screen}");
+    running.press_ctrl_c();
+    let _ = running.finish().expect(130);
+    // Who runs something sweeps.
+    let _ = env.agent(["run", &images::plain(), "true"]).run().expect(0);
 }
 
 /// What makes names of this machine, for the agent alone.

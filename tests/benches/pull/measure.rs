@@ -28,6 +28,7 @@ pub(crate) fn run(
     let time = || Ok::<f64, Box<dyn Error>>(children_time()? + daemon.map_or(0.0, tree_time));
     let before = time()?;
     let started = Instant::now();
+    let others = children(std::process::id());
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -43,6 +44,16 @@ pub(crate) fn run(
         std::thread::sleep(Duration::from_millis(20));
     };
     let wall = started.elapsed().as_secs_f64();
+    // What the command has left to us ends now: its time counts when it is over.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while children(std::process::id())
+        .iter()
+        .any(|id| !others.contains(id))
+        && Instant::now() < deadline
+    {
+        children_time()?;
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let cpu = time()? - before;
     #[expect(clippy::cast_precision_loss, reason = "some thousands")]
     let peak_mib = peak as f64 / 1024.0;
@@ -93,6 +104,16 @@ fn times(process: &str) -> Option<[f64; 4]> {
 fn resident(top: u32) -> u64 {
     let all = tree(top);
     all.iter().filter_map(|id| field(*id, "VmRSS:")).sum()
+}
+
+/// Those whose parent a process is.
+fn children(process: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task"));
+    let lists = tasks.into_iter().flatten().flatten();
+    let lists = lists.map(|task| fs::read_to_string(task.path().join("children")));
+    let lists = lists.map(Result::unwrap_or_default).collect::<Vec<_>>();
+    let words = lists.iter().flat_map(|list| list.split_whitespace());
+    words.filter_map(|id| id.parse().ok()).collect()
 }
 
 /// A process and all that come from it.
