@@ -17,6 +17,7 @@ mod image_crashes;
 mod image_files;
 mod image_makers;
 mod image_memory;
+mod image_sharing;
 mod image_store;
 mod images;
 mod isolation;

@@ -165,3 +165,23 @@ async fn what_verify_finds_is_fetched_anew_after_a_repair() {
     let whole = place.store.verify(&again, &worker).await.unwrap();
     assert_eq!(whole[0].findings, []);
 }
+
+/// More than are locked at once.
+#[tokio::test]
+async fn any_number_of_layers_goes_at_once() {
+    let layers: Vec<_> = (0..140)
+        .map(|number| layer(Tar::new().file(&number.to_string(), "")))
+        .collect();
+    let fake = serve(Repository::image("app", "1", &layers)).await;
+    let mut place = Place::new();
+    place.pull(&format!("{}/app:1", fake.host())).await.unwrap();
+    assert_eq!(place.layers().len(), 140);
+    place.store = another(&place);
+    let dry = Retention {
+        dry_run: true,
+        ..everything()
+    };
+    assert_eq!(collect(&place, dry).await.layers.len(), 140);
+    assert_eq!(collect(&place, everything()).await.layers.len(), 140);
+    assert_eq!(place.layers(), [""; 0]);
+}
