@@ -171,7 +171,7 @@ mod tests {
         let config = load(
             "grace: 1m 30s\n\
              limits: { default: { memory: 1GiB }, max: { cpus: 1.5, pids: 100 }, log: 1MiB }\n\
-             registries: { mirrors: { docker.io: [\"http://localhost:5000\"] }, insecure: [a:5000] }\n\
+             registries: { mirrors: { docker.io: [\"http://localhost:5000\"] }, insecure: [a:5000], blocked: [quay.io] }\n\
              images: { older_than: 30d, max_size: 50GiB }\n\
              host: { paths: [/opt/rust], env: { PATH: /opt/rust/bin } }\n",
         )
@@ -187,6 +187,7 @@ mod tests {
             config.registries.mirrors["docker.io"],
             ["http://localhost:5000"]
         );
+        assert_eq!(config.registries.blocked, ["quay.io"]);
         assert_eq!(
             config.images.older_than,
             Some(Duration::from_secs(30 * 86_400))

@@ -19,6 +19,7 @@ for_one_user!(
     a_pulled_image_runs_when_the_registry_is_gone,
     a_pull_at_a_terminal_shows_its_layers_and_leaves_the_digest,
     a_pull_at_a_terminal_shows_how_far_it_is,
+    a_blocked_registry_is_not_asked,
 );
 
 for_root!(
@@ -190,6 +191,25 @@ fn a_pull_at_a_terminal_shows_how_far_it_is(env: &TestEnvironment) {
     let _ = running.finish().expect(130);
     // Who runs something sweeps.
     let _ = env.agent(["run", &images::plain(), "true"]).run().expect(0);
+}
+
+fn a_blocked_registry_is_not_asked(env: &TestEnvironment) {
+    let image = ServedImage::of_layout(&images::path("skopeo"));
+    let server = FaultServer::start(move |request| image.answer(request));
+    let reference = format!("{}/some/image:tag", server.address());
+    let config = format!(
+        "registries: {{ blocked: [\"{}/some\"] }}\n",
+        server.address()
+    );
+    env.write("config.yml", config);
+    let _ = env
+        .agent(["pull", &reference])
+        .run()
+        .expect(1)
+        .says(&format!("`{reference}` is blocked on this machine, by `"));
+    assert_eq!(server.requests(), []);
+    env.write("config.yml", "registries: { blocked: [docker.io] }\n");
+    let _ = env.agent(["pull", &reference]).run().expect(0);
 }
 
 /// What makes names of this machine, for the agent alone.

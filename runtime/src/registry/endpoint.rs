@@ -46,6 +46,16 @@ pub(super) fn endpoints(
     reference: &Reference,
     settings: &Settings,
 ) -> Result<Vec<Endpoint>, Error> {
+    if let Some(pattern) = settings
+        .blocked
+        .iter()
+        .find(|pattern| blocks(pattern, reference))
+    {
+        return Err(Error::Blocked {
+            image: reference.to_string(),
+            pattern: pattern.clone(),
+        });
+    }
     let registry = reference.registry();
     let mut endpoints = Vec::new();
     for mirror in settings.mirrors.get(registry).into_iter().flatten() {
@@ -59,6 +69,22 @@ pub(super) fn endpoints(
     let url = registry_url(registry, settings)?;
     endpoints.push(Endpoint::new(url, registry.to_owned(), reference));
     Ok(endpoints)
+}
+
+/// Whether a setting means the image: whole components of its name only, as in containers-registries.conf(5).
+fn blocks(pattern: &str, reference: &Reference) -> bool {
+    let pattern = pattern.trim_end_matches('/');
+    let registry = reference.registry();
+    if pattern == "*" {
+        return true;
+    }
+    if let Some(domain) = pattern.strip_prefix('*') {
+        let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
+        return domain.starts_with('.') && (host.ends_with(domain) || registry.ends_with(domain));
+    }
+    let name = format!("{registry}/{}", reference.repository());
+    name.strip_prefix(pattern)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Where a registry is, without its mirrors.
@@ -200,6 +226,51 @@ mod tests {
     }
 
     #[test]
+    fn what_is_blocked_is_asked_for_nowhere() {
+        let blocked = |patterns: &[&str], reference: &str| {
+            let settings = Settings {
+                blocked: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
+                mirrors: [("docker.io".to_owned(), vec!["http://10.0.0.1:5000".into()])].into(),
+                ..Settings::default()
+            };
+            urls(reference, &settings).contains(" is blocked ")
+        };
+        for (pattern, reference) in [
+            ("docker.io", "debian"),
+            ("docker.io/", "debian:12"),
+            ("docker.io/library", "debian"),
+            ("docker.io/library/debian", "debian"),
+            ("quay.io:5000", "quay.io:5000/a/b"),
+            ("*.example.org", "a.example.org/x"),
+            ("*.example.org", "a.b.example.org:5000/x"),
+            ("*", "ghcr.io/a"),
+        ] {
+            assert!(
+                blocked(&["other.example", pattern], reference),
+                "{pattern} {reference}"
+            );
+        }
+        for (pattern, reference) in [
+            ("docker.io", "ghcr.io/a/docker.io"),
+            ("docker.io/lib", "debian"),
+            ("docker.io/library/deb", "debian"),
+            ("quay.io:5000", "quay.io/a/b"),
+            ("quay.io", "quay.io:5000/a/b"),
+            ("*.example.org", "example.org/x"),
+            ("*.example.org", "badexample.org/x"),
+            ("*example.org", "badexample.org/x"),
+            ("", "debian"),
+        ] {
+            assert!(!blocked(&[pattern], reference), "{pattern} {reference}");
+        }
+        let settings = Settings {
+            blocked: vec!["docker.io".into()],
+            ..Settings::default()
+        };
+        insta::assert_snapshot!(urls("debian:bookworm", &settings), @"`docker.io/library/debian:bookworm` is blocked on this machine, by `docker.io`");
+    }
+
+    #[test]
     fn a_mirror_that_is_no_url_is_named() {
         let mirror = |value: &str| {
             let mirrors = [("docker.io".to_owned(), vec![value.to_owned()])].into();
@@ -212,6 +283,6 @@ mod tests {
             )
         };
         insta::assert_snapshot!(mirror("harbor.example"), @"`harbor.example` in the mirrors of `docker.io` is not a URL like https://host[:port][/path]");
-        insta::assert_snapshot!(mirror("https://me:secret@harbor.example"), @"`https://me:secret@harbor.example` in the mirrors of `docker.io` is not a URL like https://host[:port][/path]");
+        insta::assert_snapshot!(mirror("https://me:secret@harbor.example"), @"`https://***@harbor.example` in the mirrors of `docker.io` is not a URL like https://host[:port][/path]");
     }
 }

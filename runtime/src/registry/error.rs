@@ -85,13 +85,22 @@ pub enum Error {
     },
     /// A setting that is no URL of a registry.
     #[error(
-        "`{value}` in the mirrors of `{registry}` is not a URL like https://host[:port][/path]"
+        "`{}` in the mirrors of `{registry}` is not a URL like https://host[:port][/path]",
+        without_log_in(value)
     )]
     Mirror {
         /// The setting's key.
         registry: String,
         /// Its value.
         value: String,
+    },
+    /// A name that this machine's settings forbid.
+    #[error("`{image}` is blocked on this machine, by `{pattern}`")]
+    Blocked {
+        /// The image's full name.
+        image: String,
+        /// The setting.
+        pattern: String,
     },
     /// A registry's name that no URL can hold.
     #[error("`{0}` is not the name of a registry")]
@@ -209,6 +218,16 @@ fn later(retry_after: Option<Duration>) -> String {
     retry_after.map_or_else(String::new, |wait| {
         format!("; it asks to wait {} s (Retry-After)", wait.as_secs())
     })
+}
+
+/// A setting that may have a password in it, which belongs nowhere else.
+fn without_log_in(url: &str) -> String {
+    match (url.find("//"), url.rfind('@')) {
+        (Some(start), Some(end)) if start + 2 <= end => {
+            format!("{}***{}", &url[..start + 2], &url[end..])
+        }
+        _ => url.to_owned(),
+    }
 }
 
 /// A server's words, fit for a terminal: one line, at most 256 characters, no control characters.

@@ -15,6 +15,9 @@ pub struct Settings {
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// Registries (`host` or `host:port`) spoken to over plain http. Loopback addresses always are.
     pub insecure: Vec<String>,
+    /// What is never asked for, not even of mirrors: a registry (`host`, `host:port`), the beginning of names in one
+    /// (`docker.io/library`), or all registries below a domain (`*.example.org`; `*` is every one).
+    pub blocked: Vec<String>,
     /// Docker's `config.json` with the log-ins; by default `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub docker_config: Option<PathBuf>,

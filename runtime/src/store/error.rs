@@ -78,7 +78,11 @@ pub enum PullError {
 const fn colon(error: &registry::Error) -> &'static str {
     use registry::Error;
     match error {
-        Error::Mirror { .. } | Error::Registry(_) | Error::Credentials(_) | Error::Setup(_) => ":",
+        Error::Mirror { .. }
+        | Error::Blocked { .. }
+        | Error::Registry(_)
+        | Error::Credentials(_)
+        | Error::Setup(_) => ":",
         _ => "",
     }
 }
@@ -211,6 +215,7 @@ fn of_registry(error: &registry::Error) -> ErrorKind {
         Error::Unauthorized { .. } => ErrorKind::Unauthorized,
         Error::NotFound { .. } => ErrorKind::NotFound,
         Error::Corrupt { .. } => ErrorKind::Corrupt,
+        Error::Blocked { .. } => ErrorKind::Unsupported,
         Error::Refused { .. } | Error::Redirect { .. } | Error::Challenge { .. } => {
             ErrorKind::Unavailable
         }
