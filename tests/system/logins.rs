@@ -2,8 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
-use harness::{Finished, PASSWORD, Registry, TestEnvironment, USER, for_one_user, images};
+use base64::Engine as _;
+use harness::{
+    Answer, FaultServer, Finished, PASSWORD, Registry, ServedImage, TestEnvironment, USER,
+    for_one_user, images,
+};
 
 use crate::door_containers::agent;
 
@@ -14,6 +19,7 @@ for_one_user!(
     a_log_in_is_asked_for_on_a_terminal,
     a_log_in_that_is_given_up_leaves_the_terminal_as_it_was,
     what_is_missing_is_said,
+    a_log_in_is_told_to_nobody_else,
 );
 
 const CONFIG: &str = "home/.docker/config.json";
@@ -150,4 +156,86 @@ fn what_is_missing_is_said(env: &TestEnvironment) {
     let _ = agent(env, &["logout", "https://a.example/team/image"])
         .expect(2)
         .says("is not a registry's name");
+}
+
+const SECRET: &str = "open-sesame-42";
+const TOKEN: &str = "bearer-of-all-42";
+
+/// Neither a log that tells all, nor an error, nor a process list, nor a file of the agent's has the password or the token.
+fn a_log_in_is_told_to_nobody_else(env: &TestEnvironment) {
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("robot:{SECRET}"));
+    let image = ServedImage::of_layout(&images::path("skopeo"));
+    let expected = format!("Basic {basic}");
+    let server = FaultServer::start(move |request| {
+        let header = |name: &str| request.headers.iter().find(|(found, _)| found == name);
+        let given = header("authorization").map(|(_, value)| value.as_str());
+        if request.path.starts_with("/token") {
+            return match given == Some(&*expected) {
+                true => Answer::new(200, format!(r#"{{"token":"{TOKEN}"}}"#)),
+                false => Answer::new(401, "{}"),
+            };
+        }
+        let host = header("host")
+            .map(|(_, value)| value.as_str())
+            .unwrap_or_default();
+        let realm = format!(r#"Bearer realm="http://{host}/token",service="tests""#);
+        match given {
+            Some(given) if given == format!("Bearer {TOKEN}") => match () {
+                () if request.path.contains("/refused/") => Answer::new(403, "{}"),
+                () if request.path.contains("/broken/") => {
+                    Answer::new(500, format!("{given} is no good"))
+                }
+                () => image.answer(request),
+            },
+            _ => Answer::new(401, "{}").header("WWW-Authenticate", realm),
+        }
+    });
+    let login = format!(
+        r#"{{"auths":{{"{}":{{"auth":"{basic}"}}}}}}"#,
+        server.address()
+    );
+    env.write("docker/config.json", login);
+    let secrets = [SECRET, TOKEN, &*basic];
+    for (repository, code) in [("team/app", 0), ("refused/app", 1), ("broken/app", 69)] {
+        let reference = format!("{}/{repository}:1", server.address());
+        let running = env
+            .agent(["pull", &reference])
+            .variable("SLIPWAY_LOG", "trace")
+            .variable("DOCKER_CONFIG", env.root().join("docker"))
+            .spawn();
+        while !running.is_over() {
+            for process in fs::read_dir("/proc").expect("list processes").flatten() {
+                let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+                let line = String::from_utf8_lossy(&line);
+                assert!(
+                    !secrets.iter().any(|secret| line.contains(secret)),
+                    "{line}"
+                );
+            }
+        }
+        let done = running.finish().expect(code);
+        // It did tell something.
+        assert!(done.errors().lines().count() > 3, "{done}");
+        for secret in secrets {
+            assert!(
+                !done.errors().contains(secret) && !done.output().contains(secret),
+                "{secret}: {done}"
+            );
+        }
+    }
+    let asked = server.requests();
+    assert!(
+        asked
+            .iter()
+            .any(|request| request.path.starts_with("/token")),
+        "{asked:#?}"
+    );
+    for secret in secrets {
+        let found = Command::new("grep")
+            .args(["-rlaF", "-e", secret])
+            .arg(env.data())
+            .output();
+        let found = found.expect("search the data directory");
+        assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{secret}");
+    }
 }
