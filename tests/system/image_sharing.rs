@@ -10,7 +10,10 @@ use harness::{
 
 use crate::door_containers::agent;
 
-for_everyone!(ten_agents_that_pull_one_image_download_it_once);
+for_everyone!(
+    ten_agents_that_pull_one_image_download_it_once,
+    layers_of_another_id_map_are_named,
+);
 
 for_root!(
     another_users_agent_does_not_touch_a_store,
@@ -37,6 +40,21 @@ fn ten_agents_that_pull_one_image_download_it_once(env: &TestEnvironment) {
     let _ = agent(env, &["image", "verify"]).expect(0).says("ok: ");
     let run = ["run", "--entrypoint", "", &reference, "busybox", "true"];
     let _ = agent(env, &run).expect(0);
+}
+
+/// After a change of `/etc/subuid` the ids of the old layers are nobody's.
+fn layers_of_another_id_map_are_named(env: &TestEnvironment) {
+    let _ = agent(env, &["df"]).expect(0).does_not_say("id map");
+    let layer = format!("data/rootfs/7x1/layers/{}/file", "0".repeat(64));
+    env.write(&layer, "text");
+    env.write("data/rootfs/8x1/.keep", "");
+    let done = agent(env, &["df"]).expect(0);
+    let _ = done
+        .says("other id maps")
+        .says("rootfs/7x1 has layers of another id map, which no agent uses: root can remove it")
+        .does_not_say("8x1");
+    let _ = agent(env, &["image", "prune", "--all"]).expect(0);
+    assert!(env.root().join(&layer).exists());
 }
 
 /// The agent as another user, with this environment's data directory or its own.

@@ -2,6 +2,7 @@
 
 use harness::{TestEnvironment, for_everyone, for_one_user, images};
 
+use crate::door_containers::agent;
 use crate::support::{output_of, run_local, run_script};
 
 for_everyone!(images_of_every_writer_and_transport_run,);
@@ -9,6 +10,7 @@ for_everyone!(images_of_every_writer_and_transport_run,);
 for_one_user!(
     a_root_file_system_may_be_packed_in_every_way,
     the_images_configuration_is_honoured,
+    a_user_that_the_image_has_not_is_named,
     a_step_without_a_command_runs_the_images_own,
     the_second_run_unpacks_nothing,
     an_image_on_the_command_line_replaces_the_pipelines,
@@ -56,6 +58,19 @@ fn the_images_configuration_is_honoured(env: &TestEnvironment) {
             format!("{by}\ntwo words\napp\napp\n/home/app\n"),
             "{writer}"
         );
+    }
+}
+
+fn a_user_that_the_image_has_not_is_named(env: &TestEnvironment) {
+    for (user, why) in [
+        ("nobody-here", "there is no user `nobody-here` in the image"),
+        (
+            "1:nobody-here",
+            "there is no group `nobody-here` in the image",
+        ),
+    ] {
+        let done = agent(env, &["run", "--user", user, &images::plain(), "true"]);
+        let _ = done.expect(125).says(why);
     }
 }
 

@@ -1,13 +1,16 @@
 //! `agent df`: what the agent's data takes.
 
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use runtime::zygote;
 use serde::Serialize;
 
 use super::CommandError;
 use super::image;
 use super::printing::{aligned, print};
+use crate::backend::ConnectError;
 use crate::cli::{Df, ListFormat};
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
@@ -41,7 +44,8 @@ pub fn execute(arguments: &Df, machine: &Machine) -> Result<ExitCode, CommandErr
             reclaimable: None,
         }
     };
-    let lines = [
+    let others = other_maps(machine)?;
+    let mut lines = vec![
         Line {
             kind: "images",
             count: usage.images,
@@ -60,15 +64,24 @@ pub fn execute(arguments: &Df, machine: &Machine) -> Result<ExitCode, CommandErr
         directory("containers", "containers"),
         directory("runs", "runs"),
     ];
+    if !others.is_empty() {
+        lines.push(Line {
+            kind: "other id maps",
+            count: others.len(),
+            in_use: None,
+            size: Some(others.iter().map(|path| disk_usage(path)).sum()),
+            reclaimable: None,
+        });
+    }
     let text = match arguments.format {
         ListFormat::Json => image::to_json(&lines)?,
-        ListFormat::Table => table(&lines, usage.orphans, usage.remains),
+        ListFormat::Table => table(&lines, usage.orphans, usage.remains, &others),
     };
     print(&text)?;
     Ok(ExitCode::Success)
 }
 
-fn table(lines: &[Line], orphans: usize, remains: usize) -> String {
+fn table(lines: &[Line], orphans: usize, remains: usize, others: &[PathBuf]) -> String {
     let head = ["TYPE", "COUNT", "IN USE", "SIZE", "RECLAIMABLE"].map(str::to_owned);
     let rows = lines.iter().map(|line| {
         [
@@ -93,7 +106,34 @@ fn table(lines: &[Line], orphans: usize, remains: usize) -> String {
         let left = left.join(" and ");
         text += &format!("{left}: `agent image prune` removes them\n");
     }
+    for path in others {
+        let path = path.display();
+        text += &format!(
+            "{path} has layers of another id map, which no agent uses: root can remove it\n"
+        );
+    }
     text
+}
+
+/// Where layers are that were unpacked under other id maps than this agent's: nobody collects them.
+fn other_maps(machine: &Machine) -> Result<Vec<PathBuf>, CommandError> {
+    let ours = zygote::directory(&machine.data).map_err(ConnectError::from)?;
+    let maps = std::fs::read_dir(machine.data.join("rootfs"));
+    let paths = maps
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let has_layers = |path: &PathBuf| match std::fs::read_dir(path.join("layers")) {
+        Ok(mut layers) => layers.next().is_some(),
+        // What cannot be looked into belongs to somebody else.
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    };
+    let mut others: Vec<PathBuf> = paths
+        .filter(|path| *path != ours && has_layers(path))
+        .collect();
+    others.sort();
+    Ok(others)
 }
 
 /// Bytes on the disk of everything below a path; what cannot be read counts nothing.
