@@ -9,6 +9,7 @@
 //!   default: { memory: 4GiB }
 //!   max: { cpus: 4, memory: 16GiB }
 //! images: { older_than: 30d, max_size: 50GiB }   # what does not stay
+//! network: { pools: [10.9.0.0/16], host: false }   # of private networks; whether steps may use the machine's
 //! host:
 //!   paths: [/opt/toolchain]        # shown read-only in `image: host`, beside the usual ones
 //!   env: { PATH: /opt/toolchain/bin:/usr/bin:/bin }
@@ -25,6 +26,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::limits::Limits;
 use crate::machine::ConfigPath;
+use crate::networks::Networks;
 use crate::retention::Retention;
 
 /// Largest configuration that is read, bytes.
@@ -43,6 +45,8 @@ pub struct Config {
     pub registries: registry::Settings,
     /// Which images stay.
     pub images: Retention,
+    /// Which networks containers may have.
+    pub network: Networks,
     /// What `image: host` shows of the machine.
     pub host: Host,
 }
@@ -64,6 +68,7 @@ impl Default for Config {
             limits: Limits::default(),
             registries: registry::Settings::default(),
             images: Retention::default(),
+            network: Networks::default(),
             host: Host::default(),
         }
     }

@@ -23,6 +23,7 @@ pub mod limits;
 pub mod log;
 pub mod machine;
 pub mod mask;
+pub mod networks;
 pub mod oci;
 pub mod output;
 mod places;

@@ -159,6 +159,19 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Usage>,
     },
+    /// A step or a service reached something on the network, for the first time.
+    NetworkReached {
+        /// The job's id.
+        job: String,
+        /// The name of the step or the service.
+        step: String,
+        /// What it reached: a name where it has looked one up, else an address.
+        host: String,
+        /// The port; 0 where the protocol has none.
+        port: u16,
+        /// How.
+        protocol: Protocol,
+    },
     /// A step or a service was refused what it wanted of the network.
     NetworkRefused {
         /// The job's id.

@@ -15,6 +15,7 @@ pub mod image;
 pub mod layer;
 pub mod message;
 pub mod namespace;
+pub mod network;
 pub mod registry;
 mod rootfs;
 pub mod security;

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::capture::Capture;
 use crate::terminal::Terminal;
-use crate::{Finished, Running, TestEnvironment};
+use crate::{Finished, Running, TestEnvironment, World};
 
 /// A call of the agent that a test puts together.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub struct Agent<'a> {
     prologue: Option<String>,
     group: Option<u32>,
     inside: Option<String>,
+    network: Option<String>,
     stdin: Option<Vec<u8>>,
     on_terminal: bool,
     program: PathBuf,
@@ -40,6 +41,7 @@ impl<'a> Agent<'a> {
             prologue: None,
             group: None,
             inside: None,
+            network: None,
             stdin: None,
             on_terminal: false,
             program: environment.root().join("agent"),
@@ -68,6 +70,17 @@ impl<'a> Agent<'a> {
     pub fn after(mut self, script: &str) -> Self {
         self.prologue = Some(script.to_owned());
         self
+    }
+
+    /// Runs it on a machine of its own in a world: instead of [`Agent::after`].
+    #[must_use]
+    pub fn in_world(mut self, world: &World) -> Self {
+        self.network = Some(world.machine());
+        let resolv_conf = world.resolv_conf();
+        self.after(&format!(
+            "mount --bind {} /etc/resolv.conf",
+            resolv_conf.display()
+        ))
     }
 
     /// Has the agent's user be in this group besides its own, where the tests run as root.
@@ -169,6 +182,10 @@ impl<'a> Agent<'a> {
         if let Some(script) = &self.prologue {
             chain.extend(["unshare", "--mount", "sh", "-ec"].map(Into::into));
             chain.extend(then_exec(script));
+        }
+        if let Some(network) = &self.network {
+            chain.push("nsenter".into());
+            chain.push(format!("--net=/run/netns/{network}").into());
         }
         let account = self.environment.account();
         if account.change {

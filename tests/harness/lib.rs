@@ -9,7 +9,7 @@
 //! ```
 //!
 //! [`Registry`] is Debian's registry with what a test pushes; [`FaultServer`] is a registry that misbehaves on purpose;
-//! [`Proxy`] stands before one; [`Docker`] is Docker's daemon; [`images`] finds what `tests/images/make` made. A test that a machine cannot run says `skipped: why` on standard
+//! [`Proxy`] stands before one; [`Docker`] is Docker's daemon; [`World`] is a network for the machine and what is in it; [`images`] finds what `tests/images/make` made. A test that a machine cannot run says `skipped: why` on standard
 //! error, or fails where `SLIPWAY_TEST_SKIP_NOTHING` is set, as `tests/run` does.
 
 mod agent;
@@ -32,6 +32,7 @@ mod skip;
 mod terminal;
 pub mod wait;
 mod who;
+mod world;
 
 pub use agent::Agent;
 pub use docker::Docker;
@@ -45,3 +46,4 @@ pub use running::Running;
 pub use served_image::ServedImage;
 pub use skip::{Skip, skip};
 pub use who::Who;
+pub use world::{MACHINE, SERVER, World};

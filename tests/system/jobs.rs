@@ -46,7 +46,7 @@ fn a_failing_step_is_named_with_its_reason_and_last_lines(env: &TestEnvironment)
         insta::assert_snapshot!(done.snapshot(), @r"
         run [RUN]
         workspace: an overlay of the working tree; what steps write never reaches it
-        network: this machine's; steps reach whatever it reaches
+        network: private; steps reach what this machine reaches, but not this machine
         ==> main / build (host)
         built
         <== main / build: ok ([TIME])

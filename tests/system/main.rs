@@ -27,6 +27,7 @@ mod language;
 mod limits;
 mod logins;
 mod nesting;
+mod network;
 mod oci;
 mod outputs;
 mod own_pipeline;

@@ -39,7 +39,7 @@ fn the_status_line_follows_the_run_and_leaves_nothing_behind(env: &TestEnvironme
     insta::assert_snapshot!(screen, @r"
     run [RUN]
     workspace: the working tree itself; steps can change it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> build / slow (host)
     first
     [0/2 jobs] build / slow [TIME]
@@ -48,7 +48,7 @@ fn the_status_line_follows_the_run_and_leaves_nothing_behind(env: &TestEnvironme
     insta::assert_snapshot!(done.screen(), @r"
     run [RUN]
     workspace: the working tree itself; steps can change it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> build / slow (host)
     first
     second

@@ -14,7 +14,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     Backend, BackendError, Exceeded, Exit, ExitStatus, Healthcheck, ImageError, ImageErrorKind,
-    ImageProgress, JobRequest, Prepared, ProgressFn, Refusal, RunningStep, ServiceRequest,
+    ImageProgress, JobRequest, NetworkUse, Prepared, ProgressFn, RunningStep, ServiceRequest,
     StartError, StartErrorKind, StepRequest,
 };
 
@@ -111,7 +111,7 @@ pub(crate) enum FakeImage {
 pub(crate) struct Fake {
     scripts: HashMap<String, Script>,
     answers: Mutex<HashMap<String, Vec<Answer>>>,
-    refusals: Vec<Refusal>,
+    uses: Vec<NetworkUse>,
     images: HashMap<String, FakeImage>,
     workspaces_fail: bool,
     journal: Arc<Mutex<Vec<String>>>,
@@ -140,8 +140,8 @@ impl Fake {
     }
 
     /// What every job is refused of the network, as soon as it has begun.
-    pub(crate) fn refuses(mut self, refusal: Refusal) -> Self {
-        self.refusals.push(refusal);
+    pub(crate) fn refuses(mut self, refusal: NetworkUse) -> Self {
+        self.uses.push(refusal);
         self
     }
 
@@ -252,12 +252,9 @@ impl Backend for Fake {
     }
 
     async fn open_workspace(&self, job: JobRequest<'_>) -> Result<FakeWorkspace, BackendError> {
-        let JobRequest { id, refusals, .. } = job;
+        let JobRequest { id, uses, .. } = job;
         self.note(format!("open {id}"));
-        self.refusals
-            .iter()
-            .cloned()
-            .for_each(|refusal| refusals(refusal));
+        self.uses.iter().cloned().for_each(|one| uses(one));
         if self.workspaces_fail {
             return Err(BackendError::new("mount the workspace", "no space"));
         }

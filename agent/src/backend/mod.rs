@@ -34,8 +34,8 @@ pub use error::{BackendError, ImageError, ImageErrorKind, StartError, StartError
 pub use exchange::Exchange;
 pub use options::{BackendOptions, ConnectError};
 pub use request::{
-    Exceeded, Exit, ExitStatus, Healthcheck, ImageProgress, JobRequest, Prepared, ProgressFn,
-    Refusal, RefusalFn, ServiceRequest, StepRequest,
+    Exceeded, Exit, ExitStatus, Healthcheck, ImageProgress, JobRequest, NetworkUse, NetworkUseFn,
+    Place, Prepared, ProgressFn, ServiceRequest, StepRequest,
 };
 
 /// Runs steps in containers, or pretends to.

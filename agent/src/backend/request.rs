@@ -14,8 +14,8 @@ pub struct JobRequest<'a> {
     pub id: &'a str,
     /// A step or a service of it is on a network of the job's own.
     pub private_network: bool,
-    /// To be told of what its steps and services were refused of the network.
-    pub refusals: RefusalFn,
+    /// To be told of what its steps and services do with the network.
+    pub uses: NetworkUseFn,
 }
 
 impl fmt::Debug for JobRequest<'_> {
@@ -27,23 +27,30 @@ impl fmt::Debug for JobRequest<'_> {
     }
 }
 
-/// What a step or a service wanted of the network and did not get.
+/// What a step or a service did with the network, or wanted to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Refusal {
+pub struct NetworkUse {
     /// The step's or the service's name.
     pub step: String,
-    /// A name where it had looked one up, else an address.
+    /// What it reached, or wanted to.
+    pub place: Place,
+    /// Why it was refused, without a trailing full stop; `None` where it was not.
+    pub refusal: Option<String>,
+}
+
+/// Something on the network.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// A name where it had been looked up, else an address.
     pub host: String,
     /// 0 where the protocol has none.
     pub port: u16,
-    /// How it was to be reached.
+    /// How it is reached.
     pub protocol: Protocol,
-    /// Why it was refused, without a trailing full stop.
-    pub reason: String,
 }
 
-/// Takes refusals. Cheap, may be called often, from any thread, and as long as it is held.
-pub type RefusalFn = Arc<dyn Fn(Refusal) + Send + Sync>;
+/// Takes uses of the network. Cheap, may be called often, from any thread, and as long as it is held.
+pub type NetworkUseFn = Arc<dyn Fn(NetworkUse) + Send + Sync>;
 
 /// One step to start.
 #[derive(Debug)]
@@ -63,7 +70,7 @@ pub struct StepRequest<'a, I, W> {
     /// `user[:group]` as written; `None` leaves it to the image.
     pub user: Option<&'a str>,
     /// Which network it sees.
-    pub network: &'a Network,
+    pub network: &'a Network<String>,
     /// It may run containers inside its own.
     pub nesting: bool,
     /// Lower-case letters, digits and hyphens, 1 to 63 bytes.
@@ -92,6 +99,8 @@ pub struct ServiceRequest<'a, I, W> {
     pub hostname: String,
     /// What it may use.
     pub resources: Resources,
+    /// What it may reach.
+    pub network: &'a Network<String>,
 }
 
 /// How an image says that what runs in it is well.

@@ -77,15 +77,18 @@ pub enum Event {
 /// Which network steps see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum NetworkMode {
-    /// The machine's
-    Host,
+    /// A private one, with a way out
+    Default,
     /// Nothing but a loopback interface of their own
     None,
+    /// The machine's, where its configuration allows that
+    Host,
 }
 
 impl From<NetworkMode> for Network {
     fn from(mode: NetworkMode) -> Self {
         match mode {
+            NetworkMode::Default => Self::Default,
             NetworkMode::Host => Self::Host,
             NetworkMode::None => Self::None,
         }

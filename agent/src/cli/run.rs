@@ -83,8 +83,16 @@ pub struct Run {
     pub pids_limit: Option<u64>,
 
     /// Which network the container sees
-    #[arg(long, value_enum, default_value_t = NetworkMode::Host)]
+    #[arg(long, value_enum, default_value_t = NetworkMode::Default)]
     pub network: NetworkMode,
+
+    /// Lead a port of this machine to one of the container; without an address at all of the machine's addresses
+    #[arg(
+        long = "publish",
+        short = 'p',
+        value_name = "[[ADDRESS:]PORT:]PORT[/udp]"
+    )]
+    pub publish: Vec<String>,
 
     /// Say on standard error where the time of the start went, when the command runs
     #[arg(long)]

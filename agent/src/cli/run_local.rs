@@ -53,6 +53,10 @@ pub struct RunLocal {
     /// Keep what steps wrote, for inspection
     #[arg(long)]
     pub keep: bool,
+
+    /// Print in the end what each step reached, as a `network` with a list that lets it reach just that
+    #[arg(long, conflicts_with = "json")]
+    pub record_network: bool,
 }
 
 /// Takes a name alone.

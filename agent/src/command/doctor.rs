@@ -78,7 +78,7 @@ async fn trial(containers: &Containers) -> Result<Exit, String> {
         .open_workspace(JobRequest {
             id: "doctor",
             private_network: false,
-            refusals: Arc::new(drop),
+            uses: Arc::new(drop),
         })
         .await
         .map_err(|error| text(&error))?;

@@ -43,6 +43,8 @@ struct Line<'a> {
     command: &'a [String],
     status: Status,
     created: u64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    ports: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     started: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,6 +69,7 @@ fn line(found: &Found) -> Line<'_> {
         command: &record.command,
         status: found.status,
         created: record.created,
+        ports: &record.ports,
         started: None,
         finished: None,
         exit_code: None,
@@ -91,7 +94,7 @@ fn line(found: &Found) -> Line<'_> {
 }
 
 fn table(all: &[Found], now: u64) -> String {
-    let head = ["NAME", "IMAGE", "COMMAND", "STATUS"].map(str::to_owned);
+    let head = ["NAME", "IMAGE", "COMMAND", "STATUS", "PORTS"].map(str::to_owned);
     let rows = all.iter().map(|found| {
         let record = &found.record;
         [
@@ -99,10 +102,19 @@ fn table(all: &[Found], now: u64) -> String {
             sanitise(&record.image),
             shortened(&sanitise(&record.command.join(" "))),
             status(found, now),
+            ports(found),
         ]
     });
     let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
     aligned(&rows)
+}
+
+/// They are closed when it is over.
+fn ports(found: &Found) -> String {
+    match found.status {
+        Status::Running => found.record.ports.join(", "),
+        _ => String::new(),
+    }
 }
 
 fn status(found: &Found, now: u64) -> String {

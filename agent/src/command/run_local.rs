@@ -28,7 +28,9 @@ use crate::machine::Machine;
 use crate::mask::Masks;
 use crate::output::Stdout;
 use crate::secrets::Secrets;
-use crate::sink::{Json, Layout, Plain, Printer, Queue, Sink, Style, Terminal, Verbosity};
+use crate::sink::{
+    Json, Layout, Plain, Printer, Queue, Recorded, Sink, Style, Terminal, Verbosity,
+};
 
 /// How long output may take to drain after a cancelled run.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -201,11 +203,14 @@ fn sink(
         Verbosity::Full
     };
     let plain = Plain::new(layout, style, verbosity, Arc::clone(logs));
-    Ok(if watched && !machine.no_status_line {
-        Box::new(Terminal::new(plain, Stdout::width))
-    } else {
-        Box::new(plain)
-    })
+    Ok(
+        match (watched && !machine.no_status_line, arguments.record_network) {
+            (true, true) => Box::new(Recorded::new(Terminal::new(plain, Stdout::width))),
+            (true, false) => Box::new(Terminal::new(plain, Stdout::width)),
+            (false, true) => Box::new(Recorded::new(plain)),
+            (false, false) => Box::new(plain),
+        },
+    )
 }
 
 const fn exit_code(report: Report) -> ExitCode {

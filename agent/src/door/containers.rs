@@ -215,6 +215,7 @@ mod tests {
             command: vec!["true".to_owned()],
             created: 0,
             supervisor: 1,
+            ports: Vec::new(),
             stage: Stage::Preparing,
         }
     }

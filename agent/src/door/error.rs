@@ -2,6 +2,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use runtime::container::{ExitStatus, StartError, WaitError};
+use runtime::network::{PodError, PublishError};
 use runtime::zygote::{HoldError, RequestError};
 
 use super::environment::EnvironmentError;
@@ -39,6 +40,15 @@ pub enum DoorError {
         /// As written.
         image: String,
     },
+    /// The machine's configuration does not let containers use its network.
+    #[error("`--network host` is not allowed here")]
+    HostNetwork,
+    /// There is no private network.
+    #[error("failed to make the private network: {}", chain(.0))]
+    Network(#[from] PodError),
+    /// A port cannot be published.
+    #[error("failed to publish a port: {}", chain(.0))]
+    Publish(#[from] PublishError),
     /// There is no zygote.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -171,10 +181,14 @@ impl DoorError {
             | Self::Running { .. }
             | Self::Dead { .. }
             | Self::NoTerminal
+            | Self::HostNetwork
+            | Self::Publish(PublishError::Taken { .. } | PublishError::Privileged { .. })
             | Self::NoCommand { .. } => ExitCode::Usage,
             Self::SeenEnough => ExitCode::Success,
             Self::Start(_) | Self::Exec(_) | Self::Interrupted { .. } => self.ending().into(),
             Self::Connect(_)
+            | Self::Network(_)
+            | Self::Publish(PublishError::Io { .. })
             | Self::Image(_)
             | Self::Hold { .. }
             | Self::SupervisorGone
@@ -198,6 +212,9 @@ impl DoorError {
                     "stop it first (agent stop {name}), or have it killed with -f"
                 )]
             }
+            Self::HostNetwork => vec![
+                "the machine's configuration can allow it: `network: { host: true }`".to_owned(),
+            ],
             Self::NoTerminal => vec!["leave out -t".to_owned()],
             Self::Start(RequestError::Refused(StartError::UnmappedId { .. })) => {
                 vec!["`agent doctor` says which ids this machine gives to containers".to_owned()]

@@ -19,6 +19,8 @@ mod error;
 mod exec;
 mod log;
 mod name;
+mod network;
+mod port;
 mod record;
 mod request;
 mod show;

@@ -18,6 +18,9 @@ pub struct Record {
     pub created: u64,
     /// The supervisor's process id.
     pub supervisor: u32,
+    /// Ports of the machine that lead to it: `127.0.0.1:8080->80/tcp`.
+    #[serde(default)]
+    pub ports: Vec<String>,
     /// How far it has come.
     pub stage: Stage,
 }
@@ -100,6 +103,7 @@ mod tests {
             command: Vec::new(),
             created: 1,
             supervisor: 2,
+            ports: Vec::new(),
             stage: Stage::Preparing,
         };
         let both = |record: &Record| [true, false].map(|alive| record.status(alive));

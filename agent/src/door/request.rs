@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use runtime::container::{Network, Resources};
 use runtime::store::PullPolicy;
 
+use super::port::Port;
 use super::streams::Wiring;
 use super::volume::{self, Volume};
 use super::{DoorError, Name, environment, size, terminal};
@@ -39,6 +40,8 @@ pub struct Request {
     pub(super) read_only: bool,
     /// Which one it sees.
     pub(super) network: Network,
+    /// Of the machine, that lead to it.
+    pub(super) ports: Vec<Port>,
     /// What it may use.
     pub(super) resources: Resources,
     /// Its streams.
@@ -84,9 +87,11 @@ impl Request {
             volumes: volume::gather(&options.volumes, &options.tmpfs, base)?,
             read_only: options.read_only,
             network: match options.network {
+                NetworkMode::Default => Network::Pod,
                 NetworkMode::Host => Network::Host,
                 NetworkMode::None => Network::None,
             },
+            ports: ports(options)?,
             resources: resources(options)?,
             wiring,
             name,
@@ -107,6 +112,24 @@ fn policy(options: &Run) -> Option<PullPolicy> {
             .filter(|source| matches!(source, runtime::image::Source::Registry(_)))
             .map(|_| PullPolicy::IfMissing),
     }
+}
+
+fn ports(options: &Run) -> Result<Vec<Port>, DoorError> {
+    let wrong = |text: &str, problem| DoorError::Option {
+        option: "--publish",
+        text: text.to_owned(),
+        problem,
+    };
+    if let (Some(first), true) = (
+        options.publish.first(),
+        options.network != NetworkMode::Default,
+    ) {
+        let problem =
+            "only a container with a network of its own, `--network default`, has ports to publish";
+        return Err(wrong(first, problem));
+    }
+    let read = |text: &String| text.parse().map_err(|problem| wrong(text, problem));
+    options.publish.iter().map(read).collect()
 }
 
 fn resources(options: &Run) -> Result<Resources, DoorError> {

@@ -19,6 +19,7 @@ use super::containers::Place;
 use super::control::{self, Phase, Running};
 use super::detached::Caller;
 use super::log::Log;
+use super::network::{self, Private};
 use super::record::{Record, Stage};
 use super::signals::Signals;
 use super::streams::Streams;
@@ -30,6 +31,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::enforcement::shortcomings;
 use crate::images::{Image, Images, announce};
+use crate::networks::Networks;
 use crate::output::complain;
 
 /// What a supervisor works with.
@@ -47,6 +49,7 @@ pub struct Setting<'a> {
 struct Tools<'a> {
     zygote: &'a Arc<Zygote>,
     images: &'a Images,
+    networks: &'a Networks,
     stopwatch: Stopwatch,
 }
 
@@ -80,6 +83,7 @@ pub(super) fn supervise_for(
     let tools = Tools {
         zygote: &zygote,
         images: &images,
+        networks: &setting.config.network,
         stopwatch,
     };
     let ending = runtime.block_on(live(request, setting, tools, caller));
@@ -156,6 +160,7 @@ fn claim(containers: &Containers, request: &Request) -> Result<(Place, Listener)
             command: Vec::new(),
             created: clock::unix_ms(),
             supervisor: std::process::id(),
+            ports: Vec::new(),
             stage: Stage::Preparing,
         };
         match containers.claim(record) {
@@ -172,6 +177,7 @@ struct Started {
     limits: Resources,
     streams: Streams,
     log: Arc<Log>,
+    private: Option<Private>,
 }
 
 /// What a container's start takes.
@@ -180,6 +186,7 @@ struct Prepared {
     streams: Streams,
     inside: Inside,
     log: Arc<Log>,
+    private: Option<Private>,
 }
 
 /// Gets everything ready, which a signal ends, and starts the command, which gets the signals from then on: what it prints
@@ -195,15 +202,19 @@ async fn start(
         mut streams,
         inside,
         log,
+        private,
     } = tokio::select! {
         prepared = prepare(request, place, tools) => prepared?,
         number = signals.next() => return Err(DoorError::Interrupted { number }),
     };
-    let mut container = tools
-        .zygote
-        .start(&spec, inside)
-        .await
-        .map_err(DoorError::Start)?;
+    let started = match &private {
+        Some(private) => {
+            let start = tools.zygote.start_in(&private.interface, &spec, inside);
+            start.await
+        }
+        None => tools.zygote.start(&spec, inside).await,
+    };
+    let mut container = started.map_err(DoorError::Start)?;
     if request.trace {
         let table = tools.stopwatch.table(container.trace());
         complain(format_args!("{}", table.trim_end()));
@@ -217,6 +228,7 @@ async fn start(
         limits: spec.resources,
         streams,
         log,
+        private,
     })
 }
 
@@ -228,8 +240,12 @@ async fn prepare(
 ) -> Result<Prepared, DoorError> {
     let (zygote, stopwatch) = (tools.zygote, &mut tools.stopwatch);
     stopwatch.lap("open the store, claim the name");
-    let image = image(request, zygote, tools.images).await?;
-    stopwatch.lap("get the image");
+    let name = place.record.name.as_str();
+    let (image, private) = tokio::try_join!(
+        image(request, zygote, tools.images),
+        network::connect(request, name, zygote, tools.networks),
+    )?;
+    stopwatch.lap("get the image, make the network");
     let spec = specification::of(request, &place.record.name, &image)?;
     for (number, volume) in (0..).zip(&request.volumes) {
         if let VolumeSource::Path(path) = &volume.source {
@@ -244,6 +260,7 @@ async fn prepare(
         streams,
         inside,
         log,
+        private,
     })
 }
 
@@ -284,6 +301,7 @@ async fn run(
         limits,
         streams,
         log,
+        private,
     } = started;
     let copy = || {
         let copy = container.handle().try_clone();
@@ -291,6 +309,7 @@ async fn run(
     };
     let (handle, own) = (copy()?, copy()?);
     place.record.command.clone_from(&process.argv);
+    place.record.ports = private.as_ref().map(Private::published).unwrap_or_default();
     place.advance(Stage::Running {
         started: clock::unix_ms(),
     })?;
@@ -307,6 +326,8 @@ async fn run(
     // A container that is gone needs no signal.
     let send = async |number| drop(own.signal(number));
     let ending = attend(container.wait(), send, streams, signals).await?;
+    // Only now: it is the container's as long as that runs.
+    drop(private);
     if let Some(error) = log.broken() {
         complain(format_args!(
             "warning: the container's log is not complete: {error}"

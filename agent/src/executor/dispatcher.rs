@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use pipelines::plan::{Job, Network, Plan, Step};
+use pipelines::plan::{Job, Network, Plan};
 use protocol::{Cause, Conclusion, Event, Skip};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -453,13 +453,15 @@ fn network(plan: &Plan) -> &'static str {
         .jobs
         .iter()
         .flat_map(|job| job.steps.iter().chain(&job.after));
-    let is_none = |step: &Step| step.network == Network::None;
-    let (none, all) = steps.fold((0_usize, 0_usize), |(none, all), step| {
-        (none + usize::from(is_none(step)), all + 1)
+    let mut words = steps.map(|step| match step.network {
+        Network::Default | Network::Allow(_) => "private",
+        Network::None => "none",
+        Network::Host => "host",
     });
-    match none {
-        0 => "host",
-        _ if none == all => "none",
-        _ => "mixed",
+    let first = words.next().unwrap_or("none");
+    if words.all(|word| word == first) {
+        first
+    } else {
+        "mixed"
     }
 }

@@ -16,8 +16,8 @@ use super::condition::hears_failures;
 use super::context::{CancelLevel, Context};
 use super::deadline::Deadline;
 use super::message::Message;
+use super::network_uses;
 use super::outcome::{JobOutcome, StepOutcome, located};
-use super::refusals;
 use super::schedule::Schedule;
 use super::services::{self, Board, Obstacle, Services, Watch};
 use super::step::StepRunner;
@@ -100,7 +100,7 @@ impl<B: Backend> JobRunner<B> {
         let request = JobRequest {
             id: &self.job.id,
             private_network: !self.job.services.is_empty() || steps.any(is_on_private_network),
-            refusals: refusals::of_job(&self.job.id, messages),
+            uses: network_uses::of_job(&self.job.id, messages),
         };
         self.context.backend.open_workspace(request).await
     }

@@ -167,6 +167,10 @@ impl<B: Backend> StepRunner<'_, B> {
             step: id,
         };
         let resources = self.context.settings.limits.of(&self.step.resources);
+        let network = match self.step.bind_network(&self.values) {
+            Ok(network) => network,
+            Err(error) => return StepOutcome::unbound(self.step, &error),
+        };
         let request = StepRequest {
             name: &self.step.name,
             image,
@@ -181,7 +185,7 @@ impl<B: Backend> StepRunner<'_, B> {
             ),
             workdir: command.workdir.as_deref(),
             user: command.user.as_deref(),
-            network: &self.step.network,
+            network: &network,
             nesting: self.step.nesting,
             hostname: environment::hostname(self.job),
             resources,

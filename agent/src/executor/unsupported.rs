@@ -1,7 +1,7 @@
 //! What a plan may ask for and this version cannot do. The compiler refuses it with a place; a plan may also come from
 //! elsewhere, and nothing in it is to be passed over in silence.
 
-use pipelines::plan::{Job, Network, Plan, Step};
+use pipelines::plan::{Job, Plan, Step};
 
 /// A plan asks for something that cannot be carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,10 +44,6 @@ fn of_step(step: &Step) -> Option<&'static str> {
         ("from", step.from.is_some()),
         ("snapshot", step.snapshot),
         ("inputs", !step.inputs.is_empty()),
-        (
-            "network: { allow: .. }",
-            matches!(step.network, Network::Allow(_)),
-        ),
     ];
     first(&keys)
 }
@@ -85,7 +81,6 @@ mod tests {
             ("step", "snapshot", "true"),
             ("step", "inputs", "[a]"),
             ("step", "from", "first"),
-            ("step", "network", "{ allow: [example.org] }"),
         ] {
             let entry = format!("{key}: {value}");
             let (of_job, of_step) = if of == "job" {

@@ -108,6 +108,7 @@ impl Masks {
                     hide(text);
                 }
             }
+            Event::NetworkReached { host, .. } => hide(host),
             Event::NetworkRefused { host, reason, .. } => {
                 hide(host);
                 hide(reason);

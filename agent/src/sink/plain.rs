@@ -190,7 +190,8 @@ impl Plain {
         let network = match event.network {
             "host" => "this machine's; steps reach whatever it reaches",
             "none" => "none; steps reach nothing but themselves",
-            "mixed" => "this machine's, but for steps with `network: none`",
+            "private" => "private; steps reach what this machine reaches, but not this machine",
+            "mixed" => "of each step's own kind",
             other => other,
         };
         match event.pipeline {
@@ -288,6 +289,8 @@ impl Sink for Plain {
                 },
                 out,
             ),
+            // For whoever records it.
+            Event::NetworkReached { .. } => Ok(()),
             Event::NetworkRefused {
                 job,
                 step,

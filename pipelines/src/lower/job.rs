@@ -40,6 +40,14 @@ impl Lowering<'_> {
         let steps = layers.steps(&job.steps, diagnostics);
         let after = layers.steps(&job.after, diagnostics);
         let pipeline = &self.pipeline.settings;
+        let network = match &self.overrides.network {
+            Some(network) => network.clone(),
+            None => [&job.settings, pipeline]
+                .into_iter()
+                .find_map(|settings| settings.network.as_ref())
+                .map(|network| network.map(&mut |text| binder.text(text, diagnostics)))
+                .unwrap_or_default(),
+        };
         let mut text = |text: &_| binder.text(text, diagnostics);
         plan::Job {
             place: binder.place(job.id.span),
@@ -58,7 +66,10 @@ impl Lowering<'_> {
             services: job
                 .services
                 .iter()
-                .map(|service| service.map(&mut text))
+                .map(|service| plan::Service {
+                    network: network.clone(),
+                    ..service.map(&mut text)
+                })
                 .collect(),
             cache: job.cache.iter().map(|cache| cache.map(&mut text)).collect(),
             after,

@@ -10,7 +10,7 @@ use crate::{
     Code, Diagnostic,
     diagnostic::{Diagnostics, quoted},
     plan::Network,
-    syntax::Text,
+    syntax::{Text, target_problem},
     yaml::Value,
 };
 
@@ -29,8 +29,7 @@ static KEYS: Keys<Vec<Text>> = Keys {
     keys: &[key("allow", &Put(&HOSTS, |allow: &mut Vec<Text>, hosts| *allow = hosts))
         .means("What can be reached, and nothing else: `host`, `host:port`, `*.example.org`, an address or a range of them.")
         .example("allow: [\"deb.debian.org:80\", \"*.crates.io\"]")
-        .required()
-        .later()],
+        .required()],
     rules: &[],
     others: None,
     frame: "\
@@ -42,7 +41,19 @@ steps: [{ run: 'true' }]
 };
 
 const HOSTS: Type<Vec<Text>> = texts("list of strings", |field, diagnostics| {
-    field.templates("a list of hosts", diagnostics)
+    let hosts = field.templates("a list of hosts", diagnostics);
+    for host in &hosts {
+        let Some(text) = host.template.as_literal() else {
+            continue;
+        };
+        if let Some(problem) = target_problem(text) {
+            let message = format!("{} is no host, address or range: {problem}", quoted(text));
+            diagnostics.push(Diagnostic::new(Code::BadNetwork, host.span, message).help(
+                "write `host`, `host:443`, `*.example.org`, `192.0.2.7`, `[2001:db8::1]:443` or `192.0.2.0/24`",
+            ));
+        }
+    }
+    hosts
 });
 
 fn network(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<Network<Text>> {

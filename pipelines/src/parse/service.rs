@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Code, Diagnostic,
     diagnostic::{Diagnostics, quoted},
-    plan::{Action, Command, Probe, Ready, Service},
+    plan::{Action, Command, Network, Probe, Ready, Service},
     syntax::{EnvVar, Spanned, Text, text::is_job_id},
     yaml::Entry,
 };
@@ -140,6 +140,7 @@ fn service(entry: &Entry, diagnostics: &mut Diagnostics) -> Option<Service<Text>
         },
         ready: draft.ready,
         secrets: draft.secrets.into_iter().map(|name| name.value).collect(),
+        network: Network::Default,
     })
 }
 

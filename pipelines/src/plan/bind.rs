@@ -1,6 +1,6 @@
 //! Puts a run's values into what a plan has left open.
 
-use super::{Action, Command, Probe, Ready, Service};
+use super::{Action, Command, Network, Probe, Ready, Service};
 use crate::expression::{EvaluateError, Template, Values};
 
 /// An expression that has no value in this run.
@@ -64,7 +64,23 @@ pub(super) fn service(
         command: command(&service.command, values)?,
         ready: service.ready.as_ref().map(ready).transpose()?,
         secrets: service.secrets.clone(),
+        network: network(&service.network, values)?,
     })
+}
+
+pub(super) fn network(
+    of: &Network<Template>,
+    values: &dyn Values,
+) -> Result<Network<String>, BindError> {
+    let mut failed = None;
+    let bound = of.map(&mut |target| match text("network.allow", target, values) {
+        Ok(text) => text,
+        Err(error) => {
+            failed.get_or_insert(error);
+            String::new()
+        }
+    });
+    failed.map_or(Ok(bound), Err)
 }
 
 fn optional(

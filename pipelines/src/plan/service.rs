@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BindError, Command, bind, command::none};
+use super::{BindError, Command, Network, bind, command::none};
 use crate::expression::{Template, Values};
 
 /// A container that runs beside a job's steps.
@@ -19,6 +19,14 @@ pub struct Service<T = Template> {
     /// Names of the secrets in its environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
+    /// What it may reach: its job's `network`. It is on the job's private one in any case.
+    #[serde(default = "by_default", skip_serializing_if = "Network::is_default")]
+    pub network: Network<T>,
+}
+
+/// For serde, which would want a default of the texts as well.
+const fn by_default<T>() -> Network<T> {
+    Network::Default
 }
 
 /// `ready`: how to see that a service can be used.
@@ -61,6 +69,7 @@ impl<T> Service<T> {
                 timeout: ready.timeout,
             }),
             secrets: self.secrets.clone(),
+            network: self.network.map(text),
         }
     }
 }

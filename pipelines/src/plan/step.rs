@@ -109,4 +109,12 @@ impl Step {
     pub fn bind(&self, values: &dyn Values) -> Result<Command<String>, BindError> {
         bind::command(&self.command, values)
     }
+
+    /// Its network, with the values of a run.
+    ///
+    /// # Errors
+    /// The first expression that has none, by the key it stands in.
+    pub fn bind_network(&self, values: &dyn Values) -> Result<Network<String>, BindError> {
+        bind::network(&self.network, values)
+    }
 }

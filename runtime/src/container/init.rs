@@ -9,7 +9,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::Pid;
-use rustix::thread::{CapabilitySet, CapabilitySets};
+use rustix::thread::{CapabilitySet, CapabilitySets, LinkNameSpaceType, move_into_link_name_space};
 use serde::de::DeserializeOwned;
 
 use super::error::During;
@@ -20,6 +20,7 @@ use super::{
     ContainerSpec, Exit, ExitStatus, Late, Phase, StartError, Trace, Usage, exceeded, step,
 };
 use crate::message::{receive, send};
+use crate::network::Joined;
 use crate::rootfs::{self, Upper};
 use crate::security::Defence;
 use crate::sys::{close_all_but, forwardable_signals, signal_group, wait_any};
@@ -55,6 +56,8 @@ impl Stdio {
 pub(crate) struct Begin<'a> {
     /// Where the upper layer of its root is, if it has one.
     pub(crate) upper: Option<Upper>,
+    /// Its network namespace, if it is given one.
+    pub(crate) network: Option<OwnedFd>,
     /// The memory file with its specification.
     pub(crate) spec: OwnedFd,
     /// The command's streams.
@@ -82,6 +85,7 @@ pub(crate) fn run(prepared: &Prepared, begin: Begin<'_>) -> u8 {
     let reply = begin.reply;
     let mut kept = begin.streams.descriptors();
     kept.extend([reply.as_fd(), begin.spec.as_fd()]);
+    kept.extend(begin.network.as_ref().map(AsFd::as_fd));
     keep_only(prepared, &kept);
     let outcome = build(prepared, begin).and_then(|mut ready| {
         if ready.held
@@ -134,6 +138,7 @@ struct Ready {
 fn build(prepared: &Prepared, begin: Begin<'_>) -> Result<Ready, StartError> {
     let Begin {
         upper,
+        network,
         spec,
         streams,
         held,
@@ -141,7 +146,11 @@ fn build(prepared: &Prepared, begin: Begin<'_>) -> Result<Ready, StartError> {
         ..
     } = begin;
     trace.mark(Phase::Cloned);
-    let (spec, limits) = read_json::<(ContainerSpec, OwnLimits)>(spec)?;
+    if let Some(network) = network {
+        let kind = Some(LinkNameSpaceType::Network);
+        move_into_link_name_space(network.as_fd(), kind).during("join the private network")?;
+    }
+    let (spec, limits, joined) = read_json::<(ContainerSpec, OwnLimits, Option<Joined>)>(spec)?;
     limits.hold_namespace()?;
     if !spec.hostname.is_empty() {
         rustix::system::sethostname(spec.hostname.as_bytes()).during("set the host name")?;
@@ -151,7 +160,14 @@ fn build(prepared: &Prepared, begin: Begin<'_>) -> Result<Ready, StartError> {
     }
     rustix::process::umask(rustix::fs::Mode::empty());
     trace.mark(Phase::Specified);
-    let built = rootfs::build(prepared, &spec, upper, streams.terminal(), &mut trace)?;
+    let built = rootfs::build(
+        prepared,
+        &spec,
+        joined.as_ref(),
+        upper,
+        streams.terminal(),
+        &mut trace,
+    )?;
     built.root.enter(built.propagation)?;
     trace.mark(Phase::Entered);
 

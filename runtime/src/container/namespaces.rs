@@ -18,14 +18,14 @@ pub struct Shared {
 /// What it takes to make a container's namespaces, and to join them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Namespaces {
-    network: bool,
+    network: Network,
     shared: Shared,
 }
 
 impl Namespaces {
     pub(crate) fn of(spec: &ContainerSpec) -> Self {
         Self {
-            network: spec.network == Network::None,
+            network: spec.network,
             shared: spec.shared,
         }
     }
@@ -34,7 +34,7 @@ impl Namespaces {
     pub(crate) const fn to_clone(self) -> CloneFlags {
         CloneFlags::NEWNS
             .and(CloneFlags::NEWPID)
-            .and(CloneFlags::NEWNET.when(self.network))
+            .and(CloneFlags::NEWNET.when(matches!(self.network, Network::None)))
             .and(CloneFlags::NEWUTS.when(!self.shared.uts))
             .and(CloneFlags::NEWIPC.when(!self.shared.ipc))
             .and(CloneFlags::NEWCGROUP.when(!self.shared.cgroup))
@@ -44,7 +44,7 @@ impl Namespaces {
     pub(crate) fn to_join(self) -> ThreadNameSpaceType {
         type Kinds = ThreadNameSpaceType;
         let mut kinds = Kinds::MOUNT | Kinds::PROCESS_ID;
-        kinds.set(Kinds::NETWORK, self.network);
+        kinds.set(Kinds::NETWORK, self.network != Network::Host);
         kinds.set(Kinds::HOST_NAME_AND_NIS_DOMAIN_NAME, !self.shared.uts);
         kinds.set(Kinds::INTER_PROCESS_COMMUNICATION, !self.shared.ipc);
         kinds.set(Kinds::CONTROL_GROUP, !self.shared.cgroup);

@@ -144,6 +144,8 @@ pub enum Network {
     Host,
     /// A namespace of its own with nothing but a loopback interface.
     None,
+    /// A place in a private network, which it is given when it is started ([`crate::network::Interface`]).
+    Pod,
 }
 
 /// How a container's command ended.

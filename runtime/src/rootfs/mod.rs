@@ -24,6 +24,7 @@ pub(crate) use root::Root;
 pub(crate) use stage::Stage;
 
 use std::fs::File;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -39,8 +40,11 @@ use crate::container::{
     ContainerSpec, Layers, MountSource, Network, Phase, Propagation, Rootfs, StartError,
     TerminalSize, Trace,
 };
+use crate::network::Joined;
 use crate::security::Defence;
 use crate::sys::{MountAttr, Spread, mount_setattr};
+
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// A root that is ready to be entered.
 #[derive(Debug)]
@@ -60,13 +64,14 @@ pub(crate) struct Built {
 pub(crate) fn build(
     prepared: &Prepared,
     spec: &ContainerSpec,
+    joined: Option<&Joined>,
     upper: Option<Upper>,
     terminal: Option<TerminalSize>,
     trace: &mut Trace,
 ) -> Result<Built, StartError> {
     match (&spec.rootfs, upper) {
         (Rootfs::Layers(layers), Some(upper)) => {
-            build_layers(prepared, spec, layers, upper, terminal, trace)
+            build_layers(prepared, spec, joined, (layers, upper), terminal, trace)
         }
         (Rootfs::Layers(_), None) => Err(Errno::INVAL).during("take the upper layer"),
         (Rootfs::Bundle(bundle), _) => bundle::build(prepared, spec, bundle, terminal, trace),
@@ -76,8 +81,8 @@ pub(crate) fn build(
 fn build_layers(
     prepared: &Prepared,
     spec: &ContainerSpec,
-    layers: &Layers,
-    upper: Upper,
+    joined: Option<&Joined>,
+    (layers, upper): (&Layers, Upper),
     terminal: Option<TerminalSize>,
     trace: &mut Trace,
 ) -> Result<Built, StartError> {
@@ -119,7 +124,7 @@ fn build_layers(
         root.mount(&tree, &mount.target)?;
     }
     trace.mark(Phase::Mounts);
-    write_files(&root, spec)?;
+    write_files(&root, spec, joined)?;
     let exchange = make_all(&root, &spec.exchange)?;
     if layers.read_only {
         if spec.process.create_cwd {
@@ -138,17 +143,22 @@ fn build_layers(
 }
 
 /// What every container finds in its `/etc`, and the files of its own.
-fn write_files(root: &Root, spec: &ContainerSpec) -> Result<(), StartError> {
-    let resolver = match spec.network {
-        Network::Host => std::fs::read("/etc/resolv.conf").unwrap_or_default(),
-        Network::None => Vec::new(),
+fn write_files(
+    root: &Root,
+    spec: &ContainerSpec,
+    joined: Option<&Joined>,
+) -> Result<(), StartError> {
+    let (resolver, addresses) = match (spec.network, joined) {
+        (Network::Pod, Some(joined)) => {
+            let resolver = joined.resolv_conf.clone().into_bytes();
+            (resolver, joined.addresses.as_slice())
+        }
+        (Network::Host, _) => (std::fs::read(RESOLV_CONF).unwrap_or_default(), &[][..]),
+        (Network::None | Network::Pod, _) => (Vec::new(), &[][..]),
     };
-    root.write_file(Path::new("/etc/resolv.conf"), &resolver, 0o644)?;
-    root.write_file(
-        Path::new("/etc/hosts"),
-        hosts(&spec.hostname).as_bytes(),
-        0o644,
-    )?;
+    root.write_file(Path::new(RESOLV_CONF), &resolver, 0o644)?;
+    let hosts = hosts(&spec.hostname, addresses);
+    root.write_file(Path::new("/etc/hosts"), hosts.as_bytes(), 0o644)?;
     root.write_file(
         Path::new("/etc/hostname"),
         format!("{}\n", spec.hostname).as_bytes(),
@@ -207,10 +217,15 @@ fn leave_alone_the_kernels_files(place: &OwnedFd, path: &Path) -> Result<(), Sta
     Ok(())
 }
 
-fn hosts(hostname: &str) -> String {
-    format!(
-        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{hostname}\n"
-    )
+/// Of the container itself; others are in DNS.
+fn hosts(hostname: &str, addresses: &[IpAddr]) -> String {
+    let mut text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
+    let own = addresses.iter().map(ToString::to_string);
+    let nowhere = addresses.is_empty().then(|| "127.0.1.1".to_owned());
+    for address in own.chain(nowhere) {
+        text.push_str(&format!("{address}\t{hostname}\n"));
+    }
+    text
 }
 
 /// A detached copy of the mount at `path` with everything mounted below it.

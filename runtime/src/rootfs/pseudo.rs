@@ -57,10 +57,10 @@ pub(super) fn cover(root: &Root, prepared: &Prepared) -> Result<(), StartError> 
 pub(super) fn sys(network: Network, label: &str) -> Result<OwnedFd, StartError> {
     let (tree, recursive) = match network {
         // Inside another container it has to be so from the beginning.
-        Network::None if Defence::ReadOnlyPaths.is_on() => {
+        Network::None | Network::Pod if Defence::ReadOnlyPaths.is_on() => {
             (read_only_filesystem("sysfs", label)?, false)
         }
-        Network::None => (filesystem("sysfs", &[])?, false),
+        Network::None | Network::Pod => (filesystem("sysfs", &[])?, false),
         Network::Host => (clone_tree(Path::new("/sys"))?, true),
     };
     let attr = MountAttr {

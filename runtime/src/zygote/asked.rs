@@ -8,6 +8,7 @@ use super::start::Start;
 use super::wire::{HeldSource, Job, Request};
 use crate::container::namespaces::Namespaces;
 use crate::container::{StartError, Streams, TerminalSize};
+use crate::network::pod::PodSpec;
 
 /// A request with its descriptors.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) enum Asked {
         /// The memory file.
         spec: OwnedFd,
         streams: Streams,
+        network: Option<OwnedFd>,
         group: Option<OwnedFd>,
     },
     /// See [`Request::Help`].
@@ -40,6 +42,8 @@ pub(super) enum Asked {
     },
     /// See [`Request::Release`].
     Release { name: String },
+    /// See [`Request::Pod`].
+    Pod { spec: PodSpec },
     /// See [`Request::Work`].
     Work { job: Job, fds: Vec<OwnedFd> },
 }
@@ -54,11 +58,13 @@ impl Asked {
                 check_below(&start.upper)?;
                 let spec = next(&mut fds)?;
                 let streams = streams(start.terminal, &mut fds)?;
+                let network = if_any(start.joined, &mut fds)?;
                 let group = if_any(start.grouped, &mut fds)?;
                 Self::Start {
                     start,
                     spec,
                     streams,
+                    network,
                     group,
                 }
             }
@@ -94,6 +100,7 @@ impl Asked {
                 check_name(&name)?;
                 Self::Release { name }
             }
+            Request::Pod(spec) => Self::Pod { spec },
             // Which ones it takes is the job's.
             Request::Work(job) => {
                 return Ok(Self::Work {

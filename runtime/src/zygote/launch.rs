@@ -20,6 +20,8 @@ use crate::container::{
     StartError, Streams, Trace, Writable,
 };
 use crate::message::Connection;
+use crate::network::Interface;
+use crate::network::pod::PodSpec;
 
 impl Zygote {
     /// Starts a container; returns when its command has been executed.
@@ -31,7 +33,21 @@ impl Zygote {
         spec: &ContainerSpec,
         streams: impl Into<Streams>,
     ) -> Result<Container, RequestError> {
-        self.launch(spec, streams.into(), false).await
+        self.launch(spec, streams.into(), None, false).await
+    }
+
+    /// Starts a container that has a place in a private network; `network` of its specification says so.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn start_in(
+        &self,
+        interface: &Interface,
+        spec: &ContainerSpec,
+        streams: impl Into<Streams>,
+    ) -> Result<Container, RequestError> {
+        self.launch(spec, streams.into(), Some(interface), false)
+            .await
     }
 
     /// Makes a container up to the point where only its command is missing.
@@ -43,7 +59,7 @@ impl Zygote {
         spec: &ContainerSpec,
         streams: impl Into<Streams>,
     ) -> Result<Created, RequestError> {
-        let container = self.launch(spec, streams.into(), true).await?;
+        let container = self.launch(spec, streams.into(), None, true).await?;
         Ok(Created::new(container))
     }
 
@@ -51,13 +67,18 @@ impl Zygote {
     ///
     /// # Errors
     /// See [`RequestError`].
-    pub async fn prepare(&self, spec: &ContainerSpec) -> Result<Option<Spare>, RequestError> {
+    pub async fn prepare(
+        &self,
+        interface: Option<&Interface>,
+        spec: &ContainerSpec,
+    ) -> Result<Option<Spare>, RequestError> {
         let Some(shape) = spec.shape() else {
             return Ok(None);
         };
         let nothing = || File::open("/dev/null").map(OwnedFd::from).map_err(not_sent);
         let streams = [nothing()?, nothing()?, nothing()?];
-        let created = self.create(&shape, streams).await?;
+        let container = self.launch(&shape, streams.into(), interface, true);
+        let created = Created::new(container.await?);
         Ok(Some(Spare::new(shape, created)))
     }
 
@@ -65,13 +86,15 @@ impl Zygote {
         &self,
         spec: &ContainerSpec,
         streams: Streams,
+        interface: Option<&Interface>,
         held: bool,
     ) -> Result<Container, RequestError> {
         let mut trace = Trace::asked();
         let has_terminal = streams.terminal().is_some();
         let namespaces = Namespaces::of(spec);
         let own = OwnLimits::of(&spec.resources, &self.enforcement);
-        let spec_file = memory_file(&(spec, own)).map_err(|source| RequestError::Io {
+        let joined = interface.map(Interface::joined);
+        let spec_file = memory_file(&(spec, own, joined)).map_err(|source| RequestError::Io {
             operation: "pass the container's specification",
             source,
         })?;
@@ -87,9 +110,11 @@ impl Zygote {
             disk: bound_of_upper(spec),
             terminal: streams.terminal(),
             grouped: matches!(entry, Some(Entry::Directory(_))),
+            joined: interface.is_some(),
             held,
         });
         let mut fds = with_streams(vec![spec_file.as_fd()], &streams);
+        fds.extend(interface.map(AsFd::as_fd));
         let replies = match entry {
             Some(Entry::Helper(helper)) => request_on(&helper.socket, &request, &fds),
             Some(Entry::Directory(group)) => {
@@ -117,6 +142,11 @@ impl Zygote {
             }
             Err(error) => Err(too_low(&spec.resources, lease.as_ref()).unwrap_or(error)),
         }
+    }
+
+    /// Has a private network's process forked: the socket it answers on and takes orders from.
+    pub(crate) async fn open_pod(&self, spec: &PodSpec) -> Result<Connection, RequestError> {
+        self.request(&Request::Pod(*spec), &[]).await
     }
 
     /// A control group held to `resources`, where there are any.

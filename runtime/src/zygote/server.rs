@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::asked::Asked;
-use super::start::fork_helper;
+use super::start::{Given, fork_helper, fork_pod};
 use super::wire::{HeldSource, Job, Reply};
 use super::work;
 use crate::container::error::During;
@@ -115,9 +115,16 @@ impl Server<'_> {
                 start,
                 spec,
                 streams,
+                network,
                 group,
             } => {
-                let (pid, upper) = start.perform(self.prepared, spec, streams, group, reply)?;
+                let given = Given {
+                    spec,
+                    streams,
+                    network,
+                    group,
+                };
+                let (pid, upper) = start.perform(self.prepared, given, reply)?;
                 self.uppers.extend(upper.map(|path| (pid, path)));
                 Ok(None)
             }
@@ -140,6 +147,7 @@ impl Server<'_> {
                 upper,
             } => hold(&self.prepared.stage, &name, &source, upper.as_deref(), tree)
                 .map(|()| Some(done())),
+            Asked::Pod { spec } => fork_pod(self.prepared, &spec, reply).map(|()| None),
             Asked::Release { name } => self.prepared.stage.release(&name).map(|()| Some(done())),
             Asked::Work { job, fds } => work::fork(self.prepared, &job, fds, reply).map(|()| None),
         }

@@ -14,11 +14,12 @@ use crate::container::namespaces::Namespaces;
 use crate::container::prepared::Prepared;
 use crate::container::{Phase, StartError, Streams, TerminalSize, Trace, Writable};
 use crate::message::send;
+use crate::network::pod::{self, PodSpec};
 use crate::rootfs::Upper;
-use crate::sys::{Cloned, clone3, clone3_into, exit_now};
+use crate::sys::{CloneFlags, Cloned, clone3, clone3_into, exit_now};
 
-/// Start a container. Descriptors: specification, without a terminal stdin, stdout and stderr, and the control group if it
-/// is `grouped`.
+/// Start a container. Descriptors: specification, without a terminal stdin, stdout and stderr, its network namespace if it is
+/// `joined`, and the control group if it is `grouped`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Start {
     /// Which it has for itself.
@@ -33,8 +34,21 @@ pub(super) struct Start {
     pub(super) terminal: Option<TerminalSize>,
     /// Cloned into a control group of version 2.
     pub(super) grouped: bool,
+    /// It has a place in a private network.
+    pub(super) joined: bool,
     /// Its command waits for an order.
     pub(super) held: bool,
+}
+
+/// The descriptors of a start.
+#[derive(Debug)]
+pub(super) struct Given {
+    /// The memory file.
+    pub(super) spec: OwnedFd,
+    pub(super) streams: Streams,
+    /// Of a container that has a place in a private network.
+    pub(super) network: Option<OwnedFd>,
+    pub(super) group: Option<OwnedFd>,
 }
 
 /// A container's first process, and its upper layer if that is on disk.
@@ -45,11 +59,15 @@ impl Start {
     pub(super) fn perform(
         &self,
         prepared: &Prepared,
-        spec: OwnedFd,
-        streams: Streams,
-        group: Option<OwnedFd>,
+        given: Given,
         reply: &OwnedFd,
     ) -> Result<Begun, StartError> {
+        let Given {
+            spec,
+            streams,
+            network,
+            group,
+        } = given;
         let mut trace = Trace::default();
         trace.mark(Phase::Received);
         let upper = self.upper(prepared)?;
@@ -59,6 +77,7 @@ impl Start {
             Cloned::Child => {
                 let begin = Begin {
                     upper,
+                    network,
                     spec,
                     streams,
                     reply,
@@ -106,5 +125,20 @@ pub(super) fn fork_helper(
             let _ = send(reply, &Reply::Cloned, &[pidfd.as_fd()]);
             Ok(())
         }
+    }
+}
+
+/// Forks the process that keeps a private network, in a network namespace of its own; it answers on `reply` itself.
+pub(super) fn fork_pod(
+    prepared: &Prepared,
+    spec: &PodSpec,
+    reply: &OwnedFd,
+) -> Result<(), StartError> {
+    match clone3(&prepared.proof, CloneFlags::NEWNET).during("fork a private network's process")? {
+        Cloned::Child => {
+            pod::run(prepared, spec, reply);
+            exit_now(0)
+        }
+        Cloned::Parent { .. } => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ use super::start::Start;
 use crate::container::namespaces::Namespaces;
 use crate::container::{Exit, StartError, TerminalSize, Trace};
 use crate::layer::Form;
+use crate::network::pod::PodSpec;
 
 /// What the agent asks for. The first descriptor is always the socket for the replies.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,6 +44,9 @@ pub(super) enum Request {
         /// Its name.
         name: String,
     },
+    /// Fork the process that keeps a private network; it answers and takes orders on the socket for the replies
+    /// ([`crate::network::pod`]).
+    Pod(PodSpec),
     /// Do something with files in a process of its own. Descriptors: what the job takes.
     Work(Job),
 }

@@ -1,62 +1,86 @@
 //! While a step runs, the container of the one after it is built: one a workspace, so no more than there are jobs at work.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use runtime::container::{ContainerSpec, Spare};
+use runtime::container::{ContainerSpec, Network, Spare};
+use runtime::network::Interface;
 use runtime::zygote::Zygote;
 use tokio::task::JoinHandle;
 
-/// Containers that are being built or wait, by workspace.
+use super::network::JobNetwork;
+
+/// A container that waits for its step, and its place in the job's network if it is to have one.
+type Built = (Spare, Option<Interface>);
+
+/// A container that is being built or waits.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
-    orders: Mutex<HashMap<String, JoinHandle<Option<Spare>>>>,
+    order: Mutex<Option<JoinHandle<Option<Built>>>>,
 }
 
 impl Ahead {
     /// Has a container built that could be this one's successor; beside everything else, and whatever becomes of it.
-    pub(super) fn order(&self, zygote: &Arc<Zygote>, workspace: &str, spec: &ContainerSpec) {
+    pub(super) fn order(
+        &self,
+        zygote: &Arc<Zygote>,
+        network: &Arc<JobNetwork>,
+        spec: &ContainerSpec,
+    ) {
         let Some(shape) = spec.shape() else { return };
-        let zygote = Arc::clone(zygote);
+        let (zygote, network) = (Arc::clone(zygote), Arc::clone(network));
         let building = async move {
-            let built = zygote.prepare(&shape).await;
+            let built = build(&zygote, &network, &shape).await;
             // Whatever stands in the way, the start from nothing meets as well, and tells it.
             built.unwrap_or_else(|error| {
-                tracing::debug!(%error, "no container can be built ahead");
+                tracing::debug!(error, "no container can be built ahead");
                 None
             })
         };
-        let mut orders = self.orders();
+        let mut order = self.current();
         // There may be one already: steps of a job can run at the same time.
-        if !orders.contains_key(workspace) {
-            orders.insert(workspace.to_owned(), tokio::spawn(building));
+        if order.is_none() {
+            *order = Some(tokio::spawn(building));
         }
     }
 
-    /// The container that was built for this workspace, if it fits; waits until it is there.
-    pub(super) async fn take(&self, workspace: &str, spec: &ContainerSpec) -> Option<Spare> {
-        let order = self.orders().remove(workspace)?;
-        let spare = order.await.ok().flatten()?;
+    /// The container that was built, if it fits; waits until it is there.
+    pub(super) async fn take(&self, spec: &ContainerSpec) -> Option<Built> {
+        let order = self.current().take()?;
+        let (spare, interface) = order.await.ok().flatten()?;
         if spare.fits(spec) {
-            return Some(spare);
+            return Some((spare, interface));
         }
         discard(spare).await;
         None
     }
 
     /// Nothing will run in this workspace any more.
-    pub(super) async fn forget(&self, workspace: &str) {
-        let order = self.orders().remove(workspace);
+    pub(super) async fn forget(&self) {
+        let order = self.current().take();
         if let Some(order) = order
-            && let Ok(Some(spare)) = order.await
+            && let Ok(Some((spare, _interface))) = order.await
         {
             discard(spare).await;
         }
     }
 
-    fn orders(&self) -> std::sync::MutexGuard<'_, HashMap<String, JoinHandle<Option<Spare>>>> {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    fn current(&self) -> MutexGuard<'_, Option<JoinHandle<Option<Built>>>> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn build(
+    zygote: &Zygote,
+    network: &JobNetwork,
+    shape: &ContainerSpec,
+) -> Result<Option<Built>, String> {
+    let interface = match shape.network {
+        Network::Pod => Some(network.attach().await.map_err(|error| error.to_string())?),
+        Network::Host | Network::None => None,
+    };
+    let built = zygote.prepare(interface.as_ref(), shape).await;
+    let spare = built.map_err(|error| error.to_string())?;
+    Ok(spare.map(|spare| (spare, interface)))
 }
 
 async fn discard(spare: Spare) {

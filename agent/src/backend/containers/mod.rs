@@ -1,12 +1,16 @@
 //! The backend that runs steps in containers of our own runtime.
 //!
 //! [`crate::images`] gets images, `specification` turns a step's request into what the runtime wants, `step` is a started
-//! one, `bound` watches what it writes, and `ahead` has its successor built meanwhile.
+//! one, `bound` watches what it writes, and `ahead` has its successor built meanwhile. `network` is the private network of a
+//! job, and `services` are those of its containers that others get at.
 
 mod ahead;
 mod bound;
+mod network;
+mod services;
 mod specification;
 mod step;
+mod workspace;
 
 use std::fs::File;
 use std::io;
@@ -14,9 +18,10 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pipelines::plan::Resources;
+use pipelines::plan::{self, Resources};
 use protocol::WorkspaceMode;
-use runtime::container::{Container, ContainerSpec, StartError as Refusal};
+use runtime::container::{ContainerSpec, Network, StartError as Refusal};
+use runtime::network::{PodError, Policy};
 use runtime::zygote::{Hold, HoldError, RequestError, Zygote};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -29,13 +34,15 @@ use crate::chain::chain;
 use crate::enforcement::shortcomings;
 use crate::images::{Image, Images};
 use ahead::Ahead;
+use network::JobNetwork;
+use services::{Service, Services};
 use step::Step;
+use workspace::Workspace;
 
 /// Runs steps in containers.
 #[derive(Debug)]
 pub struct Containers {
     zygote: Arc<Zygote>,
-    ahead: Ahead,
     images: Images,
     options: BackendOptions,
     kept: Option<PathBuf>,
@@ -54,7 +61,6 @@ impl Containers {
         let images = Images::new(&zygote, &options.data, &options.tree, &options.config)?;
         Ok(Self {
             zygote: Arc::new(zygote),
-            ahead: Ahead::default(),
             images,
             options,
             kept,
@@ -63,22 +69,42 @@ impl Containers {
         })
     }
 
-    /// Starts a container, in what was built ahead where that fits.
+    /// Starts a step's container, in what was built ahead where that fits.
     async fn launch(
         &self,
-        workspace: &str,
+        workspace: &Workspace,
+        step: &str,
+        policy: Policy,
         spec: &ContainerSpec,
         streams: [OwnedFd; 3],
-    ) -> Result<Container, RequestError> {
-        if let Some(spare) = self.ahead.take(workspace, spec).await {
+    ) -> Result<Step, StartError> {
+        if let Some((spare, interface)) = workspace.ahead.take(spec).await {
+            if let Some(interface) = &interface {
+                workspace.network.admit(interface, step, policy.clone());
+            }
             match spare.start(spec, &streams).await {
                 Err(error) if error.is_of_the_spare() => {
                     tracing::debug!(%error, "the container that was built ahead is gone");
                 }
-                result => return result,
+                result => {
+                    return result
+                        .map(|container| Step::new(container, interface))
+                        .map_err(blamed);
+                }
             }
         }
-        self.zygote.start(spec, streams).await
+        if spec.network != Network::Pod {
+            let started = self.zygote.start(spec, streams).await;
+            return started
+                .map(|container| Step::new(container, None))
+                .map_err(blamed);
+        }
+        let interface = workspace.network.attach().await.map_err(no_network)?;
+        workspace.network.admit(&interface, step, policy);
+        let started = self.zygote.start_in(&interface, spec, streams).await;
+        started
+            .map(|container| Step::new(container, Some(interface)))
+            .map_err(blamed)
     }
 
     /// Removes what killed agents have left, once and beside other work.
@@ -105,7 +131,7 @@ fn with_advice(error: &HoldError) -> String {
 
 impl Backend for Containers {
     type Image = Image;
-    type Workspace = String;
+    type Workspace = Workspace;
     type Step = Step;
     type Connection = TcpStream;
 
@@ -117,21 +143,31 @@ impl Backend for Containers {
         self.images.get(&self.zygote, image, None, progress).await
     }
 
-    async fn open_workspace(&self, job: JobRequest<'_>) -> Result<String, BackendError> {
+    async fn open_workspace(&self, job: JobRequest<'_>) -> Result<Workspace, BackendError> {
         let hold = match self.options.workspace {
             WorkspaceMode::Overlay => Hold::Overlay,
             WorkspaceMode::InPlace => Hold::Bind,
         };
-        let name = format!("workspace.{}", job.id);
-        let (held, ()) = tokio::join!(self.zygote.hold(&name, &self.options.tree, hold), async {
+        let pools = &self.options.config.network.pools;
+        let workspace = Workspace {
+            name: format!("workspace.{}", job.id),
+            network: Arc::new(JobNetwork::new(&self.zygote, pools, job.uses)),
+            services: Services::default(),
+            ahead: Ahead::default(),
+        };
+        if job.private_network {
+            workspace.network.make_ahead();
+        }
+        let holding = self.zygote.hold(&workspace.name, &self.options.tree, hold);
+        let (held, ()) = tokio::join!(holding, async {
             self.swept.get_or_init(|| self.sweep()).await;
         });
         held.map_err(|error| BackendError::new("open the workspace", with_advice(&error)))?;
-        Ok(name)
+        Ok(workspace)
     }
 
-    async fn close_workspace(&self, workspace: String) -> Result<(), BackendError> {
-        self.ahead.forget(&workspace).await;
+    async fn close_workspace(&self, workspace: Workspace) -> Result<(), BackendError> {
+        workspace.ahead.forget().await;
         // Once, and when a job has all it needs.
         self.tidied
             .get_or_init(|| self.images.tidy(&self.zygote))
@@ -140,7 +176,7 @@ impl Backend for Containers {
             return Ok(());
         }
         self.zygote
-            .release(&workspace)
+            .release(&workspace.name)
             .await
             .map_err(|error| BackendError::new("close the workspace", error))
     }
@@ -149,9 +185,9 @@ impl Backend for Containers {
         self.zygote.end();
     }
 
-    async fn overfilled(&self, workspace: &String, limit: u64) {
+    async fn overfilled(&self, workspace: &Workspace, limit: u64) {
         match self.options.workspace {
-            WorkspaceMode::Overlay => bound::exceeded(&self.zygote, workspace, limit).await,
+            WorkspaceMode::Overlay => bound::exceeded(&self.zygote, &workspace.name, limit).await,
             // The tree is the user's own.
             WorkspaceMode::InPlace => std::future::pending().await,
         }
@@ -170,65 +206,113 @@ impl Backend for Containers {
 
     async fn start(
         &self,
-        request: StepRequest<'_, Image, String>,
+        request: StepRequest<'_, Image, Workspace>,
         output: OwnedFd,
     ) -> Result<Step, StartError> {
-        let internal = |message: String| StartError {
-            kind: StartErrorKind::Internal,
-            message,
-        };
-        let input = File::open("/dev/null")
-            .map_err(|error| internal(format!("open /dev/null: {error}")))?;
-        let error = output
-            .try_clone()
-            .map_err(|error| internal(format!("duplicate the step's output: {error}")))?;
-        let (workspace, followed) = (request.workspace.clone(), request.followed);
-        let spec = specification::of(request)?;
-        let started = self.launch(&workspace, &spec, [input.into(), output, error]);
-        match started.await {
-            Ok(container) => {
-                if followed {
-                    self.ahead.order(&self.zygote, &workspace, &spec);
-                }
-                Ok(Step::new(container))
-            }
-            Err(RequestError::Refused(refused)) => Err(StartError {
-                kind: specification::blame(&refused),
-                message: refused.to_string(),
-            }),
-            Err(error) => Err(internal(error.to_string())),
+        if *request.network == plan::Network::Host && !self.options.config.network.host {
+            return Err(StartError {
+                kind: StartErrorKind::Request,
+                message: NO_HOST_NETWORK.to_owned(),
+            });
         }
+        let policy = specification::policy(request.network)?;
+        let workspace = request.workspace;
+        let spec = specification::of(&request, &workspace.name)?;
+        let streams = streams(output)?;
+        let step = self
+            .launch(workspace, request.name, policy, &spec, streams)
+            .await?;
+        if request.followed {
+            workspace
+                .ahead
+                .order(&self.zygote, &workspace.network, &spec);
+        }
+        Ok(step)
     }
 
     async fn start_service(
         &self,
-        _request: ServiceRequest<'_, Image, String>,
-        _output: OwnedFd,
+        request: ServiceRequest<'_, Image, Workspace>,
+        output: OwnedFd,
     ) -> Result<Step, StartError> {
-        Err(StartError {
-            kind: StartErrorKind::Internal,
-            message: NO_NETWORK.to_owned(),
-        })
+        let spec = specification::of_service(&request)?;
+        let (workspace, name) = (request.workspace, request.name);
+        let interface = workspace.network.attach().await.map_err(no_network)?;
+        let policy = specification::policy(request.network)?;
+        workspace.network.admit(&interface, name, policy);
+        let started = self.zygote.start_in(&interface, &spec, streams(output)?);
+        let container = started.await.map_err(blamed)?;
+        let Some(address) = interface.addresses().first().copied() else {
+            return Err(internal("a private network without addresses".to_owned()));
+        };
+        interface.name(name);
+        let service = Service {
+            address,
+            container: container.handle().try_clone().map_err(|error| {
+                internal(format!("duplicate the service's descriptor: {error}"))
+            })?,
+            process: spec.process,
+        };
+        workspace.services.add(name, service);
+        Ok(Step::new(container, Some(interface)))
     }
 
     async fn connect_service(
         &self,
-        _workspace: &String,
-        _service: &str,
-        _port: u16,
+        workspace: &Workspace,
+        service: &str,
+        port: u16,
     ) -> io::Result<TcpStream> {
-        Err(io::Error::other(NO_NETWORK))
+        let address = workspace.services.address(service, port)?;
+        let pod = workspace.network.pod().await.map_err(io::Error::other)?;
+        pod.connect(address).await
     }
 
     async fn exec_in_service(
         &self,
-        _workspace: &String,
-        _service: &str,
-        _command: &[String],
+        workspace: &Workspace,
+        service: &str,
+        command: &[String],
     ) -> Result<ExitStatus, BackendError> {
-        Err(BackendError::new("execute the check", NO_NETWORK))
+        let services = &workspace.services;
+        services.execute(&self.zygote, service, command).await
     }
 }
 
-/// Why there are no services yet.
-const NO_NETWORK: &str = "services need a private network, which this version does not make";
+/// What a step is told that asks for what this machine does not give.
+const NO_HOST_NETWORK: &str = "`network: host` is not allowed on this machine (its configuration can: `network: { host: true }`)";
+
+const fn internal(message: String) -> StartError {
+    StartError {
+        kind: StartErrorKind::Internal,
+        message,
+    }
+}
+
+fn no_network(error: PodError) -> StartError {
+    internal(format!(
+        "failed to make the private network: {}",
+        chain(&error)
+    ))
+}
+
+/// Whose fault it is that a container did not start.
+fn blamed(error: RequestError) -> StartError {
+    match error {
+        RequestError::Refused(refused) => StartError {
+            kind: specification::blame(&refused),
+            message: refused.to_string(),
+        },
+        error => internal(error.to_string()),
+    }
+}
+
+/// Nothing to read, and everything that is written to one pipe.
+fn streams(output: OwnedFd) -> Result<[OwnedFd; 3], StartError> {
+    let input =
+        File::open("/dev/null").map_err(|error| internal(format!("open /dev/null: {error}")))?;
+    let error = output
+        .try_clone()
+        .map_err(|error| internal(format!("duplicate the step's output: {error}")))?;
+    Ok([input.into(), output, error])
+}

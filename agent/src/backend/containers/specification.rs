@@ -8,8 +8,9 @@ use runtime::container::{
     ContainerSpec, File, Layers, Mount, MountSource, Network, Process, Resources, Rootfs, Shared,
     StartError as Refusal, Writable,
 };
+use runtime::network::{Policy, TargetError};
 
-use crate::backend::{StartError, StartErrorKind, StepRequest};
+use crate::backend::{ServiceRequest, StartError, StartErrorKind, StepRequest};
 use crate::images::Image;
 
 /// Where steps see the workspace.
@@ -23,25 +24,27 @@ const EXCHANGE: [(&str, &str); 3] = [
     ("SLIPWAY_MASK", "/run/slipway/mask"),
 ];
 
-/// What the runtime needs to know of a step.
+/// What the runtime needs to know of a step; `workspace` is what the zygote holds its job's by.
 ///
 /// # Errors
 /// When neither step nor image say what to execute.
-pub(super) fn of(request: StepRequest<'_, Image, String>) -> Result<ContainerSpec, StartError> {
+pub(super) fn of<W>(
+    request: &StepRequest<'_, Image, W>,
+    workspace: &str,
+) -> Result<ContainerSpec, StartError> {
     let image = request.image;
-    let network = network(request.network)?;
     let (argv, files) = command(request.action, image)?;
     let (cwd, create_cwd) = directory(request.workdir, request.action, image);
     let mut mounts = image.mounts.clone();
     mounts.push(Mount {
         source: MountSource::Held {
-            name: request.workspace.clone(),
+            name: workspace.to_owned(),
         },
         target: PathBuf::from(WORKSPACE),
         read_only: false,
     });
     Ok(ContainerSpec {
-        hostname: request.hostname,
+        hostname: request.hostname.clone(),
         rootfs: Rootfs::Layers(Layers {
             layers: image.layers.clone(),
             writable: Writable::Memory,
@@ -52,7 +55,7 @@ pub(super) fn of(request: StepRequest<'_, Image, String>) -> Result<ContainerSpe
         exchange: EXCHANGE.map(|(_, path)| PathBuf::from(path)).to_vec(),
         process: Process {
             argv,
-            env: environment(image, request.env),
+            env: with_exchange(environment(image, &request.env)),
             cwd,
             create_cwd,
             user: request
@@ -62,10 +65,66 @@ pub(super) fn of(request: StepRequest<'_, Image, String>) -> Result<ContainerSpe
             nesting: request.nesting,
             privileges: None,
         },
-        network,
+        network: match request.network {
+            plan::Network::Default | plan::Network::Allow(_) => Network::Pod,
+            plan::Network::Host => Network::Host,
+            plan::Network::None => Network::None,
+        },
         shared: Shared::default(),
         resources: resources(&request.resources),
     })
+}
+
+/// The same of a service: it has no workspace and leaves nothing to others.
+///
+/// # Errors
+/// When neither service nor image say what to execute.
+pub(super) fn of_service<W>(
+    request: &ServiceRequest<'_, Image, W>,
+) -> Result<ContainerSpec, StartError> {
+    let image = request.image;
+    let (argv, files) = command(request.action, image)?;
+    let of_image = image.working_directory.as_deref();
+    Ok(ContainerSpec {
+        hostname: request.hostname.clone(),
+        rootfs: Rootfs::Layers(Layers {
+            layers: image.layers.clone(),
+            writable: Writable::Memory,
+            read_only: false,
+        }),
+        mounts: image.mounts.clone(),
+        files,
+        exchange: Vec::new(),
+        process: Process {
+            argv,
+            env: environment(image, &request.env),
+            cwd: Path::new("/").join(of_image.unwrap_or("")),
+            create_cwd: true,
+            user: image.user.clone(),
+            nesting: false,
+            privileges: None,
+        },
+        network: Network::Pod,
+        shared: Shared::default(),
+        resources: resources(&request.resources),
+    })
+}
+
+/// What a step may reach.
+///
+/// # Errors
+/// When an entry of its list is none.
+pub(super) fn policy(network: &plan::Network<String>) -> Result<Policy, StartError> {
+    let plan::Network::Allow(list) = network else {
+        return Ok(Policy::Everything);
+    };
+    let targets: Result<_, _> = list.iter().map(|text| text.parse()).collect();
+    targets
+        .map(Policy::Listed)
+        .map_err(|error: TargetError| StartError {
+            kind: StartErrorKind::Request,
+            message: format!("`allow` of `network`: {error}"),
+        })
 }
 
 /// The plan's limits in the runtime's words.
@@ -76,18 +135,6 @@ pub(super) fn resources(of: &plan::Resources) -> Resources {
         pids: of.pids,
         disk: of.disk_bytes,
         nofile: of.nofile,
-    }
-}
-
-/// Steps are on the machine's network unless they say otherwise.
-fn network(network: &plan::Network) -> Result<Network, StartError> {
-    match network {
-        plan::Network::Default | plan::Network::Host => Ok(Network::Host),
-        plan::Network::None => Ok(Network::None),
-        plan::Network::Allow(_) => Err(StartError {
-            kind: StartErrorKind::Request,
-            message: "`allow` of `network` is not supported yet".to_owned(),
-        }),
     }
 }
 
@@ -135,11 +182,19 @@ fn directory(workdir: Option<&str>, action: &Action<String>, image: &Image) -> (
 }
 
 /// The image's environment under the step's.
-fn environment(image: &Image, step: IndexMap<String, String>) -> Vec<(String, String)> {
+fn environment(image: &Image, own: &IndexMap<String, String>) -> Vec<(String, String)> {
     let mut all = image.environment();
-    all.extend(step);
-    all.extend(EXCHANGE.map(|(name, path)| (name.to_owned(), path.to_owned())));
+    all.extend(
+        own.iter()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
     all.into_iter().collect()
+}
+
+fn with_exchange(mut env: Vec<(String, String)>) -> Vec<(String, String)> {
+    env.retain(|(name, _)| EXCHANGE.iter().all(|(own, _)| name != own));
+    env.extend(EXCHANGE.map(|(name, path)| (name.to_owned(), path.to_owned())));
+    env
 }
 
 /// Whose fault it is that a container did not start.
@@ -189,7 +244,7 @@ mod tests {
         let request = StepRequest {
             name: "step",
             image: &image(),
-            workspace: &"workspace.main".to_owned(),
+            workspace: &(),
             action,
             env: IndexMap::from([("A".to_owned(), "step".to_owned())]),
             workdir,
@@ -200,7 +255,7 @@ mod tests {
             resources: plan::Resources::default(),
             followed: false,
         };
-        of(request).unwrap()
+        of(&request, "workspace.main").unwrap()
     }
 
     fn script() -> Action<String> {
@@ -220,10 +275,13 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_cannot_be_made_is_refused() {
-        assert_eq!(network(&plan::Network::Default).unwrap(), Network::Host);
-        let allow = plan::Network::Allow(vec!["example.org".into()]);
-        assert_eq!(network(&allow).unwrap_err().kind, StartErrorKind::Request);
+    fn a_list_that_cannot_be_read_is_refused() {
+        let list = |text: &str| policy(&plan::Network::Allow(vec![text.to_owned()]));
+        assert!(matches!(list("*.example.org:443"), Ok(Policy::Listed(_))));
+        let error = list("http://example.org").unwrap_err();
+        assert_eq!(error.kind, StartErrorKind::Request);
+        insta::assert_snapshot!(error.message, @"");
+        assert_eq!(policy(&plan::Network::Default).unwrap(), Policy::Everything);
     }
 
     #[test]

@@ -3,29 +3,36 @@ use std::os::fd::OwnedFd;
 
 use protocol::Usage;
 use runtime::container::{Container, Exceeded as Limit, ExitStatus as Status};
+use runtime::network::Interface;
 
 use crate::backend::{BackendError, Exceeded, Exchange, Exit, ExitStatus, RunningStep};
 
-/// A started step: its container.
+/// A started step or service: its container, and its place in the job's network, which is another's after that.
 #[derive(Debug)]
-pub struct Step(Container);
+pub struct Step {
+    container: Container,
+    _interface: Option<Interface>,
+}
 
 impl Step {
-    pub(super) const fn new(container: Container) -> Self {
-        Self(container)
+    pub(super) const fn new(container: Container, interface: Option<Interface>) -> Self {
+        Self {
+            container,
+            _interface: interface,
+        }
     }
 }
 
 impl RunningStep for Step {
     fn take_exchange(&mut self) -> Option<Exchange> {
-        let files: [OwnedFd; 3] = self.0.take_exchange().try_into().ok()?;
+        let files: [OwnedFd; 3] = self.container.take_exchange().try_into().ok()?;
         let [output, env, mask] = files.map(File::from);
         Some(Exchange { output, env, mask })
     }
 
     async fn wait(&mut self) -> Result<Exit, BackendError> {
         let exit = self
-            .0
+            .container
             .wait()
             .await
             .map_err(|error| BackendError::new("wait for the step", error))?;
@@ -54,12 +61,12 @@ impl RunningStep for Step {
     }
 
     fn terminate(&mut self) -> Result<(), BackendError> {
-        self.0.terminate();
+        self.container.terminate();
         Ok(())
     }
 
     fn kill(&mut self) -> Result<(), BackendError> {
-        self.0.kill();
+        self.container.kill();
         Ok(())
     }
 }

@@ -106,6 +106,7 @@ impl<B: Backend> Life<'_, B> {
             env: self.environment(&service),
             hostname: hostname(&service.name),
             resources,
+            network: &service.network,
         };
         let started = context.backend.start_service(request, output).await;
         let running = started.map_err(|error| StepOutcome::from(&error))?;

@@ -202,7 +202,7 @@ async fn a_step_is_tried_again_for_the_causes_it_names() {
     insta::assert_snapshot!(outcome.output, @r#"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> main / build (host)
     no luck
     <=> main / build: failed, exit status 7; attempt 2 of 3 in 5.0s

@@ -189,6 +189,7 @@ impl Sink for Timeless {
             Event::ImageStarted { .. }
             | Event::Log { .. }
             | Event::StepRetrying { .. }
+            | Event::NetworkReached { .. }
             | Event::NetworkRefused { .. }
             | Event::Warning { .. } => {}
         }

@@ -38,7 +38,7 @@ async fn a_pull_is_told_with_its_size_and_its_warnings() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     warning: The registry is down; the stored image is used.
     image host: 3.0 MiB pulled in 0ms
     ==> main / build (host)
@@ -81,7 +81,7 @@ async fn an_image_that_cannot_be_had_is_the_reason_of_its_step() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     <== main / build: error, failed to get image host: Unavailable (0ms)
     <== main / test: skipped, `build` failed before
 

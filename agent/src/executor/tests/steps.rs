@@ -21,7 +21,7 @@ async fn a_run_shows_each_step_and_ends_with_a_summary() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> main / build (host)
     compiling
     no newline
@@ -61,7 +61,7 @@ async fn a_failing_step_skips_the_rest_and_shows_its_last_lines_again() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> main / build (host)
     <== main / build: ok (0ms)
     ==> main / test (host)
@@ -152,7 +152,7 @@ async fn allowed_failures_are_shown_and_do_not_count() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> nightly / try (host)
     <== nightly / try: failed, killed by signal 11 (SIGSEGV) (0ms)
     <== nightly: failed (allowed) (0ms)
@@ -193,7 +193,7 @@ async fn a_job_whose_needs_failed_is_skipped_and_independent_ones_go_on() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> build / make (host)
     <== build / make: failed, exit status 1 (0ms)
     <== test: skipped, `build` did not succeed
@@ -310,7 +310,7 @@ async fn a_runtime_that_loses_a_step_is_an_error() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> main / build (host)
     <== main / build: error, failed to wait for the step: lost (0ms)
     <== main / test: skipped, `build` failed before
@@ -335,7 +335,7 @@ async fn a_workspace_that_cannot_be_opened_fails_the_job_with_an_error() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     <== main: error, failed to mount the workspace: no space (0ms)
 
     JOB   STEP  RESULT  TIME  CPU  MEMORY  I/O  PIDS

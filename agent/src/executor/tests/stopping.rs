@@ -22,7 +22,7 @@ async fn a_step_that_takes_too_long_is_terminated() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> main / slow (host)
     working
     <== main / slow: failed, timed out after 1m00s (0ms)
@@ -79,7 +79,7 @@ async fn a_jobs_timeout_ends_its_step_and_covers_allowed_failures() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> main / quick (host)
     <== main / quick: ok (0ms)
     ==> main / slow (host)
@@ -140,7 +140,7 @@ async fn cancelling_terminates_steps_and_still_ends_with_the_summary() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> build / make (host)
     warning: Cancelled: running steps have 10.0s to end; cancel again to kill them.
     <== pack: cancelled (0ms)

@@ -13,16 +13,20 @@ use crate::message::{receive, receive_bytes};
 use crate::zygote::server::refuse;
 use crate::zygote::wire::Reply;
 
-const NAMESPACES: &str = r#"{"network":false,"shared":{"uts":false,"ipc":false,"cgroup":false}}"#;
+const NAMESPACES: &str = r#"{"network":"none","shared":{"uts":false,"ipc":false,"cgroup":false}}"#;
 
 /// One of each kind, as the agent says it, and how many descriptors it takes behind the first one.
-const REQUESTS: [(&str, usize); 8] = [
+const REQUESTS: [(&str, usize); 9] = [
     (
-        r#"{"request":"start","namespaces":NAMESPACES,"writable":null,"upper":"1.1/root.0","disk":null,"terminal":null,"grouped":true,"held":false}"#,
-        5,
+        r#"{"request":"pod","ipv4":"10.9.0.1/22","ipv6":"fd00::1/64"}"#,
+        0,
     ),
     (
-        r#"{"request":"start","namespaces":NAMESPACES,"writable":null,"upper":"1.1/root.0","disk":7,"terminal":{"rows":24,"columns":80},"grouped":false,"held":true}"#,
+        r#"{"request":"start","namespaces":NAMESPACES,"writable":null,"upper":"1.1/root.0","disk":null,"terminal":null,"grouped":true,"joined":true,"held":false}"#,
+        6,
+    ),
+    (
+        r#"{"request":"start","namespaces":NAMESPACES,"writable":null,"upper":"1.1/root.0","disk":7,"terminal":{"rows":24,"columns":80},"grouped":false,"joined":false,"held":true}"#,
         1,
     ),
     (r#"{"request":"help"}"#, 1),

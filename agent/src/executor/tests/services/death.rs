@@ -8,7 +8,7 @@ use protocol::{Cause, Conclusion, Event, Protocol};
 use super::super::harness::{Format, TestRun, step};
 use super::{dies_beside, hangs, service, when, with};
 use crate::backend::fake::{End, Fake, FakeImage, Script};
-use crate::backend::{ExitStatus, ImageErrorKind, Refusal, StartErrorKind};
+use crate::backend::{ExitStatus, ImageErrorKind, NetworkUse, Place, StartErrorKind};
 use crate::executor::Fault;
 
 #[tokio::test(start_paused = true)]
@@ -25,7 +25,7 @@ async fn a_service_that_dies_stops_the_step_that_needs_it_with_that_reason() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> main / service db (db:16)
     === main / service db: ready (0ms)
     ==> main / build (host)
@@ -109,7 +109,7 @@ async fn a_failure_that_is_allowed_does_not_bring_a_service_back() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> main / service db (db:16)
     === main / service db: ready (0ms)
     ==> main / build (host)
@@ -156,7 +156,7 @@ async fn a_service_that_dies_before_it_is_ready_fails_the_job() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> main / service db (db:16)
     ==> main / service web (web:1)
     <== main / service db: failed, exit status 1 (0ms)
@@ -202,7 +202,7 @@ async fn what_cannot_be_started_is_the_jobs_reason() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     <== main / service db: failed, failed to get image db:16: NotFound (0ms)
     <== main / build: skipped, service `db` is not there
     <== main / test: skipped, service `db` is not there
@@ -258,12 +258,14 @@ async fn a_service_that_writes_more_than_is_kept_is_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn events_tell_of_services_and_refusals_in_order() {
-    let refusal = Refusal {
+    let refusal = NetworkUse {
         step: "build".to_owned(),
-        host: "example.org".to_owned(),
-        port: 443,
-        protocol: Protocol::Tcp,
-        reason: "it is not in `allow`".to_owned(),
+        place: Place {
+            host: "example.org".to_owned(),
+            port: 443,
+            protocol: Protocol::Tcp,
+        },
+        refusal: Some("it is not in `allow`".to_owned()),
     };
     let run = |format| TestRun {
         format,

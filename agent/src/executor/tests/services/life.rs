@@ -24,7 +24,7 @@ async fn a_service_is_ready_before_the_first_step_and_is_stopped_behind_the_last
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> main / service db (db:16)
     === main / service db: ready (0ms)
     ==> main / build (host)
@@ -106,7 +106,7 @@ async fn what_a_service_writes_is_kept_apart_and_shown_when_its_job_fails() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> main / service db (db:16)
     === main / service db: ready (0ms)
     ==> main / build (host)
@@ -187,7 +187,7 @@ async fn cancelling_while_services_start_stops_them() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     warning: Cancelled: running steps have 10.0s to end; cancel again to kill them.
     ==> main / service db (db:16)
     <== main / build: cancelled (0ms)
@@ -256,7 +256,7 @@ async fn a_jobs_timeout_counts_while_services_start() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> main / service db (db:16)
     <== main / build: skipped, service `db` is not there
     <== main / test: skipped, service `db` is not there

@@ -7,7 +7,7 @@ mod readiness;
 use std::time::Duration;
 
 use pipelines::expression::Expression;
-use pipelines::plan::{Action, Command, Condition, Job, Probe, Ready, Service};
+use pipelines::plan::{Action, Command, Condition, Job, Network, Probe, Ready, Service};
 
 use super::harness::{job, step};
 use crate::backend::ExitStatus;
@@ -29,6 +29,7 @@ pub(super) fn service(name: &str, probe: Option<Probe>) -> Service {
             timeout: Duration::from_secs(30),
         }),
         secrets: Vec::new(),
+        network: Network::Default,
     }
 }
 

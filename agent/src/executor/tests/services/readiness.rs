@@ -22,7 +22,7 @@ async fn a_service_that_is_not_ready_in_time_is_stopped_and_fails_the_job() {
     insta::assert_snapshot!(outcome.output, @r"
     run RUN of `test`
     workspace: an overlay of the working tree; what steps write never reaches it
-    network: this machine's; steps reach whatever it reaches
+    network: private; steps reach what this machine reaches, but not this machine
     ==> main / service db (db:16)
     <== main / service db: failed, not ready within 30.0s: port 5432: connection refused (0ms)
     <== main / build: skipped, service `db` is not there

@@ -1,0 +1,15 @@
+use std::sync::Arc;
+
+use super::ahead::Ahead;
+use super::network::JobNetwork;
+use super::services::Services;
+
+/// What the containers of one job have in common.
+#[derive(Debug)]
+pub struct Workspace {
+    /// By which the zygote holds its tree.
+    pub(super) name: String,
+    pub(super) network: Arc<JobNetwork>,
+    pub(super) services: Services,
+    pub(super) ahead: Ahead,
+}

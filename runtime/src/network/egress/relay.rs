@@ -1,0 +1,101 @@
+//! Two TCP connections made one: bytes, the end of each direction, and resets go through; nothing is kept in between.
+
+use std::cell::RefCell;
+use std::io;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+/// Bytes on their way at a time.
+const CHUNK: usize = 256 << 10;
+
+thread_local! {
+    /// A thread's own: what is in it is over before anything else runs.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
+}
+
+/// Carries everything between the two until both directions have ended or one of the sides is gone, which the other is told.
+pub(in crate::network) async fn relay(one: TcpStream, other: TcpStream) {
+    for stream in [&one, &other] {
+        // How a sender's writes are cut into segments is its own affair.
+        let _ = stream.set_nodelay(true);
+    }
+    let carried = tokio::try_join!(carry(&one, &other), carry(&other, &one));
+    if carried.is_err() {
+        reset(one);
+        reset(other);
+    }
+}
+
+/// Ends a connection so that its other side sees it broken, not complete.
+pub(in crate::network) fn reset(stream: TcpStream) {
+    // Where it cannot be set, the connection is gone already.
+    let _ = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
+}
+
+/// One direction, to its end.
+async fn carry(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
+    loop {
+        from.readable().await?;
+        match step(from, to) {
+            Ok(Step::Moved) => {}
+            Ok(Step::End) => {
+                // The other side may be gone already, which the other direction sees.
+                let _ = shutdown(to, Shutdown::Write);
+                return Ok(());
+            }
+            Ok(Step::Full) => to.writable().await?,
+            // Nothing was there.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+enum Step {
+    /// Some bytes are through.
+    Moved,
+    /// Nothing comes any more.
+    End,
+    /// The other side takes no more for now.
+    Full,
+}
+
+/// Looks at what is there, sends as much of it as is taken, and takes only that out of its socket.
+fn step(from: &TcpStream, to: &TcpStream) -> io::Result<Step> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let length = from.try_io(Interest::READABLE, || {
+            let (length, _) = retry(|| recv(from, buffer.as_mut_slice(), RecvFlags::PEEK))?;
+            Ok(length)
+        })?;
+        if length == 0 {
+            return Ok(Step::End);
+        }
+        let sent = to.try_io(Interest::WRITABLE, || {
+            Ok(retry(|| send(to, &buffer[..length], SendFlags::NOSIGNAL))?)
+        });
+        let sent = match sent {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Step::Full),
+            result => result?,
+        };
+        // With MSG_TRUNC a TCP socket throws away as much without copying it (tcp(7)).
+        retry(|| recv(from, &mut buffer[..sent], RecvFlags::TRUNC))?;
+        Ok(if sent < length {
+            Step::Full
+        } else {
+            Step::Moved
+        })
+    })
+}
+
+fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}

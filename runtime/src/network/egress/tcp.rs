@@ -1,0 +1,196 @@
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{sleep, timeout};
+
+use super::packet::{self, Unreachable};
+use super::relay::{relay, reset};
+use super::tap::{Tap, refuse};
+use crate::network::member::Member;
+use crate::network::report::Protocol;
+
+/// Most connections of a pod, established or not.
+const CONNECTIONS: usize = 32_768;
+/// How long whom a container calls may take to answer. Its own kernel gives up after about as long (tcp_syn_retries).
+const CONNECT: Duration = Duration::from_secs(130);
+/// How long a container may take to come again when it has been let in.
+const COME: Duration = Duration::from_secs(30);
+/// Before the next attempt to accept when there are no descriptors.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Who calls whom.
+type Key = (SocketAddr, SocketAddr);
+
+/// The TCP connections of a pod, each a task from its first packet to its end.
+#[derive(Debug)]
+pub(super) struct Connections {
+    tap: Arc<Tap>,
+    /// Those that are not established yet.
+    pending: Mutex<HashMap<Key, Pending>>,
+    room: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+enum Pending {
+    /// Whom it calls has not answered.
+    Connecting,
+    /// It may come in; whoever accepts it hands it over here.
+    LetIn(oneshot::Sender<TcpStream>),
+}
+
+impl Connections {
+    pub(super) fn new(tap: &Arc<Tap>) -> Self {
+        Self {
+            tap: Arc::clone(tap),
+            pending: Mutex::default(),
+            room: Arc::new(Semaphore::new(CONNECTIONS)),
+        }
+    }
+
+    /// Takes a first packet, or the same once more.
+    pub(super) fn first(
+        connections: &Arc<Self>,
+        member: Arc<Member>,
+        key: Key,
+        next: u32,
+        packet: &[u8],
+    ) {
+        match connections.pending().entry(key) {
+            Entry::Occupied(entry) => {
+                if let Pending::LetIn(_) = entry.get() {
+                    connections.tap.let_in(packet);
+                }
+            }
+            Entry::Vacant(entry) => {
+                // Without room it is as if the packet was lost: it comes again.
+                let Ok(permit) = Arc::clone(&connections.room).try_acquire_owned() else {
+                    return;
+                };
+                entry.insert(Pending::Connecting);
+                let call = Call {
+                    connections: Arc::clone(connections),
+                    key,
+                    _permit: permit,
+                };
+                tokio::spawn(call.carry(member, next, packet.to_vec()));
+            }
+        }
+    }
+
+    /// Accepts what has been let in.
+    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            let accepted = listener.accept().await;
+            let Ok((stream, from)) = accepted else {
+                // There are too many descriptors, and nothing to be done but to wait until there are fewer.
+                sleep(PAUSE).await;
+                continue;
+            };
+            let pending = stream
+                .local_addr()
+                .ok()
+                .and_then(|to| self.pending().remove(&(from, to)));
+            match pending {
+                // Whoever waits for it may have given up.
+                Some(Pending::LetIn(waiting)) => drop(waiting.send(stream)),
+                Some(Pending::Connecting) | None => reset(stream),
+            }
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, HashMap<Key, Pending>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that is being made.
+struct Call {
+    connections: Arc<Connections>,
+    key: Key,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Call {
+    async fn carry(self, member: Arc<Member>, next: u32, packet: Vec<u8>) {
+        let (from, to) = self.key;
+        let tap = &self.connections.tap;
+        if member.may_reach(Protocol::Tcp, to).is_err() {
+            refuse(tap, &member, &packet, Unreachable::Prohibited);
+            return;
+        }
+        let outer = match timeout(CONNECT, TcpStream::connect(to)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                match denial(&error) {
+                    Denial::Reset => {
+                        tap.answer(&packet::reset(from, to, next), member.hardware());
+                    }
+                    Denial::Unreachable(why) => refuse(tap, &member, &packet, why),
+                    Denial::Silence => {
+                        tracing::warn!(%error, "a container's connection cannot be carried");
+                    }
+                }
+                return;
+            }
+            // It has heard nothing either.
+            Err(_) => return,
+        };
+        let (waiting, inner) = oneshot::channel();
+        self.connections
+            .pending()
+            .insert(self.key, Pending::LetIn(waiting));
+        tap.let_in(&packet);
+        drop(packet);
+        if let Ok(Ok(inner)) = timeout(COME, inner).await {
+            relay(inner, outer).await;
+        } else {
+            reset(outer);
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        // When it was accepted it is not there any more, and what is there then is another call.
+        let mut pending = self.connections.pending();
+        if let Entry::Occupied(entry) = pending.entry(self.key) {
+            let is_ours = match entry.get() {
+                Pending::Connecting => true,
+                Pending::LetIn(waiting) => waiting.is_closed(),
+            };
+            if is_ours {
+                entry.remove();
+            }
+        }
+    }
+}
+
+/// What a container is told of a call that failed.
+enum Denial {
+    Reset,
+    Unreachable(Unreachable),
+    /// It is our own fault; the container tries again.
+    Silence,
+}
+
+fn denial(error: &io::Error) -> Denial {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::ConnectionRefused | Kind::ConnectionReset => Denial::Reset,
+        Kind::HostUnreachable | Kind::TimedOut => Denial::Unreachable(Unreachable::Host),
+        Kind::NetworkUnreachable | Kind::AddrNotAvailable | Kind::Unsupported => {
+            Denial::Unreachable(Unreachable::Network)
+        }
+        Kind::PermissionDenied => Denial::Unreachable(Unreachable::Prohibited),
+        _ => match error.raw_os_error() {
+            Some(libc::EAFNOSUPPORT) => Denial::Unreachable(Unreachable::Network),
+            _ => Denial::Silence,
+        },
+    }
+}

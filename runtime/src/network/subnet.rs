@@ -1,0 +1,214 @@
+//! Which addresses a pod's containers have. Pods do not see each other, so all of them may have the same; what counts is that
+//! no route of the machine leads to any of them, since containers would then reach each other instead of that.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::pod::PodSpec;
+
+/// Addresses of a pod, if its range is large enough: so many containers at a time, and a few others.
+const PREFIX: u8 = 22;
+
+/// Where a pod's addresses are taken from, unless the machine's configuration says otherwise: of each of the private ranges
+/// (RFC 1918), of that for translators (RFC 6598), and of that for benchmarks (RFC 2544), which nobody routes.
+pub fn default_pools() -> Vec<Ipv4Net> {
+    const POOLS: [([u8; 4], u8); 5] = [
+        ([10, 213, 0, 0], 16),
+        ([172, 29, 0, 0], 16),
+        ([192, 168, 212, 0], 22),
+        ([100, 93, 0, 0], 16),
+        ([198, 18, 0, 0], 15),
+    ];
+    let net = |(octets, prefix): ([u8; 4], u8)| Ipv4Net::new(octets.into(), prefix).ok();
+    POOLS.into_iter().filter_map(net).collect()
+}
+
+/// All pools overlap routes of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("every address range for private networks overlaps a route of the machine: {}", list(.pools))]
+pub struct NoSubnet {
+    pools: Vec<Ipv4Net>,
+}
+
+fn list(pools: &[Ipv4Net]) -> String {
+    let texts: Vec<_> = pools.iter().map(ToString::to_string).collect();
+    texts.join(", ")
+}
+
+/// The first range of the pools that no route leads to, with the gateway's address in it.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn choose(pools: &[Ipv4Net], routes: &[IpNet]) -> Result<PodSpec, NoSubnet> {
+    let ipv4 = pools.iter().find_map(|pool| free(*pool, routes));
+    let Some(ipv4) = ipv4 else {
+        return Err(NoSubnet {
+            pools: pools.to_vec(),
+        });
+    };
+    Ok(PodSpec {
+        ipv4,
+        ipv6: local_ipv6(routes),
+    })
+}
+
+fn free(pool: Ipv4Net, routes: &[IpNet]) -> Option<Ipv4Net> {
+    let prefix = PREFIX.max(pool.prefix_len());
+    let step = 1_u64 << (32 - prefix);
+    let end = u64::from(u32::from(pool.broadcast()));
+    let mut at = u64::from(u32::from(pool.network()));
+    while at <= end {
+        let first = Ipv4Addr::from(u32::try_from(at).ok()?);
+        let candidate = Ipv4Net::new(first, prefix).ok()?;
+        let clash = routes.iter().find_map(|route| match route {
+            IpNet::V4(route) => {
+                (route.prefix_len() > 0 && overlap(*route, candidate)).then_some(route)
+            }
+            IpNet::V6(_) => None,
+        });
+        match clash {
+            None => return Ipv4Net::new(candidate.hosts().next()?, prefix).ok(),
+            // On to the first one behind it.
+            Some(route) => {
+                let behind = u64::from(u32::from(route.broadcast())) + 1;
+                at = behind.next_multiple_of(step).max(at + step);
+            }
+        }
+    }
+    None
+}
+
+fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+    one.contains(&other) || other.contains(&one)
+}
+
+/// A range of unique local addresses (RFC 4193) that no route leads to.
+fn local_ipv6(routes: &[IpNet]) -> Ipv6Net {
+    let candidate = |subnet: u16| {
+        // A global id that was drawn once.
+        let address = Ipv6Addr::new(0xfd5c, 0x1ab3, 0x7ee9, subnet, 0, 0, 0, 1);
+        Ipv6Net::new_assert(address, 64)
+    };
+    let is_free = |net: &Ipv6Net| {
+        !routes.iter().any(|route| match route {
+            IpNet::V6(route) => {
+                route.prefix_len() > 0 && (route.contains(net) || net.contains(route))
+            }
+            IpNet::V4(_) => false,
+        })
+    };
+    (0..64)
+        .map(candidate)
+        .find(is_free)
+        .unwrap_or_else(|| candidate(0))
+}
+
+/// Addresses of a pod that containers have, or may get.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    spec: PodSpec,
+    /// By the last bits, in order of their release.
+    taken: std::collections::HashSet<u32>,
+    next: u32,
+}
+
+impl Addresses {
+    pub(super) fn new(spec: PodSpec) -> Self {
+        Self {
+            spec,
+            taken: std::collections::HashSet::new(),
+            next: 0,
+        }
+    }
+
+    /// An address of each family, the one that was free for longest; `None` when all are taken.
+    pub(super) fn take(&mut self) -> Option<(Ipv4Addr, Ipv6Addr)> {
+        let hosts = (1_u32 << (32 - u32::from(self.spec.ipv4.prefix_len()))).saturating_sub(2);
+        for _ in 0..hosts {
+            self.next = self.next % hosts + 1;
+            let address = self.nth(self.next);
+            if address.0 != self.spec.gateway() && self.taken.insert(self.next) {
+                return Some(address);
+            }
+        }
+        None
+    }
+
+    pub(super) fn give_back(&mut self, address: IpAddr) {
+        if let IpAddr::V4(address) = address {
+            let number = u32::from(address) - u32::from(self.spec.ipv4.network());
+            self.taken.remove(&number);
+        }
+    }
+
+    fn nth(&self, number: u32) -> (Ipv4Addr, Ipv6Addr) {
+        let ipv4 = Ipv4Addr::from(u32::from(self.spec.ipv4.network()) + number);
+        let base = u128::from(self.spec.ipv6.network());
+        (ipv4, Ipv6Addr::from(base + u128::from(number)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nets(texts: &[&str]) -> Vec<IpNet> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn pools(texts: &[&str]) -> Vec<Ipv4Net> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn chosen(pool: &[&str], routes: &[&str]) -> String {
+        match choose(&pools(pool), &nets(routes)) {
+            Ok(spec) => spec.ipv4.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_first_range_that_no_route_leads_to_is_taken() {
+        assert_eq!(chosen(&["172.16.0.0/12"], &["0.0.0.0/0"]), "172.16.0.1/22");
+        assert_eq!(
+            chosen(&["172.16.0.0/12"], &["172.16.0.0/16", "172.17.4.0/24"]),
+            "172.17.0.1/22"
+        );
+        assert_eq!(
+            chosen(&["172.16.0.0/16"], &["172.16.1.7/32", "172.16.4.0/22"]),
+            "172.16.8.1/22"
+        );
+        assert_eq!(chosen(&["10.9.8.0/24"], &[]), "10.9.8.1/24");
+    }
+
+    #[test]
+    fn a_pool_that_the_machine_has_routes_for_is_passed_over() {
+        let routes = ["172.16.0.0/12", "10.0.0.0/8", "192.168.0.0/16"];
+        assert_eq!(
+            chosen(&["172.16.0.0/12", "100.93.0.0/16"], &routes),
+            "100.93.0.1/22"
+        );
+        insta::assert_snapshot!(chosen(&["172.16.0.0/12", "10.1.0.0/16"], &routes), @"every address range for private networks overlaps a route of the machine: 172.16.0.0/12, 10.1.0.0/16");
+        // Half of the Internet in two routes, as VPNs have it.
+        assert!(chosen(&["10.0.0.0/8"], &["0.0.0.0/1", "128.0.0.0/1"]).contains("overlaps"));
+        let defaults = choose(&default_pools(), &nets(&routes)).unwrap();
+        assert_eq!(defaults.ipv4.to_string(), "100.93.0.1/22");
+    }
+
+    #[test]
+    fn addresses_are_each_containers_own_and_come_back_late() {
+        let spec = choose(&pools(&["10.9.8.0/29"]), &nets(&["fd5c:1ab3:7ee9::/64"])).unwrap();
+        assert_eq!(spec.ipv6.to_string(), "fd5c:1ab3:7ee9:1::1/64");
+        let mut all = Addresses::new(spec);
+        let taken: Vec<_> = std::iter::from_fn(|| all.take()).collect();
+        let texts: Vec<_> = taken.iter().map(|(v4, _)| v4.octets()[3]).collect();
+        assert_eq!(texts, [2, 3, 4, 5, 6]);
+        assert_eq!(taken[0].1.to_string(), "fd5c:1ab3:7ee9:1::2");
+        all.give_back(taken[2].0.into());
+        all.give_back(taken[0].0.into());
+        assert_eq!(all.take().unwrap().0, taken[0].0);
+        assert_eq!(all.take().unwrap().0, taken[2].0);
+        assert_eq!(all.take(), None);
+    }
+}
