@@ -44,16 +44,20 @@ pub(super) fn choose(pools: &[Ipv4Net], routes: &[IpNet]) -> Result<PodSpec, NoS
     let ipv4 = pools.iter().find_map(|pool| free(*pool, routes));
     let Some(ipv4) = ipv4 else {
         return Err(NoSubnet {
-            pools: pools.to_vec(),
+            pools: pools.iter().map(Ipv4Net::trunc).collect(),
         });
     };
     Ok(PodSpec {
         ipv4,
-        ipv6: local_ipv6(routes),
+        ipv6: local_ipv6(routes, host_number(ipv4)),
     })
 }
 
+/// The first free range of a pool, with its gateway. A pool with an address in it is used whole, and that is its gateway.
 fn free(pool: Ipv4Net, routes: &[IpNet]) -> Option<Ipv4Net> {
+    if pool.addr() != pool.network() {
+        return (!routes.iter().any(|route| clashes(route, pool))).then_some(pool);
+    }
     let prefix = PREFIX.max(pool.prefix_len());
     let step = 1_u64 << (32 - prefix);
     let end = u64::from(u32::from(pool.broadcast()));
@@ -61,16 +65,11 @@ fn free(pool: Ipv4Net, routes: &[IpNet]) -> Option<Ipv4Net> {
     while at <= end {
         let first = Ipv4Addr::from(u32::try_from(at).ok()?);
         let candidate = Ipv4Net::new(first, prefix).ok()?;
-        let clash = routes.iter().find_map(|route| match route {
-            IpNet::V4(route) => {
-                (route.prefix_len() > 0 && overlap(*route, candidate)).then_some(route)
-            }
-            IpNet::V6(_) => None,
-        });
-        match clash {
+        match routes.iter().find(|route| clashes(route, candidate)) {
             None => return Ipv4Net::new(candidate.hosts().next()?, prefix).ok(),
+            Some(IpNet::V6(_)) => return None,
             // On to the first one behind it.
-            Some(route) => {
+            Some(IpNet::V4(route)) => {
                 let behind = u64::from(u32::from(route.broadcast())) + 1;
                 at = behind.next_multiple_of(step).max(at + step);
             }
@@ -79,15 +78,27 @@ fn free(pool: Ipv4Net, routes: &[IpNet]) -> Option<Ipv4Net> {
     None
 }
 
-fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
-    one.contains(&other) || other.contains(&one)
+/// Whether a route leads to some of a range. One to everything says nothing of what is there.
+fn clashes(route: &IpNet, range: Ipv4Net) -> bool {
+    match route {
+        IpNet::V4(route) if route.prefix_len() > 0 => {
+            route.contains(&range) || range.contains(route)
+        }
+        IpNet::V4(_) | IpNet::V6(_) => false,
+    }
+}
+
+/// Which of its range's an address is: the same in both families.
+fn host_number(net: Ipv4Net) -> u32 {
+    u32::from(net.addr()) - u32::from(net.network())
 }
 
 /// A range of unique local addresses (RFC 4193) that no route leads to.
-fn local_ipv6(routes: &[IpNet]) -> Ipv6Net {
+fn local_ipv6(routes: &[IpNet], gateway: u32) -> Ipv6Net {
     let candidate = |subnet: u16| {
         // A global id that was drawn once.
-        let address = Ipv6Addr::new(0xfd5c, 0x1ab3, 0x7ee9, subnet, 0, 0, 0, 1);
+        let network = Ipv6Addr::new(0xfd5c, 0x1ab3, 0x7ee9, subnet, 0, 0, 0, 0);
+        let address = Ipv6Addr::from(u128::from(network) + u128::from(gateway));
         Ipv6Net::new_assert(address, 64)
     };
     let is_free = |net: &Ipv6Net| {
@@ -180,6 +191,8 @@ mod tests {
             "172.16.8.1/22"
         );
         assert_eq!(chosen(&["10.9.8.0/24"], &[]), "10.9.8.1/24");
+        assert_eq!(chosen(&["10.9.8.7/24"], &[]), "10.9.8.7/24");
+        assert!(chosen(&["10.9.8.7/24"], &["10.9.8.200/32"]).contains("overlaps"));
     }
 
     #[test]

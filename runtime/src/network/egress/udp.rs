@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
-use rustix::net::SendFlags;
+use rustix::net::{RecvFlags, SendFlags, recv};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UdpSocket;
@@ -206,7 +206,7 @@ impl Flow {
         let mut end = Instant::now() + IDLE;
         loop {
             let moved = tokio::select! {
-                ready = self.outer.readable() => match ready.and_then(|()| pass(&self.outer, &inner)) {
+                passed = pass(&self.outer, &inner) => match passed {
                     Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                         self.flows.refuse(&member, self.key, Unreachable::Port);
                         true
@@ -214,7 +214,7 @@ impl Flow {
                     result => result.unwrap_or(false),
                 },
                 // What the container does not take, and what the world does not, is lost.
-                ready = inner.readable() => ready.and_then(|()| pass(&inner, &self.outer)).unwrap_or(false),
+                passed = pass(&inner, &self.outer) => passed.unwrap_or(false),
                 () = sleep_until(end) => return,
             };
             if moved {
@@ -244,14 +244,27 @@ fn post(to: &UdpSocket, content: &[u8]) {
     let _ = rustix::net::send(to, content, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
 }
 
-/// Passes one datagram on; whether there was one.
-fn pass(from: &UdpSocket, to: &UdpSocket) -> io::Result<bool> {
-    BUFFER.with_borrow_mut(|buffer| match from.try_recv(buffer) {
-        Ok(length) => {
-            post(to, &buffer[..length]);
-            Ok(true)
+/// Waits for a datagram, or for the news that nothing listens where one was sent, and passes it on; whether there was one.
+async fn pass(from: &UdpSocket, to: &UdpSocket) -> io::Result<bool> {
+    let ready = from.ready(Interest::READABLE.add(Interest::ERROR)).await?;
+    // One at a time: of several kinds at once tokio does not see whether one is there.
+    let kind = if ready.is_error() {
+        Interest::ERROR
+    } else {
+        Interest::READABLE
+    };
+    BUFFER.with_borrow_mut(|buffer| {
+        let received = from.try_io(kind, || {
+            let (length, _) = recv(from, buffer.as_mut_slice(), RecvFlags::DONTWAIT)?;
+            Ok(length)
+        });
+        match received {
+            Ok(length) => {
+                post(to, &buffer[..length]);
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-        Err(error) => Err(error),
     })
 }
