@@ -59,6 +59,7 @@ codes! {
     BadSecret = "bad-secret", Error, "The name of a secret cannot be that of an environment variable.";
     BadShell = "bad-shell", Error, "A shell is empty, or a command line where a program or a list is expected.";
     BadSize = "bad-size", Error, "A size is not a number with a unit, or out of range.";
+    BadTarget = "bad-target", Error, "An entry of `allow` is no host, address or range.";
     BadText = "bad-text", Error, "A text contains a NUL character.";
     BadUser = "bad-user", Error, "A user is not of the form `user` or `user:group`.";
     BadWorkdir = "bad-workdir", Error, "A working directory is empty.";

@@ -113,6 +113,6 @@ mod tests {
         let killed = Ending::Ran(ExitStatus::Signal(9));
         record.stage = Stage::exited(3, 4, killed);
         assert_eq!(both(&record), [Status::Exited; 2]);
-        insta::assert_snapshot!(serde_json::to_string(&record).unwrap(), @r#"{"name":"web","image":"host","command":[],"created":1,"supervisor":2,"stage":{"stage":"exited","started":3,"finished":4,"exit_code":137,"signal":9}}"#);
+        insta::assert_snapshot!(serde_json::to_string(&record).unwrap(), @r#"{"name":"web","image":"host","command":[],"created":1,"supervisor":2,"ports":[],"stage":{"stage":"exited","started":3,"finished":4,"exit_code":137,"signal":9}}"#);
     }
 }

@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(plain.process.user.as_deref(), Some("app"));
         assert_eq!(plain.process.cwd, Path::new("/srv"));
         assert_eq!(plain.hostname, "web");
-        assert_eq!(plain.network, Network::Host);
+        assert_eq!(plain.network, Network::Pod);
         assert!(plain.mounts.is_empty() && !plain.rootfs.is_read_only());
         let own = spec(&[
             "-u",

@@ -48,7 +48,7 @@ const HOSTS: Type<Vec<Text>> = texts("list of strings", |field, diagnostics| {
         };
         if let Some(problem) = target_problem(text) {
             let message = format!("{} is no host, address or range: {problem}", quoted(text));
-            diagnostics.push(Diagnostic::new(Code::BadNetwork, host.span, message).help(
+            diagnostics.push(Diagnostic::new(Code::BadTarget, host.span, message).help(
                 "write `host`, `host:443`, `*.example.org`, `192.0.2.7`, `[2001:db8::1]:443` or `192.0.2.0/24`",
             ));
         }

@@ -44,6 +44,7 @@ const BEYOND_A_SHAPE: &[Code] = &[
     Code::BadInput,
     Code::BadMatrix,
     Code::BadRegex,
+    Code::BadTarget,
     Code::BadText,
     Code::EmptyRun,
     Code::MissingImage,

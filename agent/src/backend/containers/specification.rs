@@ -280,7 +280,7 @@ mod tests {
         assert!(matches!(list("*.example.org:443"), Ok(Policy::Listed(_))));
         let error = list("http://example.org").unwrap_err();
         assert_eq!(error.kind, StartErrorKind::Request);
-        insta::assert_snapshot!(error.message, @"");
+        insta::assert_snapshot!(error.message, @"`allow` of `network`: `http://example.org` is no host, address or range: the port is no number from 1 to 65535");
         assert_eq!(policy(&plan::Network::Default).unwrap(), Policy::Everything);
     }
 

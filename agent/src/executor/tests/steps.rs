@@ -120,7 +120,7 @@ async fn json_has_one_event_a_line() {
     .on(Fake::default().step("a/one", Script::exits(3).writing(b"caf\xc3\xa9\n")))
     .await;
     insta::assert_snapshot!(outcome.output, @r#"
-    {"type":"run_started","id":"RUN","at":0,"pipeline":"test","jobs":["a","b"],"workspace":"overlay","network":"host"}
+    {"type":"run_started","id":"RUN","at":0,"pipeline":"test","jobs":["a","b"],"workspace":"overlay","network":"private"}
     {"type":"job_started","job":"a","at":0}
     {"type":"image_started","image":"host"}
     {"type":"image_ready","image":"host","pulled_bytes":0,"duration_ms":0}

@@ -278,7 +278,7 @@ async fn events_tell_of_services_and_refusals_in_order() {
     };
     let outcome = run(Format::Json).on(fake()).await;
     insta::assert_snapshot!(outcome.output, @r#"
-    {"type":"run_started","id":"RUN","at":0,"pipeline":"test","jobs":["main"],"workspace":"overlay","network":"host"}
+    {"type":"run_started","id":"RUN","at":0,"pipeline":"test","jobs":["main"],"workspace":"overlay","network":"private"}
     {"type":"job_started","job":"main","at":0}
     {"type":"network_refused","job":"main","step":"build","host":"example.org","port":443,"protocol":"tcp","reason":"it is not in `allow`"}
     {"type":"image_started","image":"db:16"}
