@@ -38,6 +38,7 @@ mod reference;
 mod registries;
 mod secrets;
 mod security;
+mod services;
 mod stopping;
 mod support;
 mod terminal;

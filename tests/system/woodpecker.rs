@@ -25,11 +25,12 @@ macro_rules! scenario {
     };
 }
 
-const SCENARIOS: [Scenario; 14] = [
+const SCENARIOS: [Scenario; 15] = [
     scenario!("01_simple_success", 0, "main/build": "success", "main/test": "success"),
     scenario!("02_step_failure", 1, "main": "failure", "main/build": "failure 1", "main/deploy": "skipped"),
     scenario!("03_failure_ignore", 0, "main/lint": "failure 1", "main/build": "success"),
     scenario!("04_on_failure_notify", 1, "main/build": "failure 2", "main/notify": "success"),
+    scenario!("05_service", 0, "woodpecker": "success", "woodpecker/test": "success"),
     scenario!("06_parallel_steps", 0, "main/test-unit": "success", "main/test-integration": "success", "main/deploy": "success"),
     scenario!("07_oom_killed", 1, "main/hungry": "failure 137"),
     scenario!("08_multi_step_on_failure", 1, "main/build": "failure 1", "main/always-cleanup": "success", "main/deploy": "skipped"),
