@@ -64,9 +64,9 @@ fn doctor_lists_what_there_is_and_how_to_get_the_rest(env: &TestEnvironment) {
             "AppArmor",
             "container ids",
             "limits",
-            "TUN",
             "data directory",
-            "container"
+            "container",
+            "network"
         ],
         "{done}"
     );
@@ -108,6 +108,8 @@ fn doctor_lists_what_there_is_and_how_to_get_the_rest(env: &TestEnvironment) {
         container.found.starts_with("ran on an overlay"),
         "{container:?}"
     );
+    let network = check(&checks, "network");
+    assert!(network.found.starts_with("private, 10."), "{network:?}");
 }
 
 fn without_user_namespaces_nothing_runs_and_the_reason_is_told(env: &TestEnvironment) {

@@ -202,7 +202,7 @@ fn a_trace_says_where_the_time_of_the_start_went(env: &TestEnvironment) {
     insta::assert_snapshot!(named.join("\n"), @r"
     start the zygote
     open the store, claim the name
-    get the image
+    get the image, make the network
     mount volumes, make streams
     reach the zygote
     clone into new namespaces

@@ -33,7 +33,7 @@ fn a_first_pipeline_runs_on_the_machines_own_image(env: &TestEnvironment) {
     let _ = done
         .says("run: ok")
         .says("workspace: an overlay")
-        .says("network: this machine's");
+        .says("network: private");
 }
 
 fn a_failing_step_is_named_with_its_reason_and_last_lines(env: &TestEnvironment) {
@@ -80,7 +80,7 @@ fn every_event_comes_in_its_order(env: &TestEnvironment) {
     let told: Vec<String> = done.events().iter().map(short).collect();
     insta::allow_duplicates! {
         insta::assert_snapshot!(told.join("\n"), @r#"
-        run_started pipeline="events" jobs=["one","two"] workspace="overlay" network="host"
+        run_started pipeline="events" jobs=["one","two"] workspace="overlay" network="private"
         job_started job="one"
         image_started
         image_ready

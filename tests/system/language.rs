@@ -119,6 +119,7 @@ fn a_silent_step_is_ended(env: &TestEnvironment) {
 }
 
 fn a_steps_network_is_its_own_unless_the_command_line_decides(env: &TestEnvironment) {
+    env.write("config.yml", "network: { host: true }\n");
     // Where a step has a network of its own, the loopback interface is all there is.
     env.pipeline(
         "image: host\nnetwork: none\nsteps:\n  - { name: alone, run: ls /sys/class/net }\n  - { name: machine, network: host, run: ls /sys/class/net }\n",
@@ -132,11 +133,7 @@ fn a_steps_network_is_its_own_unless_the_command_line_decides(env: &TestEnvironm
     assert_eq!(interfaces(&["--network", "host"], "alone"), machine);
     assert_eq!(interfaces(&["--network", "none"], "machine"), "lo\n");
     assert_ne!(machine, "lo\n", "this machine has no network to tell apart");
-    let _ = run_local(env, &[]).says("network: this machine's, but for steps with `network: none`");
-    env.pipeline("image: host\nsteps: [{ run: x, network: { allow: [example.org] } }]\n");
-    let _ = run_local(env, &[])
-        .expect(65)
-        .says("error[not-yet]: `allow` of `network` is not supported yet");
+    let _ = run_local(env, &[]).says("network: of each step's own kind");
 }
 
 fn what_the_tree_includes_is_merged_below_the_pipeline(env: &TestEnvironment) {

@@ -90,16 +90,18 @@ fn what_nobody_may_reach_is_refused(env: &TestEnvironment) {
     let Some(world) = world(env) else { return };
     let own = world.http_on_machine(&format!("{MACHINE}:80"), "the machine's");
     let local = world.http_on_machine("127.0.0.1:8080", "of the loopback interface");
+    let _ = world.http("203.0.113.10:80", "");
     world.name(
         "rebound.example.org",
         &[MACHINE, "127.0.0.1", "169.254.169.254"],
     );
     let script = format!(
         "for to in {MACHINE}:80 [2001:db8::2]:80 169.254.169.254:80 127.0.0.1:8080 [::1]:8080 10.213.0.1:80 10.213.0.1:8080 \
-           [::ffff:169.254.169.254]:80 [64:ff9b::a9fe:a9fe]:80 rebound.example.org:80 rebound.example.org:8080 0.0.0.0:8080; do
-             wget -T 5 -qO- http://$to/ 2>/dev/null && echo reached $to; done; echo done"
+           [::ffff:169.254.169.254]:80 [64:ff9b::a9fe:a9fe]:80 rebound.example.org:80 rebound.example.org:8080 0.0.0.0:8080 203.0.113.10:80; do
+             timeout 10 wget -qO- http://$to/ 2>/dev/null && echo reached $to; done; echo done"
     );
-    assert_eq!(run(env, &world, &script).expect(0).output(), "done\n");
+    let done = run(env, &world, &script).expect(0);
+    assert_eq!(done.output(), "reached 203.0.113.10:80\ndone\n");
     assert_eq!(own.load(Ordering::SeqCst) + local.load(Ordering::SeqCst), 0);
 }
 

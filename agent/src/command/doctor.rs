@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
+use ipnet::Ipv4Net;
 use pipelines::plan::{Action, Network, Resources};
 use protocol::WorkspaceMode;
 use runtime::doctor::{Check, State, examine, examine_data};
+use runtime::network::PodError;
 use runtime::userns;
 
 use super::CommandError;
@@ -17,6 +19,7 @@ use crate::backend::{
     Backend, BackendOptions, ConnectError, Containers, Exit, ExitStatus, JobRequest, RunningStep,
     StepRequest,
 };
+use crate::chain::chain;
 use crate::config::Config;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
@@ -26,6 +29,8 @@ use crate::machine::Machine;
 const TRIAL: &str = "rm -r /etc\nmkdir /etc\n[ -z \"$(ls -A /etc)\" ]\n";
 /// The name of the last line.
 const CONTAINER: &str = "container";
+/// And of the one behind it.
+const NETWORK: &str = "network";
 
 /// Prints a line a check and runs a trial container.
 ///
@@ -51,12 +56,14 @@ pub fn execute(machine: &Machine) -> Result<ExitCode, CommandError> {
                 .enable_all()
                 .build()
                 .map_err(starting("start the async runtime"))?;
-            verdict(runtime.block_on(trial(&containers)), started.elapsed())
+            let container = verdict(runtime.block_on(trial(&containers)), started.elapsed());
+            let network = runtime.block_on(containers.try_network());
+            vec![container, network_verdict(network)]
         }
-        Err(error) => unable(&error),
+        Err(error) => vec![unable(&error)],
     };
-    let runs = last.state != State::Missing;
-    checks.push(last);
+    let runs = last.iter().all(|check| check.state != State::Missing);
+    checks.extend(last);
     // There is nobody to tell when that fails.
     let _ = io::stdout().lock().write_all(text(&checks).as_bytes());
     Ok(if runs {
@@ -140,6 +147,30 @@ fn verdict(result: Result<Exit, String>, took: Duration) -> Check {
             exit.status
         )),
         Err(message) => broken(message),
+    }
+}
+
+/// Without private networks there are the other ones.
+fn network_verdict(result: Result<Ipv4Net, PodError>) -> Check {
+    match result {
+        Ok(subnet) => Check {
+            name: NETWORK,
+            state: State::Found,
+            found: format!("private, {subnet}, with a way out"),
+            fix: None,
+        },
+        Err(error) => Check {
+            name: NETWORK,
+            state: State::Limited,
+            found: format!("no private ones: {}", chain(&error)),
+            fix: Some(match error {
+                PodError::NoSubnet(_) => {
+                    "name a free range in the configuration: `network: { pools: [..] }`".to_owned()
+                }
+                _ => "a kernel with veth, bridges, packet sockets and nf_tables with tproxy"
+                    .to_owned(),
+            }),
+        },
     }
 }
 

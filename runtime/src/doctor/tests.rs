@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use super::*;
 use crate::userns::{Extent, Rung};
 
@@ -141,15 +139,4 @@ fn ids_say_who_container_root_is() {
         ids::check(&map(Rung::Single, 1000, 1)).state,
         State::Limited
     );
-}
-
-#[test]
-fn a_missing_tun_device_limits_and_says_how_to_get_it() {
-    let directory = machine(&[("dev/net/tun", "a file is no device")]);
-    let machine = Machine {
-        root: Path::new(directory.path()),
-    };
-    let [check] = devices::check(&machine).try_into().unwrap();
-    assert_eq!(check.state, State::Limited);
-    assert_eq!(check.fix.as_deref(), Some("sudo modprobe tun"));
 }

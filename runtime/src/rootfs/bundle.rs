@@ -18,9 +18,6 @@ use crate::container::{
 use crate::security::Defence;
 use crate::sys::{self, MountAttr, mount_setattr};
 
-/// Where control groups are looked for.
-const CGROUP: &str = "/sys/fs/cgroup";
-
 /// Builds it.
 pub(super) fn build(
     prepared: &Prepared,
@@ -86,7 +83,7 @@ fn mount(
     let own_place = match mount.content {
         Content::Proc => is_at("/proc"),
         Content::Sys => is_at("/sys"),
-        Content::Cgroup => is_at(CGROUP),
+        Content::Cgroup => is_at(pseudo::CGROUP),
         _ => false,
     };
     if !own_place {
@@ -96,7 +93,7 @@ fn mount(
         Content::Proc => (labelled("proc", label, &[])?, pseudo::RESTRICTED),
         Content::Sys => (pseudo::sys(network, label)?, pseudo::RESTRICTED),
         Content::Mqueue => (mqueue(label)?, pseudo::RESTRICTED),
-        Content::Cgroup => (cgroup(label)?, pseudo::RESTRICTED),
+        Content::Cgroup => (pseudo::cgroup(label)?, pseudo::RESTRICTED),
         Content::Devpts { options } => {
             let terminals = MountAttr {
                 no_dev: false,
@@ -197,27 +194,6 @@ fn devpts(label: &str, options: &[(String, String)]) -> Result<OwnedFd, StartErr
         all.retain(|(key, _)| key != "gid");
         labelled("devpts", label, &all)
     })
-}
-
-/// Version 2 is mounted; of version 1 the machine's mounts are shown. Nothing can be written.
-fn cgroup(label: &str) -> Result<OwnedFd, StartError> {
-    /// `CGROUP2_SUPER_MAGIC`, statfs(2).
-    const VERSION_2: rustix::fs::FsWord = 0x6367_7270;
-    let is_2 = rustix::fs::statfs(CGROUP).is_ok_and(|found| found.f_type == VERSION_2);
-    let own = is_2.then(|| labelled("cgroup2", label, &[]));
-    let tree = match own {
-        Some(Ok(tree)) => tree,
-        Some(Err(_)) | None => clone_tree(Path::new(CGROUP))?,
-    };
-    let attr = MountAttr {
-        read_only: true,
-        // What the machine mounts there later is not for this container.
-        spread: Some(sys::Spread::Private),
-        recursive: true,
-        ..pseudo::RESTRICTED
-    };
-    mount_setattr(&tree, attr).during("make control groups read-only")?;
-    Ok(tree)
 }
 
 fn make(root: &Root, device: &Device) -> Result<(), StartError> {

@@ -7,7 +7,7 @@ use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
-use super::overlay::{filesystem, read_only_filesystem};
+use super::overlay::{filesystem, labelled, read_only_filesystem};
 use super::{Root, Stage, clone_tree};
 use crate::container::error::{During, refused};
 use crate::container::prepared::Prepared;
@@ -34,7 +34,38 @@ pub(super) fn mount(root: &Root, network: Network) -> Result<(), StartError> {
     let proc = filesystem("proc", &[])?;
     mount_setattr(&proc, RESTRICTED).during("restrict proc")?;
     root.mount(&proc, Path::new("/proc"))?;
-    root.mount(&sys(network, "")?, Path::new("/sys"))
+    root.mount(&sys(network, "")?, Path::new("/sys"))?;
+    if network == Network::Pod
+        // Programs read there what they may use. On a machine without any there is nothing to see.
+        && let Ok(groups) = cgroup("")
+    {
+        root.mount(&groups, Path::new(CGROUP))?;
+    }
+    Ok(())
+}
+
+/// Where control groups are mounted.
+pub(super) const CGROUP: &str = "/sys/fs/cgroup";
+
+/// Version 2 is mounted; of version 1 the machine's mounts are shown. Nothing can be written.
+pub(super) fn cgroup(label: &str) -> Result<OwnedFd, StartError> {
+    /// `CGROUP2_SUPER_MAGIC`, statfs(2).
+    const VERSION_2: rustix::fs::FsWord = 0x6367_7270;
+    let is_2 = rustix::fs::statfs(CGROUP).is_ok_and(|found| found.f_type == VERSION_2);
+    let own = is_2.then(|| labelled("cgroup2", label, &[]));
+    let tree = match own {
+        Some(Ok(tree)) => tree,
+        Some(Err(_)) | None => clone_tree(Path::new(CGROUP))?,
+    };
+    let attr = MountAttr {
+        read_only: true,
+        // What the machine mounts there later is not for this container.
+        spread: Some(Spread::Private),
+        recursive: true,
+        ..RESTRICTED
+    };
+    mount_setattr(&tree, attr).during("make control groups read-only")?;
+    Ok(tree)
 }
 
 /// Covers what must be covered.

@@ -18,10 +18,11 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ipnet::Ipv4Net;
 use pipelines::plan::{self, Resources};
 use protocol::WorkspaceMode;
 use runtime::container::{ContainerSpec, Network, StartError as Refusal};
-use runtime::network::{PodError, Policy};
+use runtime::network::{Pod, PodError, Policy};
 use runtime::zygote::{Hold, HoldError, RequestError, Zygote};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -105,6 +106,16 @@ impl Containers {
         started
             .map(|container| Step::new(container, Some(interface)))
             .map_err(blamed)
+    }
+
+    /// Makes a private network with an interface, and lets go of it; answers its range.
+    ///
+    /// # Errors
+    /// See [`PodError`].
+    pub async fn try_network(&self) -> Result<Ipv4Net, PodError> {
+        let pod = Pod::open(&self.zygote, &self.options.config.network.pools).await?;
+        pod.attach().await?;
+        Ok(pod.subnet())
     }
 
     /// Removes what killed agents have left, once and beside other work.
