@@ -20,10 +20,13 @@ fn abstract_sockets_of_the_machine_are_out_of_reach(env: &TestEnvironment) {
     let name = format!("{}-socket", env.root().display());
     let address = SocketAddr::from_abstract_name(&name).expect("name a socket");
     let _listening = UnixListener::bind_addr(&address).expect("listen");
-    let attack = Attack::by(format!("/workspace/attack abstract {name}"));
-    attack.is_stopped_by(env, &["LandlockDomain"]);
-    let alone =
-        Attack::by(format!("/workspace/attack abstract {name}")).with(&["--network", "none"]);
+    env.write("config.yml", "network: { host: true }\n");
+    let script = format!("/workspace/attack abstract {name}");
+    let on_machine = Attack::by(script.clone()).with(&["--network", "host"]);
+    on_machine.is_stopped_by(env, &["LandlockDomain"]);
+    let private = Attack::by(script.clone());
+    private.is_stopped_without(env, &["LandlockDomain"]);
+    let alone = Attack::by(script).with(&["--network", "none"]);
     alone.is_stopped_without(env, &["LandlockDomain"]);
 }
 
