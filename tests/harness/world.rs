@@ -111,6 +111,14 @@ impl World {
         ip(&["-n", &self.machine(), "route", "add", range, "via", SERVER]);
     }
 
+    /// Makes packets between the two no larger than so many bytes.
+    pub fn mtu(&self, bytes: u32) {
+        let bytes = bytes.to_string();
+        for (namespace, link) in [(self.machine(), "world"), (self.outside(), "machine")] {
+            ip(&["-n", &namespace, "link", "set", link, "mtu", &bytes]);
+        }
+    }
+
     /// Lets the machine say at once that nobody is there.
     pub fn unreachable(&self, range: &str) {
         ip(&["-n", &self.machine(), "route", "add", "unreachable", range]);

@@ -28,6 +28,7 @@ mod limits;
 mod logins;
 mod nesting;
 mod network;
+mod network_load;
 mod network_policy;
 mod oci;
 mod outputs;

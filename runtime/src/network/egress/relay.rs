@@ -23,8 +23,14 @@ pub(in crate::network) async fn relay(one: TcpStream, other: TcpStream) {
         // How a sender's writes are cut into segments is its own affair.
         let _ = stream.set_nodelay(true);
     }
-    let carried = tokio::try_join!(carry(&one, &other), carry(&other, &one));
-    if carried.is_err() {
+    let is_whole = tokio::select! {
+        biased;
+        carried = async { tokio::try_join!(carry(&one, &other), carry(&other, &one)) } => carried.is_ok(),
+        // Where nothing is read, be it that the other side takes nothing or that all has come, a reset is seen by this only.
+        _ = one.ready(Interest::ERROR) => false,
+        _ = other.ready(Interest::ERROR) => false,
+    };
+    if !is_whole {
         reset(one);
         reset(other);
     }
@@ -74,20 +80,23 @@ fn step(from: &TcpStream, to: &TcpStream) -> io::Result<Step> {
         if length == 0 {
             return Ok(Step::End);
         }
-        let sent = to.try_io(Interest::WRITABLE, || {
-            Ok(retry(|| send(to, &buffer[..length], SendFlags::NOSIGNAL))?)
+        let mut sent = 0;
+        let all = to.try_io(Interest::WRITABLE, || {
+            sent = retry(|| send(to, &buffer[..length], SendFlags::NOSIGNAL))?;
+            // It is full now, and tells when it is not: to ask it again right away would only be to look at the rest once more.
+            (sent == length)
+                .then_some(())
+                .ok_or(io::ErrorKind::WouldBlock.into())
         });
-        let sent = match sent {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Step::Full),
-            result => result?,
-        };
-        // With MSG_TRUNC a TCP socket throws away as much without copying it (tcp(7)).
-        retry(|| recv(from, &mut buffer[..sent], RecvFlags::TRUNC))?;
-        Ok(if sent < length {
-            Step::Full
-        } else {
-            Step::Moved
-        })
+        if sent > 0 {
+            // With MSG_TRUNC a TCP socket throws away as much without copying it (tcp(7)).
+            retry(|| recv(from, &mut buffer[..sent], RecvFlags::TRUNC))?;
+        }
+        match all {
+            Ok(()) => Ok(Step::Moved),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Step::Full),
+            Err(error) => Err(error),
+        }
     })
 }
 
