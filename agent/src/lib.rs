@@ -25,6 +25,7 @@ pub mod machine;
 pub mod mask;
 pub mod networks;
 pub mod oci;
+mod open_files;
 pub mod output;
 mod places;
 pub mod program;

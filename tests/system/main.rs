@@ -41,6 +41,7 @@ mod registries;
 mod secrets;
 mod security;
 mod services;
+mod services_many;
 mod stopping;
 mod support;
 mod terminal;

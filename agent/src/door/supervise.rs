@@ -32,6 +32,7 @@ use crate::config::Config;
 use crate::enforcement::shortcomings;
 use crate::images::{Image, Images, announce};
 use crate::networks::Networks;
+use crate::open_files;
 use crate::output::complain;
 
 /// What a supervisor works with.
@@ -69,6 +70,7 @@ pub(super) fn supervise_for(
 ) -> Result<Ending, DoorError> {
     let mut stopwatch = Stopwatch::start();
     let zygote = Zygote::spawn(setting.data).map_err(ConnectError::from)?;
+    open_files::raise_limit();
     stopwatch.lap("start the zygote");
     for sentence in shortcomings(&zygote.enforcement(), &request.resources) {
         complain(format_args!("warning: {sentence}"));

@@ -10,6 +10,7 @@ mod listener;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -27,6 +28,8 @@ pub use listener::{Listener, connect};
 const MAX_MESSAGE: usize = 64 << 10;
 /// Bound of the descriptors with it.
 const MAX_FDS: usize = 8;
+/// How often a message is sent again while too many descriptors of this user are on their way, a millisecond apart.
+const ATTEMPTS: u32 = 200;
 
 /// Sends a message whole, or not at all.
 ///
@@ -51,6 +54,7 @@ pub(crate) fn send_bytes(
     if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(Errno::INVAL.into());
     }
+    let mut attempts = 0;
     loop {
         match sendmsg(
             &socket,
@@ -60,6 +64,12 @@ pub(crate) fn send_bytes(
         ) {
             Ok(_) => return Ok(()),
             Err(Errno::INTR) => {}
+            // All processes of a user together have at most `RLIMIT_NOFILE` of them in sockets that nobody has read yet, which
+            // other agents do at once (unix(7)).
+            Err(Errno::TOOMANYREFS) if attempts < ATTEMPTS => {
+                attempts += 1;
+                std::thread::sleep(Duration::from_millis(1));
+            }
             Err(errno) => return Err(errno.into()),
         }
     }
@@ -79,7 +89,7 @@ pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(T, 
 /// Receives what may be no message of ours.
 ///
 /// # Errors
-/// Those of recvmsg(2); a message, or more descriptors, than one of ours may have.
+/// Those of recvmsg(2); a message, or more descriptors, than one of ours may have; `EMFILE` where this process may not have them.
 pub(crate) fn receive_bytes(socket: impl AsFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     let mut bytes = vec![0; MAX_MESSAGE];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
@@ -100,17 +110,24 @@ pub(crate) fn receive_bytes(socket: impl AsFd) -> io::Result<Option<(Vec<u8>, Ve
     if message.bytes == 0 {
         return Ok(None);
     }
-    if message
-        .flags
-        .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
-    {
-        return Err(Errno::MSGSIZE.into());
-    }
     let mut fds = Vec::new();
     for part in control.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = part {
             fds.extend(rights);
         }
+    }
+    if message.flags.contains(ReturnFlags::TRUNC) {
+        return Err(Errno::MSGSIZE.into());
+    }
+    // There was room for more of them, but not in this process (`RLIMIT_NOFILE`).
+    if message.flags.contains(ReturnFlags::CTRUNC) {
+        let is_full = fds.len() < MAX_FDS;
+        return Err(if is_full {
+            Errno::MFILE
+        } else {
+            Errno::MSGSIZE
+        }
+        .into());
     }
     bytes.truncate(message.bytes);
     Ok(Some((bytes, fds)))

@@ -34,6 +34,7 @@ use super::{
 use crate::chain::chain;
 use crate::enforcement::shortcomings;
 use crate::images::{Image, Images};
+use crate::open_files;
 use ahead::Ahead;
 use network::JobNetwork;
 use services::{Service, Services};
@@ -58,6 +59,8 @@ impl Containers {
     /// When this host cannot run containers, or the data directory cannot be used.
     pub fn connect(options: BackendOptions) -> Result<Self, ConnectError> {
         let zygote = Zygote::spawn(&options.data)?;
+        // Behind the zygote: containers have the limit that the agent was started with.
+        open_files::raise_limit();
         let kept = options.keep.then(|| zygote.keep());
         let images = Images::new(&zygote, &options.data, &options.tree, &options.config)?;
         Ok(Self {
@@ -314,7 +317,7 @@ fn blamed(error: RequestError) -> StartError {
             kind: specification::blame(&refused),
             message: refused.to_string(),
         },
-        error => internal(error.to_string()),
+        error => internal(chain(&error)),
     }
 }
 
