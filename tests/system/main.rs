@@ -42,6 +42,7 @@ mod secrets;
 mod security;
 mod services;
 mod services_many;
+mod services_real;
 mod stopping;
 mod support;
 mod terminal;
