@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use harness::{Registry, TestEnvironment, for_everyone, images};
+use harness::{NetworkNamespaces, Registry, TestEnvironment, for_everyone, images};
 use rustix::process::Signal;
 
 use crate::support::{Moments, output_of, run_local};
@@ -17,6 +17,7 @@ use crate::support::{Moments, output_of, run_local};
 for_everyone!(
     an_agent_killed_at_two_hundred_moments_leaves_nothing,
     a_pull_killed_at_a_hundred_moments_is_taken_up_by_the_next,
+    a_killed_agent_leaves_no_service_and_no_network,
 );
 
 const MOMENTS: u32 = 200;
@@ -146,4 +147,37 @@ fn unfinished(store: &Path) -> Vec<PathBuf> {
         .map(|layer| layer.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "tmp"))
         .collect()
+}
+
+/// At once, and while all of it is being made.
+fn a_killed_agent_leaves_no_service_and_no_network(env: &TestEnvironment) {
+    let service = format!(
+        "{{ image: \"{}\", args: [sh, -c, 'httpd -p 80 -h /etc; exec sleep 5000'], ready: {{ tcp: 80 }} }}",
+        images::plain()
+    );
+    env.pipeline(&format!(
+        "jobs:\n  main:\n    image: \"{}\"\n    services: {{ one: {service}, two: {service} }}\n    steps:\n      \
+         - name: step\n        run: |\n          wget -q -O - http://two/hostname; sleep 5000 | nc one 80\n",
+        images::plain()
+    ));
+    let mut running = env.agent(["run-local"]).spawn();
+    running.wait_for("two\n");
+    let namespaces = NetworkNamespaces::of(running.id());
+    assert!(namespaces.count() >= 4, "{namespaces:?}");
+    running.signal(Signal::KILL);
+    let _ = running.finish().expect(137);
+    namespaces.assert_gone(Duration::from_secs(1));
+    env.assert_nothing_survives_a_second();
+
+    let mut moments = Moments::new(std::process::id());
+    for _ in 0..20 {
+        let running = env.agent(["run-local"]).spawn();
+        std::thread::sleep(Duration::from_millis(300).mul_f64(moments.next()));
+        let namespaces = NetworkNamespaces::of(running.id());
+        running.signal(Signal::KILL);
+        let _ = running.finish().expect(137);
+        namespaces.assert_gone(Duration::from_secs(1));
+        env.assert_nothing_survives_a_second();
+    }
+    let _ = output_of(env, &images::plain(), "true");
 }
