@@ -231,6 +231,18 @@ impl World {
         format!("{}w", self.name)
     }
 
+    /// A program that is to run in the world.
+    #[must_use]
+    pub fn command(&self, words: &[&str]) -> Command {
+        command_in(&self.outside(), words)
+    }
+
+    /// A program that is to run on the machine.
+    #[must_use]
+    pub fn command_on_machine(&self, words: &[&str]) -> Command {
+        command_in(&self.machine(), words)
+    }
+
     /// What stands for the machine's `/etc/resolv.conf`.
     #[must_use]
     pub fn resolv_conf(&self) -> PathBuf {
@@ -275,6 +287,15 @@ fn within<T: Send + 'static>(namespace: &str, act: impl FnOnce() -> T + Send + '
         act()
     });
     entered.join().expect("act in the network namespace")
+}
+
+/// In its place is the program: the child's process id is the program's.
+fn command_in(namespace: &str, words: &[&str]) -> Command {
+    let mut command = Command::new("nsenter");
+    command
+        .arg(format!("--net=/run/netns/{namespace}"))
+        .args(words);
+    command
 }
 
 fn ip(arguments: &[&str]) {
