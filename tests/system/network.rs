@@ -64,6 +64,7 @@ fn a_container_has_an_address_of_its_own_and_a_way_out(env: &TestEnvironment) {
         wget -qO- http://web.example.org/; echo; wget -qO- http://old/; echo
         wget -qO- 'http://[2001:db8::1]/'; echo
         nslookup nothing.example.org >/dev/null || echo no such name
+        ip neigh show dev eth0 | grep -c PERMANENT
         ip link | grep -c : ; echo up > /sys/class/net/eth0/operstate || ip link set eth0 down || echo may change nothing";
     let done = agent(env, &world, &["--name", "box"], script)
         .run()
@@ -80,6 +81,7 @@ fn a_container_has_an_address_of_its_own_and_a_way_out(env: &TestEnvironment) {
          hello\n\
          hello of the other family\n\
          no such name\n\
+         2\n\
          4\n\
          may change nothing\n"
     );

@@ -130,6 +130,26 @@ impl Batch {
         });
     }
 
+    /// Tells who has an address of an interface's link, for good, so that nobody is asked. Such an entry also does not count for
+    /// the 1,024 neighbours that all namespaces of a machine have together (`gc_thresh3` of arp(7)).
+    pub(in crate::network) fn neighbour(
+        &mut self,
+        index: Index,
+        address: IpAddr,
+        hardware: Hardware,
+    ) {
+        // `struct ndmsg`.
+        let mut header = [0; 12];
+        header[0] = family(address);
+        header[4..8].copy_from_slice(&index.to_ne_bytes());
+        header[8..10].copy_from_slice(&libc::NUD_PERMANENT.to_ne_bytes());
+        let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
+        self.push(libc::RTM_NEWNEIGH, flags, &header, |all| {
+            all.put(libc::NDA_DST, &octets(address));
+            all.put(libc::NDA_LLADDR, &hardware);
+        });
+    }
+
     /// Sends everything that no other route is for through a gateway.
     pub(in crate::network) fn default_route(&mut self, gateway: IpAddr) {
         let header = route(

@@ -196,6 +196,10 @@ impl Pod {
             batch.without_link_local(far.index);
         }
         batch.set_up(far.index, Some(BRIDGE.1));
+        for address in addresses {
+            let of_container = hardware(Side::Container, first);
+            batch.neighbour(BRIDGE.1, *address, of_container);
+        }
         let done = self.route.carry_out(&batch);
         done.during("put an interface on the pod's bridge")?;
         Ok(namespace)
@@ -227,6 +231,8 @@ impl Pod {
             };
             batch.address(near.index, *address, prefix);
             batch.default_route(gateway);
+            let of_gateway = hardware(Side::Pod, self.spec.gateway());
+            batch.neighbour(near.index, gateway, of_gateway);
         }
         let socket = Netlink::route().during("open a netlink socket")?;
         socket
