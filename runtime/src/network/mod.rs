@@ -11,7 +11,6 @@
 //! kernel is told. Rootless by construction: everything is in namespaces of the zygote's user namespace, everything else is
 //! ordinary sockets of the agent's user.
 
-mod descriptors;
 mod dns;
 mod egress;
 mod holder;

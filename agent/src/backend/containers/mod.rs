@@ -59,7 +59,7 @@ impl Containers {
     /// When this host cannot run containers, or the data directory cannot be used.
     pub fn connect(options: BackendOptions) -> Result<Self, ConnectError> {
         let zygote = Zygote::spawn(&options.data)?;
-        // Behind the zygote: containers have the limit that the agent was started with.
+        // Behind the zygote: containers keep the limit that the agent was started with.
         open_files::raise_limit();
         let kept = options.keep.then(|| zygote.keep());
         let images = Images::new(&zygote, &options.data, &options.tree, &options.config)?;

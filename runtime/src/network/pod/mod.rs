@@ -31,7 +31,6 @@ pub(super) use keeper::Keeper;
 pub(crate) use process::run;
 pub(crate) use wire::{PodSpec, SocketKind};
 
-use super::descriptors::raise_limit;
 use super::dns;
 use super::egress::{self, Ends};
 use super::machine::Resolver;
@@ -117,7 +116,6 @@ impl Pod {
         if ipv6 {
             ends.push(self::ends(&mut next)?);
         }
-        raise_limit();
         let mut tasks = JoinSet::new();
         let keeper = Keeper::start(&mut tasks, connection);
         let members = Arc::new(Members::default());
