@@ -206,6 +206,24 @@ impl World {
         within(&self.machine(), move || TcpStream::connect(address))
     }
 
+    /// Takes datagrams and counts them.
+    ///
+    /// # Panics
+    /// When they cannot be taken.
+    pub fn datagrams(&self, address: &str) -> Arc<AtomicUsize> {
+        let address: SocketAddr = address.parse().expect("an address");
+        let socket = within(&self.outside(), move || UdpSocket::bind(address)).expect("bind");
+        let count = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&count);
+        thread::spawn(move || {
+            let mut buffer = vec![0; 65_536];
+            while socket.recv_from(&mut buffer).is_ok() {
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        count
+    }
+
     /// Sends every datagram back.
     ///
     /// # Panics

@@ -24,6 +24,7 @@ for_one_user!(
     the_machines_network_is_for_those_whom_the_configuration_lets,
     both_sides_of_a_connection_are_told_of_its_end,
     a_slow_reader_gets_every_byte,
+    nobody_sends_in_the_name_of_another,
 );
 
 /// A world for a test, or `None` where there can be none.
@@ -340,4 +341,33 @@ fn a_slow_reader_gets_every_byte(env: &TestEnvironment) {
     // `nc` waits for that.
     drop(stream);
     let _ = running.finish().expect(0);
+}
+
+/// With `IPV6_FREEBIND` a program may bind any address; `IP_FREEBIND` likewise.
+const IN_ANOTHERS_NAME: &str = r#"use Socket qw(:all);
+my ($error, $to) = getaddrinfo("2001:db8::1", 7000, { socktype => SOCK_DGRAM });
+for my $from (@ARGV) {
+    socket(my $socket, AF_INET6, SOCK_DGRAM, 0) or die "socket: $!";
+    setsockopt($socket, 41, 78, pack("i", 1)) or die "freebind: $!";
+    bind($socket, pack_sockaddr_in6(0, inet_pton(AF_INET6, $from))) or die "bind: $!";
+    print send($socket, "datagram", 0, $to->{addr}) ? "sent\n" : "$!\n";
+}"#;
+
+fn nobody_sends_in_the_name_of_another(env: &TestEnvironment) {
+    let Some(world) = world(env) else { return };
+    let received = world.datagrams("[2001:db8::1]:7000");
+    let own = "fd5c:1ab3:7ee9::2";
+    let words = [
+        "run",
+        "--rm",
+        "host",
+        "perl",
+        "-e",
+        IN_ANOTHERS_NAME,
+        "fd5c:1ab3:7ee9::3",
+        own,
+    ];
+    let done = env.agent(words).in_world(&world).run().expect(0);
+    assert_eq!(done.output(), "Operation not permitted\nsent\n");
+    eventually(|| (received.load(Ordering::SeqCst) == 1).then_some(()));
 }

@@ -30,6 +30,11 @@ impl Namespaces {
         }
     }
 
+    /// Whether its network namespace is one that it is given.
+    pub(crate) const fn has_place(self) -> bool {
+        matches!(self.network, Network::Pod)
+    }
+
     /// For the clone that makes them.
     pub(crate) const fn to_clone(self) -> CloneFlags {
         CloneFlags::NEWNS

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 /// Port of name servers.
 const DNS: u16 = 53;
 
-/// Whether an address is one of the machine's own: what the kernel would send there would come from there.
+/// Whether an address is one of the machine's own: what the kernel would send there would come from there. Where that cannot be
+/// found out it counts as one, unless there is no way there at all.
 pub(super) fn is_own(address: IpAddr) -> bool {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -16,7 +17,13 @@ pub(super) fn is_own(address: IpAddr) -> bool {
         socket.connect((address, DNS))?;
         socket.local_addr()
     });
-    source.is_ok_and(|source| source.ip() == address)
+    match source {
+        Ok(source) => source.ip() == address,
+        Err(error) => !matches!(
+            error.raw_os_error(),
+            Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
+        ),
+    }
 }
 
 /// How the machine looks names up (resolv.conf(5)).

@@ -6,9 +6,11 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use tokio::sync::watch;
+
 use super::machine;
 use super::netlink::route::Hardware;
-use super::policy::{Policy, Refusal};
+use super::policy::{Policy, Refusal, embedded};
 use super::report::{Place, Protocol, Report, ReportFn};
 
 /// Most addresses whose names are remembered for a container; the oldest are forgotten first.
@@ -22,6 +24,8 @@ const PLACES: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Member {
     hardware: Hardware,
+    /// Set when it is over.
+    over: watch::Sender<bool>,
     state: Mutex<State>,
 }
 
@@ -88,6 +92,7 @@ impl Member {
     pub(super) fn new(hardware: Hardware) -> Self {
         Self {
             hardware,
+            over: watch::Sender::new(false),
             state: Mutex::default(),
         }
     }
@@ -95,6 +100,17 @@ impl Member {
     /// Of its interface.
     pub(super) const fn hardware(&self) -> Hardware {
         self.hardware
+    }
+
+    /// It is over, and so is everything that goes on in its name.
+    pub(super) fn end(&self) {
+        self.over.send_replace(true);
+    }
+
+    /// Waits until it is over.
+    pub(super) async fn ended(&self) {
+        // The sender is our own: it does not go away.
+        let _ = self.over.subscribe().wait_for(|over| *over).await;
     }
 
     /// From now on it may reach this, and what it reaches is told there.
@@ -139,7 +155,11 @@ impl Member {
     /// Whether it may reach an address; tells either way.
     pub(super) fn may_reach(&self, protocol: Protocol, to: SocketAddr) -> Result<(), Refusal> {
         // Asks the kernel, and so before the lock.
-        let is_own = machine::is_own(to.ip());
+        let inner = match to.ip() {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => embedded(address).map(IpAddr::V4),
+        };
+        let is_own = machine::is_own(to.ip()) || inner.is_some_and(machine::is_own);
         let mut state = self.state();
         let names = state.lookups.of(to.ip());
         let outcome = match state.policy.reach(to.ip(), to.port(), names) {
@@ -220,7 +240,9 @@ impl Members {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         for address in addresses {
-            members.remove(address);
+            if let Some(member) = members.remove(address) {
+                member.end();
+            }
         }
         let mut names = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         names.retain(|_, of_name| !of_name.iter().any(|address| addresses.contains(address)));

@@ -119,7 +119,10 @@ impl Target {
     fn has_name(&self, name: &str) -> bool {
         match &self.place {
             Place::Name(own) => own == name,
-            Place::Below(end) => name.len() > end.len() && name.ends_with(end.as_str()),
+            // What is no name may have dots that separate nothing.
+            Place::Below(end) => {
+                name.len() > end.len() && name.ends_with(end.as_str()) && is_name(name)
+            }
             Place::Range(_) => false,
         }
     }
@@ -248,10 +251,15 @@ pub fn never(address: IpAddr) -> Option<Refusal> {
 }
 
 fn never_v4(address: Ipv4Addr) -> Option<Refusal> {
-    // Where a cloud's metadata are that does not use a link-local address.
-    const ALIBABA: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
+    // Where clouds have their metadata that do not use a link-local address.
+    const CLOUDS: [Ipv4Addr; 3] = [
+        // Alibaba, Azure, Oracle.
+        Ipv4Addr::new(100, 100, 100, 200),
+        Ipv4Addr::new(168, 63, 129, 16),
+        Ipv4Addr::new(192, 0, 0, 192),
+    ];
     let [first, ..] = address.octets();
-    if address.is_link_local() || address == ALIBABA {
+    if address.is_link_local() || CLOUDS.contains(&address) {
         Some(Refusal::LinkLocal)
     } else if first == 0 || address.is_loopback() || first >= 224 {
         // "This network", loopback, multicast, reserved and broadcast (RFC 6890).
@@ -262,20 +270,37 @@ fn never_v4(address: Ipv4Addr) -> Option<Refusal> {
 }
 
 fn never_v6(address: Ipv6Addr) -> Option<Refusal> {
-    // Amazon's and Google's metadata.
-    const AMAZON: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254);
-    const GOOGLE: Ipv6Addr = Ipv6Addr::new(0xfd20, 0x0ce, 0, 0, 0, 0, 0, 0x254);
-    if address.is_unicast_link_local() || address == AMAZON || address == GOOGLE {
+    // Amazon has a range for what its machines are told, the others an address: Google, Oracle, Scaleway.
+    const AMAZON: [u16; 2] = [0xfd00, 0x0ec2];
+    const CLOUDS: [Ipv6Addr; 3] = [
+        Ipv6Addr::new(0xfd20, 0x0ce, 0, 0, 0, 0, 0, 0x254),
+        Ipv6Addr::new(0xfd00, 0x0c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
+        Ipv6Addr::new(0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x42),
+    ];
+    let segments = address.segments();
+    if address.is_unicast_link_local() || segments[..2] == AMAZON || CLOUDS.contains(&address) {
         Some(Refusal::LinkLocal)
-    } else if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
+    } else if address.is_loopback()
+        || address.is_unspecified()
+        || address.is_multicast()
+        || is_detour(segments)
+    {
         Some(Refusal::NoHost)
     } else {
         None
     }
 }
 
+/// Whether an address leads to one of IPv4 that it does not tell: a translator's own prefix (RFC 8215), SIIT (RFC 2765), Teredo.
+const fn is_detour(segments: [u16; 8]) -> bool {
+    matches!(
+        segments,
+        [0x64, 0xff9b, 1, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x2001, 0, ..]
+    )
+}
+
 /// The IPv4 address that one of IPv6 leads to: mapped and compatible (RFC 4291, 2.5.5), NAT64 (RFC 6052), 6to4 (RFC 3056).
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+pub(super) fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let segments = address.segments();
     let of = |high: u16, low: u16| {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
@@ -401,7 +426,11 @@ mod tests {
             ("::ffff:169.254.169.254", Refusal::LinkLocal),
             ("64:ff9b::a9fe:a9fe", Refusal::LinkLocal),
             ("2002:a9fe:a9fe::1", Refusal::LinkLocal),
+            ("168.63.129.16", Refusal::LinkLocal),
             ("fd00:ec2::254", Refusal::LinkLocal),
+            ("fd00:ec2::23", Refusal::LinkLocal),
+            ("64:ff9b:1::1", Refusal::NoHost),
+            ("2001::1", Refusal::NoHost),
             ("fe80::1", Refusal::LinkLocal),
             ("127.0.0.1", Refusal::NoHost),
             ("::ffff:127.0.0.1", Refusal::NoHost),

@@ -56,6 +56,10 @@ impl Asked {
         let asked = match request {
             Request::Start(start) => {
                 check_below(&start.upper)?;
+                if start.joined != start.namespaces.has_place() {
+                    // Without one it would be on the machine's.
+                    return Err(malformed(&"a private network and no place in it"));
+                }
                 let spec = next(&mut fds)?;
                 let streams = streams(start.terminal, &mut fds)?;
                 let network = if_any(start.joined, &mut fds)?;

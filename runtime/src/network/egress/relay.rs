@@ -45,6 +45,7 @@ pub(in crate::network) fn reset(stream: TcpStream) {
 /// One direction, to its end.
 async fn carry(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
     loop {
+        tokio::task::coop::consume_budget().await;
         from.readable().await?;
         match step(from, to) {
             Ok(Step::Moved) => {}

@@ -1,6 +1,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -64,6 +65,8 @@ impl Tap {
     }
 }
 
+/// Before the next attempt to read after one that has failed.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Larger than any packet of a container.
 const PACKET: usize = 64 << 10;
 
@@ -76,12 +79,14 @@ pub(super) async fn watch(
 ) {
     let mut buffer = vec![0; PACKET];
     loop {
+        tokio::task::coop::consume_budget().await;
         let length = match tap.receive(&mut buffer).await {
             Ok(length) => length,
             // The bridge is always up; what else is told here (ENETDOWN) is no reason to end.
             Err(error) => {
                 tracing::warn!(%error, "the tap of a private network cannot be read");
-                return;
+                tokio::time::sleep(PAUSE).await;
+                continue;
             }
         };
         let packet = &mut buffer[..length];

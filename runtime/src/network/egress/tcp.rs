@@ -133,7 +133,7 @@ impl Call {
                     }
                     Denial::Unreachable(why) => refuse(tap, &member, &packet, why),
                     Denial::Silence => {
-                        tracing::warn!(%error, "a container's connection cannot be carried");
+                        tracing::debug!(%error, "a container's connection cannot be carried");
                     }
                 }
                 return;
@@ -141,16 +141,25 @@ impl Call {
             // It has heard nothing either.
             Err(_) => return,
         };
+        // The route was another one a moment ago.
+        if outer.local_addr().is_ok_and(|own| own.ip() == to.ip()) {
+            refuse(tap, &member, &packet, Unreachable::Prohibited);
+            reset(outer);
+            return;
+        }
         let (waiting, inner) = oneshot::channel();
         self.connections
             .pending()
             .insert(self.key, Pending::LetIn(waiting));
         tap.let_in(&packet);
         drop(packet);
-        if let Ok(Ok(inner)) = timeout(COME, inner).await {
-            relay(inner, outer).await;
-        } else {
-            reset(outer);
+        match timeout(COME, inner).await {
+            // A container that is over has no connections, whatever the other side thinks of them.
+            Ok(Ok(inner)) => tokio::select! {
+                () = relay(inner, outer) => {}
+                () = member.ended() => {}
+            },
+            _ => reset(outer),
         }
     }
 }

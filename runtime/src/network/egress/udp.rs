@@ -28,6 +28,8 @@ use crate::sys::watch;
 const FLOWS: usize = 4096;
 /// A flow without a datagram for so long is over (RFC 4787, 4.3: not below two minutes).
 const IDLE: Duration = Duration::from_secs(120);
+/// Before the next attempt to read after one that has failed.
+const PAUSE: Duration = Duration::from_millis(100);
 /// No datagram is longer.
 const DATAGRAM: usize = 64 << 10;
 
@@ -45,7 +47,14 @@ pub(super) struct Flows {
     tap: Arc<Tap>,
     members: Arc<Members>,
     keeper: Keeper,
-    table: Mutex<HashMap<Key, Arc<UdpSocket>>>,
+    table: Mutex<HashMap<Key, Entry>>,
+}
+
+/// A flow that goes on, and in whose name.
+#[derive(Debug)]
+struct Entry {
+    outer: Arc<UdpSocket>,
+    member: Arc<Member>,
 }
 
 /// A pod's UDP socket of one family.
@@ -116,10 +125,11 @@ impl Flows {
     /// Takes first datagrams.
     pub(super) async fn receive(self: Arc<Self>, receiver: Receiver) {
         loop {
+            tokio::task::coop::consume_budget().await;
             let received = receiver.receive(|key, content| self.first(key, content));
             if let Err(error) = received.await {
                 tracing::warn!(%error, "datagrams of a private network cannot be read");
-                return;
+                sleep_until(Instant::now() + PAUSE).await;
             }
         }
     }
@@ -131,9 +141,10 @@ impl Flows {
         };
         let table = self.table();
         let outer = match table.get(&key) {
-            Some(outer) => Arc::clone(outer),
-            None if table.len() >= FLOWS => return,
-            None => {
+            Some(entry) if Arc::ptr_eq(&entry.member, &member) => Arc::clone(&entry.outer),
+            _ if table.len() >= FLOWS => return,
+            // Also where another container had the address.
+            _ => {
                 // Asks the kernel and tells others: without the table.
                 drop(table);
                 if member.may_reach(Protocol::Udp, to).is_err() {
@@ -143,7 +154,11 @@ impl Flows {
                 match open(to) {
                     Ok(outer) => {
                         let outer = Arc::new(outer);
-                        self.table().insert(key, Arc::clone(&outer));
+                        let entry = Entry {
+                            outer: Arc::clone(&outer),
+                            member: Arc::clone(&member),
+                        };
+                        self.table().insert(key, entry);
                         let flow = Flow {
                             flows: Arc::clone(self),
                             key,
@@ -170,7 +185,7 @@ impl Flows {
         refuse(&self.tap, member, &packet::datagram(from, to), why);
     }
 
-    fn table(&self) -> MutexGuard<'_, HashMap<Key, Arc<UdpSocket>>> {
+    fn table(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -215,6 +230,7 @@ impl Flow {
                 },
                 // What the container does not take, and what the world does not, is lost.
                 passed = pass(&inner, &self.outer) => passed.unwrap_or(false),
+                () = member.ended() => return,
                 () = sleep_until(end) => return,
             };
             if moved {
@@ -235,7 +251,11 @@ impl Flow {
 
 impl Drop for Flow {
     fn drop(&mut self) {
-        self.flows.table().remove(&self.key);
+        let mut table = self.flows.table();
+        let is_ours = |entry: &Entry| Arc::ptr_eq(&entry.outer, &self.outer);
+        if table.get(&self.key).is_some_and(is_ours) {
+            table.remove(&self.key);
+        }
     }
 }
 

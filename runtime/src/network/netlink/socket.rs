@@ -11,7 +11,11 @@ use super::message::{Answer, answers, u32_at};
 
 /// A socket to the kernel, of the network namespace it was opened in.
 #[derive(Debug)]
-pub(in crate::network) struct Netlink(OwnedFd);
+pub(in crate::network) struct Netlink {
+    socket: OwnedFd,
+    /// A batch that cannot be begun has one answer.
+    is_whole: bool,
+}
 
 /// Larger than any message of the kernel (netlink(7) advises 8 KiB).
 const DATAGRAM: usize = 32 << 10;
@@ -23,7 +27,7 @@ impl Netlink {
     /// Those of socket(2).
     pub(in crate::network) fn route() -> Result<Self, Errno> {
         // `NETLINK_ROUTE` is 0, which is how none is said.
-        Self::open(None)
+        Self::open(None, false)
     }
 
     /// For the packet filter.
@@ -31,12 +35,13 @@ impl Netlink {
     /// # Errors
     /// `EPROTONOSUPPORT` from a kernel without it.
     pub(in crate::network) fn tables() -> Result<Self, Errno> {
-        Self::open(Some(NETFILTER))
+        Self::open(Some(NETFILTER), true)
     }
 
-    fn open(protocol: Option<Protocol>) -> Result<Self, Errno> {
+    fn open(protocol: Option<Protocol>, is_whole: bool) -> Result<Self, Errno> {
         let flags = SocketFlags::CLOEXEC;
-        socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol).map(Self)
+        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol)?;
+        Ok(Self { socket, is_whole })
     }
 
     /// Has the kernel carry out all of a batch.
@@ -54,7 +59,7 @@ impl Netlink {
                     missing = missing.saturating_sub(1);
                     outcome = outcome.and(result);
                     // What failed before the batch was taken apart is told once, for its first message.
-                    if result.is_err() && answer.sequence == 1 {
+                    if self.is_whole && result.is_err() && answer.sequence == 1 {
                         return outcome;
                     }
                 }
@@ -88,12 +93,12 @@ impl Netlink {
     }
 
     fn send(&self, batch: &Batch) -> Result<(), Errno> {
-        send(&self.0, batch.bytes(), SendFlags::empty()).map(drop)
+        send(&self.socket, batch.bytes(), SendFlags::empty()).map(drop)
     }
 
     fn receive<'a>(&self, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
         loop {
-            match recv(&self.0, &mut *buffer, RecvFlags::empty()) {
+            match recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
                 Ok((length, _)) => return Ok(&buffer[..length]),

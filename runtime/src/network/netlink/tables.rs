@@ -12,7 +12,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::route::LOOPBACK;
+use super::route::{INET6, Index, LOOPBACK};
 use super::{Attributes, Batch};
 
 const BEGIN: u16 = 16;
@@ -26,6 +26,8 @@ const NEWRULE: u16 = TABLES | 6;
 const BOTH: u8 = 1;
 /// `NF_INET_PRE_ROUTING`.
 const PREROUTING: u32 = 0;
+/// `NF_INET_LOCAL_OUT`.
+const OUTPUT: u32 = 3;
 /// `NF_IP_PRI_MANGLE`, after fragments have been put together.
 const MANGLE: i32 = -150;
 const DROP: u32 = 0;
@@ -75,6 +77,31 @@ impl Batch {
             all.text(7, "filter");
         });
         self.rules(filter);
+        self.push(END, 0, &generic(0, 10), |_| {});
+    }
+
+    /// Installs, in a container's namespace, that it sends by its interface with no other address than its own: with
+    /// `IPV6_FREEBIND` any program could (ipv6(7)), and what may be reached goes by the address. IPv4 sees to that itself.
+    pub(in crate::network) fn only_from(&mut self, interface: Index, own: Ipv6Addr) {
+        self.push(BEGIN, 0, &generic(0, 10), |_| {});
+        let new = libc::NLM_F_ACK | libc::NLM_F_CREATE;
+        self.push(NEWTABLE, new, &generic(INET6, 0), |all| all.text(1, TABLE));
+        self.push(NEWCHAIN, new, &generic(INET6, 0), |all| {
+            all.text(1, TABLE);
+            all.text(3, CHAIN);
+            all.nest(4, |hook| {
+                hook.be32(1, OUTPUT);
+                hook.be32(2, 0);
+            });
+            all.be32(5, ACCEPT);
+            all.text(7, "filter");
+        });
+        self.rule_of(INET6, |rule| {
+            rule.meta(Meta::Outgoing, &interface.to_ne_bytes());
+            rule.load(Base::Network, 8, 16);
+            rule.compare(Compare::Differs, &own.octets());
+            rule.verdict(DROP);
+        });
         self.push(END, 0, &generic(0, 10), |_| {});
     }
 
@@ -157,8 +184,12 @@ impl Batch {
     }
 
     fn rule(&mut self, expressions: impl FnOnce(&mut Rule<'_, '_>)) {
+        self.rule_of(BOTH, expressions);
+    }
+
+    fn rule_of(&mut self, family: u8, expressions: impl FnOnce(&mut Rule<'_, '_>)) {
         let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_APPEND;
-        self.push(NEWRULE, flags, &generic(BOTH, 0), |all| {
+        self.push(NEWRULE, flags, &generic(family, 0), |all| {
             all.text(1, TABLE);
             all.text(2, CHAIN);
             all.nest(4, |list| expressions(&mut Rule(list)));
@@ -177,6 +208,8 @@ fn generic(family: u8, resource: u16) -> [u8; 4] {
 enum Meta {
     /// The interface it came in by.
     Interface = 4,
+    /// The interface it goes out by.
+    Outgoing = 5,
     /// `AF_INET` or `AF_INET6`.
     Family = 15,
     /// Of the transport.

@@ -51,7 +51,11 @@ impl Keeper {
         };
         let mut made = self.ask(order).await.map_err(io::Error::other)?;
         let first = made.pop().ok_or(io::ErrorKind::BrokenPipe)?;
-        self.spare().entry(kind).or_default().extend(made);
+        let mut spare = self.spare();
+        let spare = spare.entry(kind).or_default();
+        // Others may have asked at the same time.
+        made.truncate(SOCKETS.saturating_sub(spare.len()));
+        spare.extend(made);
         Ok(first)
     }
 

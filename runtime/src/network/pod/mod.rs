@@ -19,6 +19,7 @@ mod wire;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::Ipv4Net;
@@ -77,6 +78,8 @@ pub struct Pod {
     shared: Arc<Shared>,
     /// Those that are ready.
     links: tokio::sync::Mutex<mpsc::Receiver<Result<Link, PodError>>>,
+    /// The kernel has it.
+    ipv6: bool,
     _tasks: JoinSet<()>,
 }
 
@@ -88,6 +91,8 @@ struct Shared {
     keeper: Keeper,
     members: Arc<Members>,
     addresses: Mutex<Addresses>,
+    /// Interfaces made so far.
+    numbers: AtomicU32,
 }
 
 /// So many interfaces wait for their containers.
@@ -127,12 +132,14 @@ impl Pod {
             keeper,
             members,
             addresses: Mutex::new(Addresses::new(spec)),
+            numbers: AtomicU32::new(0),
         });
         let (ready, links) = mpsc::channel(AHEAD);
         tasks.spawn(prepare(Arc::clone(&shared), ready, ipv6));
         Ok(Self {
             shared,
             links: tokio::sync::Mutex::new(links),
+            ipv6,
             _tasks: tasks,
         })
     }
@@ -142,8 +149,16 @@ impl Pod {
     /// # Errors
     /// See [`PodError`].
     pub async fn attach(&self) -> Result<Interface, PodError> {
-        let link = self.links.lock().await.recv().await;
-        Ok(Interface::new(link.ok_or(PodError::Gone)??, &self.shared))
+        let made_ahead = self.links.lock().await.recv().await.ok_or(PodError::Gone)?;
+        let link = match made_ahead {
+            Ok(link) => link,
+            // What stood in the way then need not now.
+            Err(_) => {
+                let number = self.shared.number();
+                self.shared.link(number, self.ipv6).await?
+            }
+        };
+        Ok(Interface::new(link, &self.shared))
     }
 
     /// Its range.
@@ -202,14 +217,17 @@ fn ends(next: &mut impl FnMut() -> Result<OwnedFd, PodError>) -> Result<Ends, Po
 
 /// Makes interfaces ahead of those who want them.
 async fn prepare(shared: Arc<Shared>, ready: mpsc::Sender<Result<Link, PodError>>, ipv6: bool) {
-    let mut number = 0;
     while let Ok(permit) = ready.reserve().await {
-        permit.send(shared.link(number, ipv6).await);
-        number += 1;
+        permit.send(shared.link(shared.number(), ipv6).await);
     }
 }
 
 impl Shared {
+    /// A number that no other interface of the pod has.
+    fn number(&self) -> u32 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
     async fn link(self: &Arc<Self>, number: u32, ipv6: bool) -> Result<Link, PodError> {
         let taken = self
             .addresses

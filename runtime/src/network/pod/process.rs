@@ -79,8 +79,10 @@ impl Pod {
             route: Netlink::route().during("open a netlink socket")?,
             ipv6: std::fs::exists("/proc/sys/net/ipv6").unwrap_or(false),
         };
-        pod.links()?;
         pod.settings();
+        pod.links()?;
+        // The bridge has a setting of its own.
+        set("ipv4/conf/pod0/rp_filter", "0");
         let sockets = pod.sockets()?;
         Ok((pod, sockets))
     }
@@ -109,6 +111,7 @@ impl Pod {
 
     /// What a namespace takes over from the machine and must not: where a file is missing, so is what it would switch off.
     fn settings(&self) {
+        set_ipv6();
         for (name, value) in [
             ("bridge/bridge-nf-call-iptables", "0"),
             ("bridge/bridge-nf-call-ip6tables", "0"),
@@ -116,7 +119,6 @@ impl Pod {
             ("ipv4/conf/all/rp_filter", "0"),
             ("ipv4/conf/default/rp_filter", "0"),
             ("ipv4/conf/lo/rp_filter", "0"),
-            ("ipv4/conf/pod0/rp_filter", "0"),
             // Whoever answers a container does it in the name of others, at ports below 1024 too.
             ("ipv4/ip_unprivileged_port_start", "0"),
         ] {
@@ -217,6 +219,9 @@ impl Pod {
             name: INTERFACE.0,
             hardware: hardware(Side::Container, first),
         };
+        if self.ipv6 {
+            set_ipv6();
+        }
         let mut batch = Batch::default();
         batch.set_up(LOOPBACK, None);
         batch.pair(&near, far, self.own.as_fd());
@@ -238,6 +243,16 @@ impl Pod {
         socket
             .carry_out(&batch)
             .during("make a container's interface")?;
+        if let Some(own) = addresses.iter().find_map(|address| match address {
+            IpAddr::V6(own) => Some(*own),
+            IpAddr::V4(_) => None,
+        }) {
+            let mut batch = Batch::default();
+            batch.only_from(near.index, own);
+            let operation = "hold a container to its address";
+            let tables = Netlink::tables().during(operation)?;
+            tables.carry_out(&batch).during(operation)?;
+        }
         // As Docker has it: any user may serve at any port, and ping.
         set("ipv4/ip_unprivileged_port_start", "0");
         set("ipv4/ping_group_range", "0 0");
@@ -267,6 +282,13 @@ fn this_namespace() -> Result<OwnedFd, StartError> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let opened = rustix::fs::open("/proc/self/ns/net", flags, Mode::empty());
     opened.during("open the network namespace")
+}
+
+/// Switches IPv6 on, where the kernel has it: a machine that has switched it off has done so for itself.
+fn set_ipv6() {
+    for interfaces in ["all", "default"] {
+        set(&format!("ipv6/conf/{interfaces}/disable_ipv6"), "0");
+    }
 }
 
 /// Sets a parameter of the calling process's network namespace, if there is such a parameter.

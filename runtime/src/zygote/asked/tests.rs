@@ -22,7 +22,7 @@ const REQUESTS: [(&str, usize); 9] = [
         0,
     ),
     (
-        r#"{"request":"start","namespaces":NAMESPACES,"writable":null,"upper":"1.1/root.0","disk":null,"terminal":null,"grouped":true,"joined":true,"held":false}"#,
+        r#"{"request":"start","namespaces":{"network":"pod","shared":{"uts":false,"ipc":false,"cgroup":false}},"writable":null,"upper":"1.1/root.0","disk":null,"terminal":null,"grouped":true,"joined":true,"held":false}"#,
         6,
     ),
     (
@@ -178,4 +178,16 @@ proptest! {
         let text = serde_json::json!({"request": "hold", "name": name, "source": "tree", "upper": upper});
         is_answered(text.to_string().as_bytes(), count);
     }
+}
+
+#[test]
+fn a_private_network_without_a_place_in_it_is_not_the_machines() {
+    let text = REQUESTS[1]
+        .0
+        .replace(r#""joined":true"#, r#""joined":false"#);
+    let refused = Asked::read(text.as_bytes(), files(5));
+    assert!(
+        matches!(refused, Err(StartError::Malformed { .. })),
+        "{refused:?}"
+    );
 }
