@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::time::Duration;
 
 use harness::{Finished, TestEnvironment, for_everyone, for_one_user, for_root, images, wait};
 use rustix::process::{Pid, Signal, kill_process};
@@ -108,6 +109,12 @@ fn a_log_is_followed_to_its_end(env: &TestEnvironment) {
             "--rm", "--name", "web", "-v", &volume, "host", "sh", "-c", script,
         ],
     );
+    // Only then is it the last line.
+    let said = wait::until(Duration::from_secs(20), || {
+        let log = env.agent(["logs", "web"]).run().output();
+        log.contains("two\n").then_some(())
+    });
+    said.expect("the container says two");
     let mut following = env.agent(["logs", "-f", "--tail", "1", "web"]).spawn();
     following.wait_for("two\n");
     env.write("shared/go", "");
