@@ -177,7 +177,10 @@ impl<'a> Agent<'a> {
     fn command(&self) -> Command {
         let mut chain: Vec<OsString> = Vec::new();
         if self.on_terminal {
+            // Whoever runs the tests in the background has its children ignore Ctrl-C; nobody's shell at a terminal does.
+            let defaults = ["env", "--default-signal=INT,QUIT"];
             chain.extend(["setsid", "--ctty"].map(Into::into));
+            chain.extend(defaults.map(Into::into));
         }
         if let Some(script) = &self.prologue {
             chain.extend(["unshare", "--mount", "sh", "-ec"].map(Into::into));
