@@ -8,7 +8,7 @@ use std::{fs, thread};
 
 use harness::{Agent, Running, TestEnvironment, World, for_one_user};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::network::world;
 
@@ -90,8 +90,15 @@ fn take<const LENGTH: usize>(from: &mut impl Read) -> [u8; LENGTH] {
 fn thousands_of_connections_are_open_at_once(env: &TestEnvironment) {
     let Some(world) = world(env) else { return };
     let listener = world.listen("203.0.113.10:80");
+    // Whoever started the tests: this process has one of each connection.
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, all).expect("have as many files open as the machine lets us");
     // Of the agent's descriptors each takes two, and a few are its own.
-    let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    let hard = maximum.unwrap_or(u64::MAX);
     let count = usize::try_from(10_000.min(hard.saturating_sub(200) / 2)).expect("a number");
     let script = "my $count = shift;
         my @all = map { call(80, 0) } 1..$count;
