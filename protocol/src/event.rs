@@ -216,7 +216,7 @@ pub enum Event {
 }
 
 /// How a step, a service, a job or a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Conclusion {
     /// It did what it should.

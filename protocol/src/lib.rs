@@ -1,9 +1,11 @@
 //! The wire types between agent and server, and nothing else.
 //!
-//! Today that is what a run says about itself: the [`Event`]s that `--json` prints, one a line.
+//! What a run says about itself are [`Event`]s: `--json` prints them, one a line, and an agent sends them to its server.
+//! [`service`] is everything else that passes between them and to users.
 
 mod cause;
 mod event;
+pub mod service;
 
 pub use cause::{Cause, Skip};
 pub use event::{Conclusion, Event, Output, Protocol, Usage, WorkspaceMode};

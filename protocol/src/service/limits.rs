@@ -1,0 +1,37 @@
+//! Bounds that both sides know. A server may hold clients to less; it says so in its refusals.
+
+/// The body of a JSON request, bytes.
+pub const JSON_BODY: usize = 8 << 20;
+
+/// The body of one piece of a log, bytes.
+pub const LOG_PIECE: usize = 4 << 20;
+
+/// Events of one batch.
+pub const EVENT_BATCH: usize = 1_000;
+
+/// Events of one attempt.
+pub const EVENTS: u64 = 1_000_000;
+
+/// Streams of one attempt: the steps' and the services' logs with their times.
+pub const STREAMS: usize = 8_192;
+
+/// A name that a person chooses: of an agent, a token, bytes.
+pub const NAME: usize = 128;
+
+/// Labels of an agent.
+pub const LABELS: usize = 64;
+
+/// A label's name or value, bytes.
+pub const LABEL: usize = 256;
+
+/// Slots of an agent.
+pub const SLOTS: u32 = 1_024;
+
+/// All outputs of a job, names and values, bytes.
+pub const OUTPUTS: usize = 1 << 20;
+
+/// How long an [`acquire`](super::path::ACQUIRE) waits at most, milliseconds.
+pub const WAIT_MS: u64 = 60_000;
+
+/// Attempts that an agent can hold at a time, as a heartbeat names them.
+pub const HELD: usize = 2_048;

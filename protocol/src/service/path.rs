@@ -1,0 +1,174 @@
+//! Every address of the service. The constants are templates (RFC 6570, level 1) for the server's router and for the API's
+//! description; the functions fill them in for clients.
+//!
+//! | template | methods |
+//! |---|---|
+//! | [`AGENTS`] | POST registers (a registration token) · GET lists |
+//! | [`AGENT`] | GET · DELETE forgets |
+//! | [`AGENT_DRAIN`] | POST · DELETE |
+//! | [`SELF`] | PUT says anew what an agent is, at each of its starts |
+//! | [`ACQUIRE`], [`HEARTBEAT`] | POST, by the agent |
+//! | [`ACCEPT`], [`FINISH`], [`RELEASE`] | POST, by the agent that holds the attempt |
+//! | [`EVENTS`] | POST by the agent · GET |
+//! | [`LOG`] | PATCH by the agent · GET, with `Range` |
+//! | [`EVENTS_FOLLOW`], [`LOG_FOLLOW`] | GET: server-sent events that go on behind `Last-Event-ID` |
+//! | [`PIPELINES`] | POST submits · GET lists |
+//! | [`PIPELINE`] | GET |
+//! | [`PIPELINE_CANCEL`], [`JOB_CANCEL`] | POST |
+//! | [`PIPELINE_RETRY`], [`JOB_RETRY`] | POST |
+//! | [`JOB_APPROVE`] | POST |
+//! | [`JOBS`], [`JOB`] | GET |
+//! | [`TOKENS`] | POST creates · GET lists |
+//! | [`TOKEN`] | DELETE revokes |
+
+use std::fmt::Display;
+
+use super::{AgentId, AttemptId, JobId, PipelineId, StreamName, TokenId};
+
+/// The description of the API, OpenAPI 3.1.
+pub const OPENAPI: &str = "/api/v1/openapi.json";
+/// Alive at all: for what restarts the process.
+pub const HEALTH: &str = "/healthz";
+/// Can serve: database and storage answer.
+pub const READY: &str = "/readyz";
+/// Figures for Prometheus.
+pub const METRICS: &str = "/metrics";
+
+/// All agents.
+pub const AGENTS: &str = "/api/v1/agents";
+/// The agent that asks.
+pub const SELF: &str = "/api/v1/agents/self";
+/// A job for the agent that asks, by long poll.
+pub const ACQUIRE: &str = "/api/v1/agents/self/acquire";
+/// The leases of the agent that asks.
+pub const HEARTBEAT: &str = "/api/v1/agents/self/heartbeat";
+/// One agent.
+pub const AGENT: &str = "/api/v1/agents/{agent}";
+/// Whether it takes jobs.
+pub const AGENT_DRAIN: &str = "/api/v1/agents/{agent}/drain";
+
+/// All pipelines.
+pub const PIPELINES: &str = "/api/v1/pipelines";
+/// One pipeline with its jobs.
+pub const PIPELINE: &str = "/api/v1/pipelines/{pipeline}";
+/// Stops a pipeline.
+pub const PIPELINE_CANCEL: &str = "/api/v1/pipelines/{pipeline}/cancel";
+/// Runs the jobs again that did not succeed.
+pub const PIPELINE_RETRY: &str = "/api/v1/pipelines/{pipeline}/retry";
+
+/// All jobs, newest first.
+pub const JOBS: &str = "/api/v1/jobs";
+/// One job with its attempts.
+pub const JOB: &str = "/api/v1/jobs/{job}";
+/// Stops a job.
+pub const JOB_CANCEL: &str = "/api/v1/jobs/{job}/cancel";
+/// Runs a job again.
+pub const JOB_RETRY: &str = "/api/v1/jobs/{job}/retry";
+/// Lets a job run that waits for a person.
+pub const JOB_APPROVE: &str = "/api/v1/jobs/{job}/approve";
+
+/// Takes an attempt on.
+pub const ACCEPT: &str = "/api/v1/jobs/{job}/attempts/{attempt}/accept";
+/// Ends it.
+pub const FINISH: &str = "/api/v1/jobs/{job}/attempts/{attempt}/finish";
+/// Gives it back.
+pub const RELEASE: &str = "/api/v1/jobs/{job}/attempts/{attempt}/release";
+/// Its events.
+pub const EVENTS: &str = "/api/v1/jobs/{job}/attempts/{attempt}/events";
+/// Its events as they come.
+pub const EVENTS_FOLLOW: &str = "/api/v1/jobs/{job}/attempts/{attempt}/events/follow";
+/// One stream of its logs.
+pub const LOG: &str = "/api/v1/jobs/{job}/attempts/{attempt}/logs/{name}";
+/// One stream as it grows.
+pub const LOG_FOLLOW: &str = "/api/v1/jobs/{job}/attempts/{attempt}/logs/{name}/follow";
+
+/// All tokens.
+pub const TOKENS: &str = "/api/v1/tokens";
+/// One token.
+pub const TOKEN: &str = "/api/v1/tokens/{token}";
+
+/// The header with the offset of a piece of a log, decimal.
+pub const OFFSET_HEADER: &str = "slipway-offset";
+
+/// Fills a template in: `{name}` by name.
+fn fill(template: &str, values: &[(&str, &dyn Display)]) -> String {
+    let mut path = template.to_owned();
+    for (name, value) in values {
+        path = path.replacen(&format!("{{{name}}}"), &value.to_string(), 1);
+    }
+    path
+}
+
+/// [`AGENT`] or [`AGENT_DRAIN`] of an agent.
+#[must_use]
+pub fn of_agent(template: &str, agent: AgentId) -> String {
+    fill(template, &[("agent", &agent)])
+}
+
+/// [`PIPELINE`], [`PIPELINE_CANCEL`] or [`PIPELINE_RETRY`] of a pipeline.
+#[must_use]
+pub fn of_pipeline(template: &str, pipeline: PipelineId) -> String {
+    fill(template, &[("pipeline", &pipeline)])
+}
+
+/// [`JOB`], [`JOB_CANCEL`], [`JOB_RETRY`] or [`JOB_APPROVE`] of a job.
+#[must_use]
+pub fn of_job(template: &str, job: JobId) -> String {
+    fill(template, &[("job", &job)])
+}
+
+/// [`ACCEPT`], [`FINISH`], [`RELEASE`], [`EVENTS`] or [`EVENTS_FOLLOW`] of an attempt.
+#[must_use]
+pub fn of_attempt(template: &str, attempt: AttemptId) -> String {
+    fill(
+        template,
+        &[("job", &attempt.job), ("attempt", &attempt.attempt)],
+    )
+}
+
+/// [`LOG`] or [`LOG_FOLLOW`] of a stream. A stream's name needs no escaping.
+#[must_use]
+pub fn of_log(template: &str, attempt: AttemptId, name: &StreamName) -> String {
+    fill(
+        template,
+        &[
+            ("job", &attempt.job),
+            ("attempt", &attempt.attempt),
+            ("name", name),
+        ],
+    )
+}
+
+/// [`TOKEN`] of a token.
+#[must_use]
+pub fn of_token(token: TokenId) -> String {
+    fill(TOKEN, &[("token", &token)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_filled_in_completely() {
+        let attempt = AttemptId {
+            job: JobId(12),
+            attempt: 3,
+        };
+        let name: StreamName = "step-4.times".parse().unwrap();
+        assert_eq!(
+            of_log(LOG_FOLLOW, attempt, &name),
+            "/api/v1/jobs/12/attempts/3/logs/step-4.times/follow"
+        );
+        for path in [
+            of_attempt(ACCEPT, attempt),
+            of_attempt(EVENTS_FOLLOW, attempt),
+            of_job(JOB_APPROVE, attempt.job),
+            of_pipeline(PIPELINE_RETRY, PipelineId(1)),
+            of_agent(AGENT_DRAIN, AgentId(1)),
+            of_token(TokenId(1)),
+        ] {
+            assert!(!path.contains(['{', '}']), "{path}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The names of an attempt's log streams.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
+use utoipa::{PartialSchema, ToSchema};
+
+/// A stream of bytes that an attempt leaves: a log, or the times of its bytes.
+///
+/// `step-3`, `service-db`, and each with `.times` behind it. A times stream has lines `OFFSET UNIX_MS\n`, both
+/// decimal: the log's bytes from that offset on came at that time. Offsets grow. A line's time is that of its first byte.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StreamName {
+    /// Whose it is.
+    pub kind: StreamKind,
+    /// The times of the log's bytes instead of the log.
+    pub times: bool,
+}
+
+/// Whose log a stream is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StreamKind {
+    /// The step at this place in the job, from 0: those of `steps`, then those of `after`.
+    Step(u32),
+    /// The service of this name.
+    Service(String),
+}
+
+/// A text is not the name of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a log is called `step-N` or `service-NAME`, with `.times` behind it for the times of its bytes"
+)]
+pub struct StreamNameError;
+
+impl StreamName {
+    /// The log of a step.
+    #[must_use]
+    pub const fn step(index: u32) -> Self {
+        Self {
+            kind: StreamKind::Step(index),
+            times: false,
+        }
+    }
+
+    /// The stream with the times of this log's bytes.
+    #[must_use]
+    pub fn times_of(&self) -> Self {
+        Self {
+            kind: self.kind.clone(),
+            times: true,
+        }
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            StreamKind::Step(index) => write!(f, "step-{index}")?,
+            StreamKind::Service(name) => write!(f, "service-{name}")?,
+        }
+        f.write_str(if self.times { ".times" } else { "" })
+    }
+}
+
+impl FromStr for StreamName {
+    type Err = StreamNameError;
+
+    fn from_str(text: &str) -> Result<Self, StreamNameError> {
+        let (log, times) = match text.strip_suffix(".times") {
+            Some(log) => (log, true),
+            None => (text, false),
+        };
+        let (kind, name) = log.split_once('-').ok_or(StreamNameError)?;
+        let kind = match kind {
+            "step" => StreamKind::Step(index(name)?),
+            "service" if is_service(name) => StreamKind::Service(name.to_owned()),
+            _ => return Err(StreamNameError),
+        };
+        Ok(Self { kind, times })
+    }
+}
+
+/// A decimal number without superfluous zeros, so that a stream has one name.
+fn index(text: &str) -> Result<u32, StreamNameError> {
+    let index: u32 = text.parse().map_err(|_| StreamNameError)?;
+    if index.to_string() == text && index < 65_536 {
+        Ok(index)
+    } else {
+        Err(StreamNameError)
+    }
+}
+
+/// The language's rule for the names of services.
+fn is_service(name: &str) -> bool {
+    let inner =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(inner)
+}
+
+impl PartialSchema for StreamName {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(
+                r"^(step-[0-9]{1,5}|service-[a-z0-9_-]{1,64})(\.times)?$",
+            ))
+            .into()
+    }
+}
+
+impl ToSchema for StreamName {}
+
+impl TryFrom<String> for StreamName {
+    type Error = StreamNameError;
+
+    fn try_from(text: String) -> Result<Self, StreamNameError> {
+        text.parse()
+    }
+}
+
+impl From<StreamName> for String {
+    fn from(name: StreamName) -> Self {
+        name.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for name in [
+            "step-0",
+            "step-1023.times",
+            "service-db",
+            "service-a_b-1.times",
+        ] {
+            let parsed: StreamName = name.parse().unwrap();
+            assert_eq!(parsed.to_string(), name);
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_a_name() {
+        for name in [
+            "",
+            "step",
+            "step-",
+            "step-01",
+            "step--1",
+            "step-+1",
+            "step-99999",
+            "service-",
+            "service-A",
+            "service-../x",
+            "service-a.b",
+            "step-1.times.times",
+            "log-1",
+            "/",
+            "step-1/../2",
+        ] {
+            assert!(name.parse::<StreamName>().is_err(), "{name}");
+        }
+    }
+}
