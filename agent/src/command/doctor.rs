@@ -84,7 +84,7 @@ async fn trial(containers: &Containers) -> Result<Exit, String> {
     let workspace = containers
         .open_workspace(JobRequest {
             id: "doctor",
-            on_network: 0,
+            private_network: false,
             uses: Arc::new(drop),
         })
         .await

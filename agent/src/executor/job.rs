@@ -95,12 +95,11 @@ impl<B: Backend> JobRunner<B> {
     }
 
     async fn open(&self) -> Result<B::Workspace, BackendError> {
-        let steps = self.job.steps.iter().chain(&self.job.after);
+        let mut steps = self.job.steps.iter().chain(&self.job.after);
         let messages = self.context.messages.clone();
         let request = JobRequest {
             id: &self.job.id,
-            on_network: self.job.services.len()
-                + steps.filter(|step| is_on_private_network(step)).count(),
+            private_network: !self.job.services.is_empty() || steps.any(is_on_private_network),
             uses: network_uses::of_job(&self.job.id, messages),
         };
         self.context.backend.open_workspace(request).await

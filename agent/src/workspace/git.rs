@@ -34,7 +34,7 @@ pub fn git_facts(directory: &Path) -> Result<GitFacts, GitError> {
     };
     let origin = repository.find_remote("origin").ok();
     let mut facts = GitFacts {
-        repository: origin.and_then(|origin| repository_path(origin.url()?)),
+        repository: origin.and_then(|origin| repository_path(origin.url().ok()?)),
         ..GitFacts::default()
     };
     let head = match repository.head() {
@@ -47,14 +47,14 @@ pub fn git_facts(directory: &Path) -> Result<GitFacts, GitError> {
     let commit = head.peel_to_commit()?.id();
     facts.commit = Some(commit.to_string());
     if head.is_branch() {
-        facts.branch = head.shorthand().map(ToOwned::to_owned);
+        facts.branch = head.shorthand().ok().map(ToOwned::to_owned);
     }
     let mut tags: Vec<String> = Vec::new();
     for reference in repository.references_glob("refs/tags/*")?.flatten() {
         let is_head = reference
             .peel(ObjectType::Commit)
             .is_ok_and(|object| object.id() == commit);
-        if is_head && let Some(name) = reference.shorthand() {
+        if is_head && let Ok(name) = reference.shorthand() {
             tags.push(name.to_owned());
         }
     }

@@ -1,0 +1,44 @@
+//! Git for the server and for agents: what a pipeline is at, fetched once and written down without being trusted.
+//!
+//! ```text
+//! Url (parsed strictly) + Credentials --> Remote
+//!   Mirrors::resolve(remote, "main")        --> Resolved          a name becomes a commit, which is then here
+//!   Mirrors::fetch(remote, want, watch)     --> Mirror            one bare repository a URL, under a lock
+//!     Mirror::read_file(commit, path, most) --> bytes             the server's way to `.pipeline.yml`
+//!     Mirror::check_out(commit, directory)  --> CheckedOut        the agent's way to a working tree
+//! ```
+//!
+//! Everything blocks: callers of an async runtime use its blocking threads. A [`Watch`] hears of progress and ends a
+//! transfer. No hook, filter, attribute or configuration of a repository is ever heeded.
+//!
+//! git2 (libgit2) was chosen over the `git` command so that a machine needs none. What it lacks: partial clones, SHA-256
+//! repositories, shallow clones of local paths.
+
+mod checkout;
+mod commit;
+mod credentials;
+mod error;
+mod fetch;
+mod known_hosts;
+mod lfs;
+mod mirror;
+mod name;
+mod read;
+mod remote;
+mod resolve;
+mod submodule;
+mod transfer;
+mod url;
+mod watch;
+
+pub use checkout::{CheckedOut, Limits};
+pub use commit::{Commit, InvalidCommit};
+pub use credentials::{Credentials, Secret};
+pub use error::Error;
+pub use fetch::Want;
+pub use known_hosts::{InvalidKnownHosts, KnownHosts};
+pub use mirror::{Mirror, Mirrors};
+pub use remote::Remote;
+pub use resolve::Resolved;
+pub use url::{Allowed, Scheme, Url, UrlError};
+pub use watch::{Unwatched, Watch};

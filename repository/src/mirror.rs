@@ -1,0 +1,287 @@
+//! What was fetched of a repository, kept for the next time.
+//!
+//! ```text
+//! <directory>/name-0123456789abcdef0123.git    bare; its references are ours (`refs/slipway/..`), so that no history that was
+//!                                              fetched is asked for again
+//! <directory>/name-0123456789abcdef0123.lock   held by whoever writes to it; readers need none: objects never change
+//! ```
+//! A mirror that is damaged, or in too many pieces, is thrown away and fetched anew: nothing in it is precious.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use git2::{ObjectType, Repository, RepositoryInitOptions};
+
+use crate::resolve::{self, Resolved};
+use crate::transfer::Transfer;
+use crate::{CheckedOut, Commit, Error, Limits, Remote, Want, Watch, checkout, fetch, read};
+
+/// How often somebody who waits for another's transfer looks whether it is over.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Packs a mirror may have. Each transfer makes one, and each slows every look-up down.
+const MOST_PACKS: usize = 200;
+
+/// The mirrors of one machine, or one server. Any number of processes may use the same directory.
+#[derive(Debug, Clone)]
+pub struct Mirrors {
+    directory: PathBuf,
+}
+
+/// What is here of one repository.
+pub struct Mirror {
+    pub(crate) repository: Repository,
+    pub(crate) remote: Remote,
+    pub(crate) mirrors: Mirrors,
+}
+
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Mirror")
+            .field(&self.repository.path())
+            .finish()
+    }
+}
+
+/// Held while a mirror is written to.
+#[derive(Debug)]
+struct Lock(#[expect(dead_code, reason = "closing the file gives the lock back")] File);
+
+impl Mirrors {
+    /// The mirrors in `directory`, which is made when it is needed.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+        }
+    }
+
+    /// Asks the host what a name stands for: a branch, a tag, `HEAD`, a full name, or a commit's id, which is taken as it is.
+    /// But for an id, the commit is here then, without its history.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::NoReference`] when there is no such name.
+    pub fn resolve(
+        &self,
+        remote: &Remote,
+        reference: &str,
+        watch: &dyn Watch,
+    ) -> Result<Resolved, Error> {
+        let resolve = |transfer: &Transfer<'_>| resolve::resolve(transfer, reference, Some(1));
+        self.transfer(remote, watch, resolve).map(|(_, it)| it)
+    }
+
+    /// Sees to it that a commit is here with its tree, and answers its id: of a wanted tag the commit it leads to. Of two
+    /// that want the same at once one fetches.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn fetch(
+        &self,
+        remote: &Remote,
+        want: &Want,
+        watch: &dyn Watch,
+    ) -> Result<(Mirror, Commit), Error> {
+        self.transfer(remote, watch, |transfer| fetch::fetch(transfer, want))
+    }
+
+    /// Does something that needs the mirror alone.
+    fn transfer<T>(
+        &self,
+        remote: &Remote,
+        watch: &dyn Watch,
+        work: impl Fn(&Transfer<'_>) -> Result<T, Error>,
+    ) -> Result<(Mirror, T), Error> {
+        let lock = self.lock(remote, watch)?;
+        let mut mirror = self.mirror(remote)?;
+        if count_packs(mirror.repository.path()) > MOST_PACKS {
+            mirror = self.anew(mirror)?;
+        }
+        let attempt = |mirror: &Mirror| {
+            work(&Transfer {
+                repository: &mirror.repository,
+                remote,
+                watch,
+            })
+        };
+        let answer = match attempt(&mirror) {
+            // A pack that a power cut has left half written; what was just received is checked on its way.
+            Err(Error::Damaged { url, message }) => {
+                tracing::warn!(url, message, "a mirror is damaged and fetched anew");
+                mirror = self.anew(mirror)?;
+                attempt(&mirror)
+            }
+            other => other,
+        }?;
+        drop(lock);
+        Ok((mirror, answer))
+    }
+
+    /// What is here of a repository already.
+    ///
+    /// # Errors
+    /// [`Error::Disk`] and [`Error::Damaged`].
+    pub fn mirror(&self, remote: &Remote) -> Result<Mirror, Error> {
+        Ok(Mirror {
+            repository: self.open(remote)?,
+            remote: remote.clone(),
+            mirrors: self.clone(),
+        })
+    }
+
+    fn path(&self, remote: &Remote, suffix: &str) -> PathBuf {
+        self.directory
+            .join(format!("{}.{suffix}", remote.url.slug()))
+    }
+
+    fn open(&self, remote: &Remote) -> Result<Repository, Error> {
+        self.make_directory()?;
+        let path = self.path(remote, "git");
+        let damaged = |error: git2::Error| Error::Damaged {
+            url: remote.url.to_string(),
+            message: error.message().to_owned(),
+        };
+        match Repository::open_bare(&path) {
+            Ok(repository) => Ok(repository),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => {
+                let mut options = RepositoryInitOptions::new();
+                options.bare(true).mkdir(true).external_template(false);
+                Repository::init_opts(&path, &options).map_err(damaged)
+            }
+            Err(error) => Err(damaged(error)),
+        }
+    }
+
+    fn anew(&self, mirror: Mirror) -> Result<Mirror, Error> {
+        let path = mirror.repository.path().to_owned();
+        let remote = mirror.remote;
+        drop(mirror.repository);
+        fs::remove_dir_all(&path).map_err(Error::disk("remove", &path))?;
+        self.mirror(&remote)
+    }
+
+    fn make_directory(&self) -> Result<(), Error> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.directory)
+            .map_err(Error::disk("make the directory", &self.directory))
+    }
+
+    fn lock(&self, remote: &Remote, watch: &dyn Watch) -> Result<Lock, Error> {
+        self.make_directory()?;
+        let path = self.path(remote, "lock");
+        let file = File::create(&path).map_err(Error::disk("create", &path))?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock(file)),
+                Err(TryLockError::WouldBlock) if watch.goes_on() => std::thread::sleep(LOOK),
+                Err(TryLockError::WouldBlock) => return Err(Error::Stopped),
+                Err(TryLockError::Error(source)) if source.kind() == io::ErrorKind::Interrupted => {
+                }
+                Err(TryLockError::Error(source)) => {
+                    return Err(Error::disk("lock", &path)(source));
+                }
+            }
+        }
+    }
+}
+
+impl Mirror {
+    /// Whether a commit is here with its tree.
+    #[must_use]
+    pub fn has(&self, commit: Commit) -> bool {
+        fetch::has(&self.repository, commit)
+    }
+
+    /// Reads one file of a commit that is here, of at most `most` bytes. `None` when there is no such path.
+    ///
+    /// # Errors
+    /// [`Error::NoFile`] when it is no regular file or too large, [`Error::NoCommit`] when the commit is not here.
+    pub fn read_file(
+        &self,
+        commit: Commit,
+        path: &str,
+        most: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        read::file(self, commit, path, most)
+    }
+
+    /// Paths that differ between two commits that are here; at most `most` of them, `None` when there are more.
+    ///
+    /// # Errors
+    /// [`Error::NoCommit`] when one is not here.
+    pub fn changed_paths(
+        &self,
+        from: Commit,
+        to: Commit,
+        most: usize,
+    ) -> Result<Option<Vec<String>>, Error> {
+        read::changed_paths(self, from, to, most)
+    }
+
+    /// The first line of a commit's message, at most 200 characters of it, and its author's name.
+    ///
+    /// # Errors
+    /// [`Error::NoCommit`] when it is not here.
+    pub fn describe(&self, commit: Commit) -> Result<(String, String), Error> {
+        read::describe(self, commit)
+    }
+
+    /// Writes the tree of a commit that is here into a directory, which must not exist, submodules included. What it finds is
+    /// not trusted: see [`Limits`] and the crate's tests.
+    ///
+    /// # Errors
+    /// [`Error::Hostile`] for a tree that no honest repository has; the half written directory is left to be removed.
+    pub fn check_out(
+        &self,
+        commit: Commit,
+        directory: &Path,
+        limits: &Limits,
+        watch: &dyn Watch,
+    ) -> Result<CheckedOut, Error> {
+        checkout::check_out(self, commit, directory, limits, watch)
+    }
+
+    pub(crate) fn damaged(&self, error: &git2::Error) -> Error {
+        Error::Damaged {
+            url: self.remote.url.to_string(),
+            message: error.message().to_owned(),
+        }
+    }
+
+    pub(crate) fn commit(&self, commit: Commit) -> Result<git2::Commit<'_>, Error> {
+        let object = self
+            .repository
+            .find_object(commit.oid(), Some(ObjectType::Commit));
+        match object.map(git2::Object::into_commit) {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(_)) => Err(self.no_commit(commit)),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Err(self.no_commit(commit)),
+            Err(error) => Err(self.damaged(&error)),
+        }
+    }
+
+    fn no_commit(&self, commit: Commit) -> Error {
+        Error::NoCommit {
+            url: self.remote.url.to_string(),
+            commit,
+        }
+    }
+}
+
+fn count_packs(repository: &Path) -> usize {
+    let packs = fs::read_dir(repository.join("objects/pack"));
+    packs.map_or(0, |packs| {
+        let is_pack = |entry: &fs::DirEntry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|suffix| suffix == "pack")
+        };
+        packs.flatten().filter(is_pack).count()
+    })
+}

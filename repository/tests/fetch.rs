@@ -1,0 +1,348 @@
+//! Names, commits and files come from repositories as the git command makes and serves them.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod support;
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::atomic::Ordering;
+
+use repository::{Allowed, Credentials, Error, Remote, Secret, Unwatched, Url, Want, Watch};
+use support::{Git, Place, Server, file};
+
+#[test]
+fn names_become_commits() {
+    let place = Place::new();
+    let git = &place.upstream;
+    let first = git.write("a", "1").commit("first");
+    git.run(&["tag", "-a", "v1", "-m", "annotated"]);
+    git.run(&["branch", "v1-branch"]);
+    git.run(&["update-ref", "refs/pull/7/merge", &first.to_string()]);
+    let second = git.write("a", "2").commit("second");
+    // A name that is no text, which is not to harm the others.
+    let odd = std::ffi::OsStr::from_bytes(b"upstream/.git/refs/heads/gr\xf6sse");
+    std::fs::write(place.directory.path().join(odd), format!("{first}\n")).unwrap();
+    let resolve = |name: &str| place.mirrors.resolve(&git.remote(), name, &Unwatched);
+    for (name, commit, full) in [
+        ("main", second, "refs/heads/main"),
+        ("HEAD", second, "refs/heads/main"),
+        ("v1", first, "refs/tags/v1"),
+        ("v1-branch", first, "refs/heads/v1-branch"),
+        ("refs/pull/7/merge", first, "refs/pull/7/merge"),
+    ] {
+        let resolved = resolve(name).unwrap();
+        assert_eq!(resolved.commit, commit, "{name}");
+        assert_eq!(resolved.reference.as_deref(), Some(full), "{name}");
+    }
+    assert_eq!(resolve(&first.to_string()).unwrap().commit, first);
+    let error = resolve("gone").unwrap_err().to_string();
+    assert!(
+        error.ends_with("has no branch, tag or commit `gone`"),
+        "{error}"
+    );
+    for name in ["-x", "a..b", "a b", "*", "refs/heads/*", "a\nb", ""] {
+        let error = resolve(name).unwrap_err();
+        assert!(
+            matches!(error, Error::InvalidReference(_)),
+            "{name:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn one_file_of_a_commit_is_read() {
+    let place = Place::new();
+    let git = &place.upstream;
+    git.write(".pipeline.yml", "image: host\n")
+        .write("dir/x", "12345");
+    std::os::unix::fs::symlink("/etc/passwd", git.path.join("link")).unwrap();
+    let commit = git.commit("first");
+    let (mirror, fetched) = place
+        .mirrors
+        .fetch(&git.remote(), &Want::commit(commit), &Unwatched)
+        .unwrap();
+    assert_eq!(fetched, commit);
+    let read = |path: &str, most| mirror.read_file(commit, path, most);
+    assert_eq!(
+        read(".pipeline.yml", 100).unwrap().as_deref(),
+        Some(&b"image: host\n"[..])
+    );
+    assert_eq!(read("dir/x", 5).unwrap().as_deref(), Some(&b"12345"[..]));
+    for path in ["none", "dir/none", ".pipeline.yml/x", "../x", "", "/dir/x"] {
+        assert_eq!(read(path, 5).unwrap(), None, "{path}");
+    }
+    let error = |path: &str, most| read(path, most).unwrap_err().to_string();
+    assert!(error("dir/x", 4).ends_with("is 5 bytes large, more than 4"));
+    assert!(error("link", 100).ends_with("is a symbolic link"));
+    assert!(error("dir", 100).ends_with("is a directory"));
+    assert_eq!(
+        mirror.describe(commit).unwrap(),
+        ("first".to_owned(), "A".to_owned())
+    );
+}
+
+#[test]
+fn changed_paths_are_told_up_to_a_limit() {
+    let place = Place::new();
+    let git = &place.upstream;
+    let old = git.write("a", "1").write("b", "1").commit("first");
+    std::fs::remove_file(git.path.join("b")).unwrap();
+    let new = git.write("d/c", "1").commit("second");
+    let want = Want {
+        depth: None,
+        ..Want::commit(new)
+    };
+    let (mirror, _) = place
+        .mirrors
+        .fetch(&git.remote(), &want, &Unwatched)
+        .unwrap();
+    let paths = mirror.changed_paths(old, new, 10).unwrap().unwrap();
+    assert_eq!(paths, ["b", "d/c"]);
+    assert_eq!(mirror.changed_paths(old, new, 1).unwrap(), None);
+}
+
+/// A hundred kilobytes that do not compress.
+fn noise(seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    })
+    .take(100_000)
+    .collect()
+}
+
+#[test]
+fn a_second_commit_costs_only_what_is_new_and_a_known_one_nothing() {
+    let place = Place::new();
+    let git = &place.upstream;
+    for file in 0..20 {
+        git.write(&format!("big/{file}"), noise(file));
+    }
+    git.commit("old");
+    let first = git.write("a", "1").commit("first");
+    let server = Server::start(place.directory.path(), None);
+    let remote = Remote::public(server.url("upstream/.git"));
+    git.run(&["config", "uploadpack.allowReachableSHA1InWant", "true"]);
+    let fetch = |commit| {
+        place
+            .mirrors
+            .fetch(&remote, &Want::commit(commit), &Unwatched)
+            .unwrap()
+    };
+    let (mirror, _) = fetch(first);
+    let whole = server.sent.load(Ordering::SeqCst);
+    assert!(whole > 2_000_000, "{whole}");
+    // Shallow: its parent is not here.
+    assert!(mirror.has(first));
+    let requests = server.requests.load(Ordering::SeqCst);
+    fetch(first);
+    assert_eq!(
+        server.requests.load(Ordering::SeqCst),
+        requests,
+        "a known commit was asked for"
+    );
+    for number in 2..6 {
+        let next = git.write("a", number.to_string()).commit("next");
+        let before = server.sent.load(Ordering::SeqCst);
+        let (mirror, _) = fetch(next);
+        let new = server.sent.load(Ordering::SeqCst) - before;
+        assert!(new < 10_000, "{new} bytes for one small file");
+        assert_eq!(
+            mirror.read_file(next, "a", 10).unwrap().unwrap(),
+            number.to_string().as_bytes()
+        );
+        assert_eq!(
+            mirror.read_file(next, "big/3", 1 << 20).unwrap().unwrap(),
+            noise(3)
+        );
+    }
+}
+
+#[test]
+fn a_host_that_hands_out_no_commits_by_id_is_asked_by_name() {
+    let place = Place::new();
+    let git = &place.upstream;
+    let first = git.write("a", "1").commit("first");
+    let second = git.write("a", "2").commit("second");
+    git.run(&["update-ref", "refs/pull/7/merge", &second.to_string()]);
+    git.run(&["checkout", "-q", "-b", "side", &first.to_string()]);
+    let side = git.write("b", "1").commit("side");
+    git.run(&["config", "uploadpack.hideRefs", "refs/pull"]);
+    git.run(&["config", "--unset", "uploadpack.hideRefs"]);
+    let server = Server::start(place.directory.path(), None);
+    let remote = Remote::public(server.url("upstream/.git"));
+    // Behind the tip: found because the whole branch is fetched then.
+    for (want, commit) in [
+        (
+            Want::commit(first).seen_at(Some("refs/heads/main".to_owned())),
+            first,
+        ),
+        (
+            Want::commit(second).seen_at(Some("refs/pull/7/merge".to_owned())),
+            second,
+        ),
+        (Want::commit(side), side),
+    ] {
+        let (mirror, got) = place.mirrors.fetch(&remote, &want, &Unwatched).unwrap();
+        assert_eq!(got, commit);
+        assert!(mirror.read_file(commit, "a", 10).unwrap().is_some());
+    }
+    let never = "1234567890123456789012345678901234567890".parse().unwrap();
+    let error = place
+        .mirrors
+        .fetch(&remote, &Want::commit(never), &Unwatched)
+        .unwrap_err();
+    assert!(matches!(error, Error::NoCommit { .. }), "{error}");
+}
+
+#[test]
+fn of_two_that_want_the_same_at_once_one_fetches() {
+    let place = Place::new();
+    let git = &place.upstream;
+    for file in 0..20 {
+        git.write(&format!("{file}"), noise(file));
+    }
+    let commit = git.commit("first");
+    let server = Server::start(place.directory.path(), None);
+    let remote = Remote::public(server.url("upstream/.git"));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                place
+                    .mirrors
+                    .fetch(&remote, &Want::commit(commit), &Unwatched)
+                    .unwrap()
+            });
+        }
+    });
+    let sent = server.sent.load(Ordering::SeqCst);
+    assert!(sent < 3_000_000, "{sent} bytes for two megabytes of files");
+}
+
+#[test]
+fn credentials_go_by_callback_and_a_refused_one_is_told_without_its_value() {
+    let place = Place::new();
+    let commit = place.upstream.write("a", "1").commit("first");
+    // `x-access-token:hunter22`
+    let server = Server::start(
+        place.directory.path(),
+        Some("Basic eC1hY2Nlc3MtdG9rZW46aHVudGVyMjI="),
+    );
+    let remote = |credentials| Remote {
+        credentials,
+        ..Remote::public(server.url("upstream/.git"))
+    };
+    let token = |value: &str| Credentials::Token(Secret::new(value.to_owned()));
+    let fetch = |credentials| {
+        place
+            .mirrors
+            .fetch(&remote(credentials), &Want::commit(commit), &Unwatched)
+    };
+    for credentials in [Credentials::None, token("wrong-one")] {
+        let error = fetch(credentials).unwrap_err();
+        assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+        assert!(!error.to_string().contains("wrong-one"), "{error}");
+    }
+    fetch(token("hunter22")).unwrap();
+}
+
+#[test]
+fn what_is_not_there_is_told_apart() {
+    let place = Place::new();
+    place.upstream.write("a", "1").commit("first");
+    let server = Server::start(place.directory.path(), None);
+    let resolve = |url: Url| {
+        place
+            .mirrors
+            .resolve(&Remote::public(url), "main", &Unwatched)
+            .unwrap_err()
+    };
+    let error = resolve(server.url("nothing/.git"));
+    assert!(matches!(error, Error::NoRepository { .. }), "{error:?}");
+    let closed = Url::parse("http://127.0.0.1:1/x", Allowed::default()).unwrap();
+    let error = resolve(closed);
+    assert!(
+        matches!(error, Error::Unreachable { .. }) && error.is_worth_another_attempt(),
+        "{error:?}"
+    );
+    let nowhere = file(&place.path("nowhere"));
+    let error = place
+        .mirrors
+        .resolve(&nowhere, "main", &Unwatched)
+        .unwrap_err();
+    assert!(matches!(error, Error::NoRepository { .. }), "{error:?}");
+    let empty = Git::init(&place.path("empty"));
+    let error = place
+        .mirrors
+        .resolve(&empty.remote(), "main", &Unwatched)
+        .unwrap_err();
+    assert!(matches!(error, Error::NoReference { .. }), "{error:?}");
+}
+
+struct Impatient;
+
+impl Watch for Impatient {
+    fn goes_on(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_transfer_ends_when_its_watch_says_so_and_leaves_nothing_half() {
+    let place = Place::new();
+    let commit = place.upstream.write("a", noise(1)).commit("first");
+    let server = Server::start(place.directory.path(), None);
+    let remote = Remote::public(server.url("upstream/.git"));
+    let error = place
+        .mirrors
+        .fetch(&remote, &Want::commit(commit), &Impatient)
+        .unwrap_err();
+    assert!(matches!(error, Error::Stopped), "{error:?}");
+    assert!(!place.mirrors.mirror(&remote).unwrap().has(commit));
+    place
+        .mirrors
+        .fetch(&remote, &Want::commit(commit), &Unwatched)
+        .unwrap();
+}
+
+#[test]
+fn a_damaged_mirror_is_fetched_anew() {
+    let place = Place::new();
+    let git = &place.upstream;
+    let first = git.write("a", noise(1)).commit("first");
+    let server = Server::start(place.directory.path(), None);
+    let remote = Remote::public(server.url("upstream/.git"));
+    place
+        .mirrors
+        .fetch(&remote, &Want::commit(first), &Unwatched)
+        .unwrap();
+    for entry in walk(&place.path("mirrors")) {
+        if entry.extension().is_some_and(|suffix| suffix == "pack") {
+            let length = std::fs::metadata(&entry).unwrap().len();
+            std::fs::remove_file(&entry).unwrap();
+            std::fs::write(&entry, vec![0; usize::try_from(length).unwrap()]).unwrap();
+        }
+    }
+    let second = git.write("a", noise(2)).commit("second");
+    let (mirror, _) = place
+        .mirrors
+        .fetch(&remote, &Want::commit(second), &Unwatched)
+        .unwrap();
+    assert_eq!(
+        mirror.read_file(second, "a", 1 << 20).unwrap().unwrap(),
+        noise(2)
+    );
+}
+
+fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().flatten();
+    entries
+        .flat_map(|entry| match entry.file_type().unwrap().is_dir() {
+            true => walk(&entry.path()),
+            false => vec![entry.path()],
+        })
+        .collect()
+}

@@ -1,0 +1,255 @@
+//! Repositories made by the git command, and a server for them that is git's own, behind a few lines of HTTP.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::allow_attributes,
+    unreachable_pub,
+    reason = "each test file uses its part"
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use repository::{Allowed, Commit, Mirrors, Remote, Url};
+
+/// A repository of the git command.
+pub struct Git {
+    pub path: PathBuf,
+}
+
+impl Git {
+    pub fn init(path: &Path) -> Self {
+        std::fs::create_dir_all(path).unwrap();
+        let git = Self {
+            path: path.to_owned(),
+        };
+        git.run(&["init", "-q", "-b", "main"]);
+        git
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> String {
+        self.run_with(arguments, b"")
+    }
+
+    pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> String {
+        let mut child = Command::new("git")
+            .args(["-c", "protocol.file.allow=always"])
+            .args(arguments)
+            .current_dir(&self.path)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null")
+            .env("GIT_AUTHOR_NAME", "A")
+            .env("GIT_AUTHOR_EMAIL", "a@example.org")
+            .env("GIT_COMMITTER_NAME", "A")
+            .env("GIT_COMMITTER_EMAIL", "a@example.org")
+            .env("GIT_AUTHOR_DATE", "2026-01-01T00:00:00Z")
+            .env("GIT_COMMITTER_DATE", "2026-01-01T00:00:00Z")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
+        let path = self.path.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+        self
+    }
+
+    pub fn commit(&self, message: &str) -> Commit {
+        self.run(&["add", "-A"]);
+        self.run(&["commit", "-q", "--allow-empty", "-m", message]);
+        self.head()
+    }
+
+    pub fn head(&self) -> Commit {
+        self.run(&["rev-parse", "HEAD"]).parse().unwrap()
+    }
+
+    pub fn blob(&self, content: &[u8]) -> String {
+        self.run_with(&["hash-object", "-w", "--stdin"], content)
+    }
+
+    /// A tree of exactly these bytes, whatever git thinks of it.
+    pub fn tree(&self, entries: &[(&str, &[u8], &str)]) -> String {
+        let mut bytes = Vec::new();
+        for (mode, name, id) in entries {
+            bytes.extend_from_slice(mode.as_bytes());
+            bytes.push(b' ');
+            bytes.extend_from_slice(name);
+            bytes.push(0);
+            let digits = (0..40).step_by(2).map(|at| &id[at..at + 2]);
+            bytes.extend(digits.map(|byte| u8::from_str_radix(byte, 16).unwrap()));
+        }
+        let arguments = ["hash-object", "-t", "tree", "-w", "--literally", "--stdin"];
+        self.run_with(&arguments, &bytes)
+    }
+
+    /// A commit of a tree, at `refs/heads/NAME`.
+    pub fn commit_tree(&self, tree: &str, name: &str) -> Commit {
+        let id = self.run(&["commit-tree", tree, "-m", name]);
+        self.run(&["update-ref", &format!("refs/heads/{name}"), &id]);
+        id.parse().unwrap()
+    }
+
+    pub fn remote(&self) -> Remote {
+        file(&self.path)
+    }
+}
+
+pub fn file(path: &Path) -> Remote {
+    let allowed = Allowed {
+        files: true,
+        plain_http: false,
+    };
+    Remote::public(Url::parse(path.to_str().unwrap(), allowed).unwrap())
+}
+
+/// A directory with a repository `upstream`, and room for mirrors and checkouts.
+pub struct Place {
+    pub directory: tempfile::TempDir,
+    pub upstream: Git,
+    pub mirrors: Mirrors,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self {
+            upstream: Git::init(&directory.path().join("upstream")),
+            mirrors: Mirrors::new(directory.path().join("mirrors")),
+            directory,
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+/// Serves every repository of a directory over HTTP.
+pub struct Server {
+    pub port: u16,
+    pub requests: Arc<AtomicUsize>,
+    /// Bytes of bodies that were answered.
+    pub sent: Arc<AtomicU64>,
+}
+
+impl Server {
+    /// `authorization` is what the header must say, if anything.
+    pub fn start(root: &Path, authorization: Option<&'static str>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Self {
+            port: listener.local_addr().unwrap().port(),
+            requests: Arc::default(),
+            sent: Arc::default(),
+        };
+        let (requests, sent) = (Arc::clone(&server.requests), Arc::clone(&server.sent));
+        let root = root.to_owned();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                requests.fetch_add(1, Ordering::SeqCst);
+                let (root, sent) = (root.clone(), Arc::clone(&sent));
+                std::thread::spawn(move || answer(&stream, &root, authorization, &sent));
+            }
+        });
+        server
+    }
+
+    pub fn url(&self, path: &str) -> Url {
+        let text = format!("http://127.0.0.1:{}/{path}", self.port);
+        Url::parse(&text, Allowed::default()).unwrap()
+    }
+}
+
+fn answer(
+    stream: &TcpStream,
+    root: &Path,
+    authorization: Option<&str>,
+    sent: &AtomicU64,
+) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = std::collections::HashMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim().split_once(": ") else {
+            break;
+        };
+        headers.insert(name.to_ascii_lowercase(), value.to_owned());
+    }
+    let mut writer = stream;
+    if let Some(wanted) = authorization
+        && headers.get("authorization").map(String::as_str) != Some(wanted)
+    {
+        let _ = writer.write_all(
+            b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        );
+        return None;
+    }
+    let mut body = Vec::new();
+    if let Some(length) = headers.get("content-length") {
+        body.resize(length.parse().ok()?, 0);
+        reader.read_exact(&mut body).ok()?;
+    } else if headers.contains_key("transfer-encoding") {
+        loop {
+            let mut size = String::new();
+            reader.read_line(&mut size).ok()?;
+            let size = usize::from_str_radix(size.trim(), 16).ok()?;
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk).ok()?;
+            if size == 0 {
+                break;
+            }
+            body.extend_from_slice(&chunk[..size]);
+        }
+    }
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let mut child = Command::new("git")
+        .arg("http-backend")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_PROJECT_ROOT", root)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("PATH_INFO", path)
+        .env("QUERY_STRING", query)
+        .env("REQUEST_METHOD", method)
+        .env(
+            "CONTENT_TYPE",
+            headers.get("content-type").map_or("", String::as_str),
+        )
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let mut input = child.stdin.take()?;
+    let feeding = std::thread::spawn(move || input.write_all(&body));
+    let output = child.wait_with_output().ok()?.stdout;
+    let _ = feeding.join();
+    let split = output.windows(4).position(|it| it == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&output[..split]);
+    let status = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Status: "))
+        .unwrap_or("200 OK");
+    sent.fetch_add((output.len() - split) as u64, Ordering::SeqCst);
+    let length = output.len() - split;
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{head}");
+    writer.write_all(head.as_bytes()).ok()?;
+    writer.write_all(&output[split..]).ok()
+}
