@@ -12,8 +12,8 @@ use protocol::{Protocol, Usage};
 pub struct JobRequest<'a> {
     /// The job's id.
     pub id: &'a str,
-    /// A step or a service of it is on a network of the job's own.
-    pub private_network: bool,
+    /// So many steps and services of it are on a network of the job's own.
+    pub on_network: usize,
     /// To be told of what its steps and services do with the network.
     pub uses: NetworkUseFn,
 }
@@ -22,7 +22,7 @@ impl fmt::Debug for JobRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobRequest")
             .field("id", &self.id)
-            .field("private_network", &self.private_network)
+            .field("on_network", &self.on_network)
             .finish_non_exhaustive()
     }
 }

@@ -84,7 +84,7 @@ async fn trial(containers: &Containers) -> Result<Exit, String> {
     let workspace = containers
         .open_workspace(JobRequest {
             id: "doctor",
-            private_network: false,
+            on_network: 0,
             uses: Arc::new(drop),
         })
         .await

@@ -47,7 +47,7 @@ pub(super) async fn connect(
         Network::Host => return Err(DoorError::HostNetwork),
         Network::Pod => {}
     }
-    let pod = Pod::open(zygote, &networks.pools).await?;
+    let pod = Pod::open(zygote, &networks.pools, 1).await?;
     let interface = pod.attach().await?;
     interface.admit(Policy::Everything, None);
     interface.name(name);

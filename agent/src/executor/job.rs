@@ -95,11 +95,12 @@ impl<B: Backend> JobRunner<B> {
     }
 
     async fn open(&self) -> Result<B::Workspace, BackendError> {
-        let mut steps = self.job.steps.iter().chain(&self.job.after);
+        let steps = self.job.steps.iter().chain(&self.job.after);
         let messages = self.context.messages.clone();
         let request = JobRequest {
             id: &self.job.id,
-            private_network: !self.job.services.is_empty() || steps.any(is_on_private_network),
+            on_network: self.job.services.len()
+                + steps.filter(|step| is_on_private_network(step)).count(),
             uses: network_uses::of_job(&self.job.id, messages),
         };
         self.context.backend.open_workspace(request).await

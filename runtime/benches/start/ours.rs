@@ -77,7 +77,7 @@ impl Ours {
             ..specification(layers, root)
         };
         self.runtime.block_on(async {
-            let pod = Pod::open(&self.zygote, &default_pools()).await?;
+            let pod = Pod::open(&self.zygote, &default_pools(), usize::MAX).await?;
             let mut times = Vec::with_capacity(runs);
             for _ in 0..runs {
                 let from = Instant::now();

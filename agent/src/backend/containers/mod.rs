@@ -116,7 +116,7 @@ impl Containers {
     /// # Errors
     /// See [`PodError`].
     pub async fn try_network(&self) -> Result<Ipv4Net, PodError> {
-        let pod = Pod::open(&self.zygote, &self.options.config.network.pools).await?;
+        let pod = Pod::open(&self.zygote, &self.options.config.network.pools, 1).await?;
         pod.attach().await?;
         Ok(pod.subnet())
     }
@@ -165,11 +165,16 @@ impl Backend for Containers {
         let pools = &self.options.config.network.pools;
         let workspace = Workspace {
             name: format!("workspace.{}", job.id),
-            network: Arc::new(JobNetwork::new(&self.zygote, pools, job.uses)),
+            network: Arc::new(JobNetwork::new(
+                &self.zygote,
+                pools,
+                job.on_network,
+                job.uses,
+            )),
             services: Services::default(),
             ahead: Ahead::default(),
         };
-        if job.private_network {
+        if job.on_network > 0 {
             workspace.network.make_ahead();
         }
         let holding = self.zygote.hold(&workspace.name, &self.options.tree, hold);

@@ -15,6 +15,8 @@ use crate::backend::{NetworkUse, NetworkUseFn, Place};
 pub(super) struct JobNetwork {
     zygote: Arc<Zygote>,
     pools: Vec<Ipv4Net>,
+    /// How many are expected in it.
+    containers: usize,
     pod: OnceCell<Pod>,
     uses: NetworkUseFn,
 }
@@ -28,10 +30,16 @@ impl fmt::Debug for JobNetwork {
 }
 
 impl JobNetwork {
-    pub(super) fn new(zygote: &Arc<Zygote>, pools: &[Ipv4Net], uses: NetworkUseFn) -> Self {
+    pub(super) fn new(
+        zygote: &Arc<Zygote>,
+        pools: &[Ipv4Net],
+        containers: usize,
+        uses: NetworkUseFn,
+    ) -> Self {
         Self {
             zygote: Arc::clone(zygote),
             pools: pools.to_vec(),
+            containers,
             pod: OnceCell::new(),
             uses,
         }
@@ -39,7 +47,7 @@ impl JobNetwork {
 
     /// The network itself.
     pub(super) async fn pod(&self) -> Result<&Pod, PodError> {
-        let open = || Pod::open(&self.zygote, &self.pools);
+        let open = || Pod::open(&self.zygote, &self.pools, self.containers);
         self.pod.get_or_try_init(open).await
     }
 

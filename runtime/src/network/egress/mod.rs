@@ -28,9 +28,10 @@ use tokio::task::JoinSet;
 use super::member::Members;
 use super::pod::Keeper;
 use echo::Echoes;
-use tap::Tap;
 use tcp::Connections;
 use udp::Flows;
+
+pub(super) use tap::Tap;
 
 /// Sockets of one family in a pod's namespace, in which everything of it ends that is for others.
 #[derive(Debug)]
@@ -44,10 +45,10 @@ pub(super) fn start(
     tasks: &mut JoinSet<()>,
     members: &Arc<Members>,
     keeper: &Keeper,
-    (tap, bridge): (OwnedFd, u32),
+    tap: Tap,
     ends: Vec<Ends>,
 ) -> io::Result<()> {
-    let tap = Arc::new(Tap::new(tap, bridge)?);
+    let tap = Arc::new(tap);
     let connections = Arc::new(Connections::new(&tap));
     let flows = Arc::new(Flows::new(&tap, members, keeper));
     for end in ends {

@@ -9,6 +9,7 @@ use tokio::io::unix::AsyncFd;
 use super::echo::Echoes;
 use super::packet::{self, Seen};
 use super::tcp::Connections;
+use crate::message::Connection;
 use crate::network::member::{Member, Members};
 use crate::network::netlink::route::{Hardware, LOOPBACK};
 use crate::sys::{PacketAddress, receive_packet, send_packet, watch as watch_fd};
@@ -18,15 +19,26 @@ const IPV6: u16 = 0x86dd;
 
 /// Where first packets and echo requests are seen, and answers are sent from.
 #[derive(Debug)]
-pub(super) struct Tap {
+pub(in crate::network) struct Tap {
     socket: AsyncFd<OwnedFd>,
     bridge: u32,
+    /// The pod's process has the socket as well and lives as long as this: whoever closes it last waits until no processor is
+    /// looking at it any more (`packet_release`: some milliseconds), and that is not to be the agent.
+    _process: Arc<Connection>,
 }
 
 impl Tap {
-    pub(super) fn new(socket: OwnedFd, bridge: u32) -> io::Result<Self> {
+    pub(in crate::network) fn new(
+        socket: OwnedFd,
+        bridge: u32,
+        process: &Arc<Connection>,
+    ) -> io::Result<Self> {
         let socket = watch_fd(socket, Interest::READABLE)?;
-        Ok(Self { socket, bridge })
+        Ok(Self {
+            socket,
+            bridge,
+            _process: Arc::clone(process),
+        })
     }
 
     async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -25,7 +25,7 @@ pub(in crate::network) struct Keeper {
 
 impl Keeper {
     /// Starts the task; the pod ends with it.
-    pub(super) fn start(tasks: &mut JoinSet<()>, connection: Connection) -> Self {
+    pub(super) fn start(tasks: &mut JoinSet<()>, connection: Arc<Connection>) -> Self {
         let (orders, queue) = mpsc::channel(QUEUE);
         tasks.spawn(serve(connection, queue));
         Self {
@@ -72,7 +72,7 @@ impl Keeper {
 }
 
 async fn serve(
-    connection: Connection,
+    connection: Arc<Connection>,
     mut queue: mpsc::Receiver<(Order, oneshot::Sender<Outcome>)>,
 ) {
     while let Some((order, answer)) = queue.recv().await {

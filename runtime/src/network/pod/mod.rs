@@ -33,7 +33,7 @@ pub(crate) use process::run;
 pub(crate) use wire::{PodSpec, SocketKind};
 
 use super::dns;
-use super::egress::{self, Ends};
+use super::egress::{self, Ends, Tap};
 use super::machine::Resolver;
 use super::member::{Member, Members};
 use super::netlink::route::routed;
@@ -99,11 +99,16 @@ struct Shared {
 const AHEAD: usize = 1;
 
 impl Pod {
-    /// Makes a private network out of one of these ranges.
+    /// Makes a private network out of one of these ranges. So many containers are expected in it, one after the other or at the
+    /// same time: more only wait longer for their interfaces.
     ///
     /// # Errors
     /// See [`PodError`].
-    pub async fn open(zygote: &Zygote, pools: &[Ipv4Net]) -> Result<Self, PodError> {
+    pub async fn open(
+        zygote: &Zygote,
+        pools: &[Ipv4Net],
+        containers: usize,
+    ) -> Result<Self, PodError> {
         let routes = routed().map_err(|errno| PodError::Routes(errno.into()))?;
         let spec = choose(pools, &routes)?;
         let connection = zygote.open_pod(&spec).await?;
@@ -122,9 +127,11 @@ impl Pod {
             ends.push(self::ends(&mut next)?);
         }
         let mut tasks = JoinSet::new();
+        let connection = Arc::new(connection);
+        let tap = Tap::new(tap, bridge, &connection)?;
         let keeper = Keeper::start(&mut tasks, connection);
         let members = Arc::new(Members::default());
-        egress::start(&mut tasks, &members, &keeper, (tap, bridge), ends)?;
+        egress::start(&mut tasks, &members, &keeper, tap, ends)?;
         dns::start(&mut tasks, &members, dns_udp, dns_tcp)?;
         let shared = Arc::new(Shared {
             spec,
@@ -135,7 +142,7 @@ impl Pod {
             numbers: AtomicU32::new(0),
         });
         let (ready, links) = mpsc::channel(AHEAD);
-        tasks.spawn(prepare(Arc::clone(&shared), ready, ipv6));
+        tasks.spawn(prepare(Arc::clone(&shared), containers, ready, ipv6));
         Ok(Self {
             shared,
             links: tokio::sync::Mutex::new(links),
@@ -149,11 +156,11 @@ impl Pod {
     /// # Errors
     /// See [`PodError`].
     pub async fn attach(&self) -> Result<Interface, PodError> {
-        let made_ahead = self.links.lock().await.recv().await.ok_or(PodError::Gone)?;
+        let made_ahead = self.links.lock().await.recv().await;
         let link = match made_ahead {
-            Ok(link) => link,
-            // What stood in the way then need not now.
-            Err(_) => {
+            Some(Ok(link)) => link,
+            // What stood in the way then need not now; or there are more than were expected.
+            Some(Err(_)) | None => {
                 let number = self.shared.number();
                 self.shared.link(number, self.ipv6).await?
             }
@@ -216,8 +223,16 @@ fn ends(next: &mut impl FnMut() -> Result<OwnedFd, PodError>) -> Result<Ends, Po
 }
 
 /// Makes interfaces ahead of those who want them.
-async fn prepare(shared: Arc<Shared>, ready: mpsc::Sender<Result<Link, PodError>>, ipv6: bool) {
-    while let Ok(permit) = ready.reserve().await {
+async fn prepare(
+    shared: Arc<Shared>,
+    containers: usize,
+    ready: mpsc::Sender<Result<Link, PodError>>,
+    ipv6: bool,
+) {
+    for _ in 0..containers {
+        let Ok(permit) = ready.reserve().await else {
+            return;
+        };
         permit.send(shared.link(shared.number(), ipv6).await);
     }
 }

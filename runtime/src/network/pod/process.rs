@@ -35,8 +35,8 @@ const BACKLOG: i32 = 4096;
 /// Makes the namespace, in which the calling process must be alone, and serves until nobody asks any more.
 pub(crate) fn run(prepared: &Prepared, spec: &PodSpec, socket: &OwnedFd) {
     keep_only(prepared, &[socket.as_fd()]);
-    let pod = match Pod::make(spec) {
-        Ok((pod, sockets)) => {
+    let (pod, _tap) = match Pod::make(spec) {
+        Ok((pod, mut sockets)) => {
             let fds: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
             let ready = Answer::Ready {
                 ipv6: pod.ipv6,
@@ -45,7 +45,10 @@ pub(crate) fn run(prepared: &Prepared, spec: &PodSpec, socket: &OwnedFd) {
             if send(socket, &ready, &fds).is_err() {
                 return;
             }
-            pod
+            // To be the last who has it: see there.
+            let tap = sockets.swap_remove(TAP);
+            drop(sockets);
+            (pod, tap)
         }
         Err(error) => {
             let _ = send(socket, &Answer::Failed(error), &[]);
@@ -70,6 +73,9 @@ struct Pod {
     route: Netlink,
     ipv6: bool,
 }
+
+/// The pod's tap is the first of its sockets.
+const TAP: usize = 0;
 
 impl Pod {
     fn make(spec: &PodSpec) -> Result<(Self, Vec<OwnedFd>), StartError> {
