@@ -8,11 +8,12 @@
 //! container ──ping─> tap: may it? echo ────────────────────────────────────────────────────────────────> world
 //! ```
 //!
-//! A container's `connect` thus ends as it would on the machine: with the answer of whom it called, and not before. Nothing is
-//! kept between the two sides: what one does not take stays in the other's socket, so that memory is the kernel's and bounded.
+//! A container's `connect` thus ends as it would on the machine: with the answer of whom it called, and not before. What
+//! one side does not take stays in the other's socket, but for a few pipes for all connections: memory is the kernel's and bounded.
 
 mod echo;
 mod packet;
+mod pipes;
 pub(super) mod relay;
 mod tap;
 mod tcp;

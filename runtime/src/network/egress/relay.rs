@@ -1,4 +1,5 @@
-//! Two TCP connections made one: bytes, the end of each direction, and resets go through; nothing is kept in between.
+//! Two TCP connections made one: bytes, the end of each direction, and resets go through. In between is only what is in a pipe,
+//! and where none is free, nothing.
 
 use std::cell::RefCell;
 use std::io;
@@ -8,6 +9,8 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+
+use super::pipes::Pipe;
 
 /// Bytes on their way at a time.
 const CHUNK: usize = 256 << 10;
@@ -47,7 +50,11 @@ async fn carry(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
     loop {
         tokio::task::coop::consume_budget().await;
         from.readable().await?;
-        match step(from, to) {
+        let step = match Pipe::lend() {
+            Some(pipe) => pass(from, to, pipe).await,
+            None => copy(from, to),
+        };
+        match step {
             Ok(Step::Moved) => {}
             Ok(Step::End) => {
                 // The other side may be gone already, which the other direction sees.
@@ -71,8 +78,31 @@ enum Step {
     Full,
 }
 
+/// Passes on as much as a pipe takes, without copying it.
+async fn pass(from: &TcpStream, to: &TcpStream, pipe: Pipe) -> io::Result<Step> {
+    let taken = from.try_io(Interest::READABLE, || Ok(retry(|| pipe.fill(from))?));
+    let (mut left, step) = match taken {
+        Ok(0) => (0, Step::End),
+        Ok(length) => (length, Step::Moved),
+        Err(error) => {
+            pipe.give_back();
+            return Err(error);
+        }
+    };
+    while left > 0 {
+        let sent = to.try_io(Interest::WRITABLE, || Ok(retry(|| pipe.empty(to, left))?));
+        match sent {
+            Ok(length) => left -= length,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => to.writable().await?,
+            Err(error) => return Err(error),
+        }
+    }
+    pipe.give_back();
+    Ok(step)
+}
+
 /// Looks at what is there, sends as much of it as is taken, and takes only that out of its socket.
-fn step(from: &TcpStream, to: &TcpStream) -> io::Result<Step> {
+fn copy(from: &TcpStream, to: &TcpStream) -> io::Result<Step> {
     BUFFER.with_borrow_mut(|buffer| {
         let length = from.try_io(Interest::READABLE, || {
             let (length, _) = retry(|| recv(from, buffer.as_mut_slice(), RecvFlags::PEEK))?;
