@@ -72,8 +72,8 @@ fn a_container_has_an_address_of_its_own_and_a_way_out(env: &TestEnvironment) {
         .expect(0);
     assert_eq!(
         done.output(),
-        "inet 10.213.0.2/22\n\
-         inet6 fd5c:1ab3:7ee9::2/64\n\
+        "inet 10.213.0.2/26\n\
+         inet6 fd5c:1ab3:7ee9::2/122\n\
          nameserver 10.213.0.1\n\
          search pod corp.example\n\
          10.213.0.2\tbox\n\
@@ -267,13 +267,13 @@ fn addresses_are_none_that_the_machine_has_a_route_for(env: &TestEnvironment) {
     );
     assert_eq!(
         run(env, &world, address).expect(0).output(),
-        "inet 172.16.0.2/22\n"
+        "inet 172.16.0.2/26\n"
     );
     // A VPN, and a campus network.
     world.route("172.16.0.0/12");
     assert_eq!(
         run(env, &world, address).expect(0).output(),
-        "inet 10.77.0.2/22\n"
+        "inet 10.77.0.2/26\n"
     );
     env.write("config.yml", "network: { bip: 10.9.8.7/24 }\n");
     let gateway = format!("{address}; ip route | grep default");

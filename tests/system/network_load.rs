@@ -14,6 +14,7 @@ use crate::network::world;
 
 for_one_user!(
     thousands_of_connections_are_open_at_once,
+    who_takes_every_connection_leaves_some_for_others,
     who_never_answers_keeps_nobody_else_waiting,
     a_reset_gets_through_in_both_directions,
     a_reset_gets_through_where_nobody_reads,
@@ -90,16 +91,7 @@ fn take<const LENGTH: usize>(from: &mut impl Read) -> [u8; LENGTH] {
 fn thousands_of_connections_are_open_at_once(env: &TestEnvironment) {
     let Some(world) = world(env) else { return };
     let listener = world.listen("203.0.113.10:80");
-    // Whoever started the tests: this process has one of each connection.
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let all = Rlimit {
-        current: maximum,
-        maximum,
-    };
-    setrlimit(Resource::Nofile, all).expect("have as many files open as the machine lets us");
-    // Of the agent's descriptors each takes two, and a few are its own.
-    let hard = maximum.unwrap_or(u64::MAX);
-    let count = usize::try_from(10_000.min(hard.saturating_sub(200) / 2)).expect("a number");
+    let count = raise_limit().min(10_000);
     let script = "my $count = shift;
         my @all = map { call(80, 0) } 1..$count;
         my $poll = IO::Poll->new;
@@ -131,6 +123,60 @@ fn thousands_of_connections_are_open_at_once(env: &TestEnvironment) {
     }
     let done = agent.finish().expect(0);
     assert_eq!(done.output(), "all are there\nall are answered\n");
+}
+
+/// Lets this process have an end of every connection, whoever started the tests; answers how many connections a container can have:
+/// of the agent's descriptors each takes two, some are its own, and nobody gets more than eight ninths of the others.
+fn raise_limit() -> usize {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, all).expect("have as many files open as the machine lets us");
+    let places = maximum.unwrap_or(u64::MAX).saturating_sub(512) / 2;
+    usize::try_from(places.min(32_768) / 9 * 8).expect("a number")
+}
+
+fn who_takes_every_connection_leaves_some_for_others(env: &TestEnvironment) {
+    /// As many as the other one has at once.
+    const SOME: usize = 100;
+    let Some(world) = world(env) else { return };
+    let (many, gate, some) = (
+        world.listen("203.0.113.10:80"),
+        world.listen("203.0.113.10:81"),
+        world.listen("203.0.113.10:82"),
+    );
+    raise_limit();
+    // So few that every machine which runs this has as many.
+    let taken = (4096 - 512) / 2 / 9 * 8 - SOME / 10;
+    let greedy = "my @all = map { call(80, 0) } 1..2500; $all[0]->blocking(1); take($all[0], 1);";
+    let modest = "take(call(81), 1); my @all = map { call(82) } 1..100;
+        give($_, 'ping') for @all; take($_, 4) for @all;";
+    env.write("project/greedy.pl", format!("{CLIENT}{greedy}"));
+    env.write("project/modest.pl", format!("{CLIENT}{modest}"));
+    env.pipeline(
+        "image: host\n\
+         jobs:\n  \
+           greedy: { steps: [{ run: ulimit -n 4000 && exec perl greedy.pl }] }\n  \
+           modest: { steps: [{ run: exec perl modest.pl }] }\n",
+    );
+    let agent = env
+        .agent(["run-local", "--jobs-parallel", "2"])
+        .in_world(&world);
+    let agent = agent.executed_by(["prlimit", "--nofile=4096"]).spawn();
+    let mut gate = accept(&gate);
+    let mut taken: Vec<_> = (0..taken).map(|_| accept(&many)).collect();
+    gate.write_all(b"x").expect("open the gate");
+    let mut theirs: Vec<_> = (0..SOME).map(|_| accept(&some)).collect();
+    for stream in &mut theirs {
+        assert_eq!(&take(stream), b"ping");
+    }
+    for stream in &mut theirs {
+        stream.write_all(b"pong").expect("answer");
+    }
+    taken[0].write_all(b"x").expect("let the other one end");
+    let _ = agent.finish().expect(0);
 }
 
 fn who_never_answers_keeps_nobody_else_waiting(env: &TestEnvironment) {

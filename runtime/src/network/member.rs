@@ -12,6 +12,7 @@ use super::machine;
 use super::netlink::route::Hardware;
 use super::policy::{Policy, Refusal, embedded};
 use super::report::{Place, Protocol, Report, ReportFn};
+use super::room::Share;
 
 /// Most addresses whose names are remembered for a container; the oldest are forgotten first.
 const LOOKUPS: usize = 4096;
@@ -26,6 +27,7 @@ pub(super) struct Member {
     hardware: Hardware,
     /// Set when it is over.
     over: watch::Sender<bool>,
+    share: Share,
     state: Mutex<State>,
 }
 
@@ -93,6 +95,7 @@ impl Member {
         Self {
             hardware,
             over: watch::Sender::new(false),
+            share: Share::default(),
             state: Mutex::default(),
         }
     }
@@ -100,6 +103,11 @@ impl Member {
     /// Of its interface.
     pub(super) const fn hardware(&self) -> Hardware {
         self.hardware
+    }
+
+    /// What it has of the agent's sockets.
+    pub(super) const fn share(&self) -> &Share {
+        &self.share
     }
 
     /// It is over, and so is everything that goes on in its name.

@@ -21,6 +21,7 @@ pub(crate) mod pod;
 mod policy;
 mod ports;
 mod report;
+mod room;
 mod subnet;
 
 pub use pod::{Dialer, Interface, Joined, Pod, PodError};

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::egress::relay::{relay, reset};
 use super::pod::Dialer;
+use super::room::Share;
 
 /// A port of the machine and what it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +117,7 @@ fn open(
 
 async fn connections(listener: TcpListener, dialer: Dialer, to: SocketAddr) {
     let mut relays = JoinSet::new();
+    let share = Share::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -126,6 +128,16 @@ async fn connections(listener: TcpListener, dialer: Dialer, to: SocketAddr) {
             sleep(PAUSE).await;
             continue;
         };
+        // Whoever calls hears nothing while there is no room, and no longer than it would of a server that is busy.
+        let place = loop {
+            match share.take() {
+                Some(place) => break place,
+                None => tokio::select! {
+                    Some(_) = relays.join_next() => {}
+                    () = sleep(PAUSE) => {}
+                },
+            }
+        };
         let dialer = dialer.clone();
         relays.spawn(async move {
             match timeout(CONNECT, dialer.connect(to)).await {
@@ -133,6 +145,7 @@ async fn connections(listener: TcpListener, dialer: Dialer, to: SocketAddr) {
                 // As if nobody listened there: nobody does.
                 Ok(Err(_)) | Err(_) => reset(outer),
             }
+            drop(place);
         });
     }
 }
@@ -142,10 +155,14 @@ const FLOWS: usize = 1024;
 /// Without a datagram for so long, somebody is gone.
 const IDLE: Duration = Duration::from_secs(120);
 const DATAGRAM: usize = 64 << 10;
+/// Most datagrams of one sender that wait: with [`FLOWS`] of the longest this is 1 GiB for a port that somebody floods.
+const WAITING: usize = 16;
 
 async fn datagrams(outer: UdpSocket, dialer: Dialer, to: SocketAddr) {
     let outer = Arc::new(outer);
-    let mut flows: HashMap<SocketAddr, (mpsc::Sender<Vec<u8>>, JoinHandle<()>)> = HashMap::new();
+    let mut flows: HashMap<SocketAddr, mpsc::Sender<Vec<u8>>> = HashMap::new();
+    let mut tasks = JoinSet::new();
+    let share = Share::default();
     let mut buffer = vec![0; DATAGRAM];
     loop {
         let Ok((length, from)) = outer.recv_from(&mut buffer).await else {
@@ -153,18 +170,26 @@ async fn datagrams(outer: UdpSocket, dialer: Dialer, to: SocketAddr) {
             continue;
         };
         if flows.len() >= FLOWS {
-            flows.retain(|_, (_, task)| !task.is_finished());
+            flows.retain(|_, sender| !sender.is_closed());
         }
-        let is_over = flows.get(&from).is_none_or(|(_, task)| task.is_finished());
+        while tasks.try_join_next().is_some() {}
+        let is_over = flows.get(&from).is_none_or(mpsc::Sender::is_closed);
         if is_over {
             if flows.len() >= FLOWS {
                 continue;
             }
-            let (sender, queue) = mpsc::channel(64);
+            let Some(place) = share.take() else {
+                continue;
+            };
+            let (sender, queue) = mpsc::channel(WAITING);
             let flow = flow(Arc::clone(&outer), dialer.clone(), from, to, queue);
-            flows.insert(from, (sender, tokio::spawn(flow)));
+            tasks.spawn(async move {
+                flow.await;
+                drop(place);
+            });
+            flows.insert(from, sender);
         }
-        if let Some((sender, _)) = flows.get(&from) {
+        if let Some(sender) = flows.get(&from) {
             // Datagrams may be lost.
             let _ = sender.try_send(buffer[..length].to_vec());
         }

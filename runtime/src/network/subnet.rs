@@ -7,8 +7,21 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::pod::PodSpec;
 
-/// Addresses of a pod, if its range is large enough: so many containers at a time, and a few others.
-const PREFIX: u8 = 22;
+/// The largest range of a pod, and the smallest unless its pool is smaller still. What a container calls on its own link and
+/// nobody answers to is remembered in a table that all namespaces of a machine have in common (`gc_thresh3` of arp(7): 1,024
+/// entries), so that a range is no larger than its containers need.
+const LARGEST: u8 = 22;
+const SMALLEST: u8 = 26;
+
+/// The range for so many containers, a few others, and some addresses that rest.
+fn prefix(containers: usize) -> u8 {
+    let room = |prefix: u8| 1_usize << (32 - prefix);
+    let needed = containers.saturating_add(containers / 4).saturating_add(8);
+    let fits = (LARGEST..=SMALLEST)
+        .rev()
+        .find(|prefix| room(*prefix) >= needed);
+    fits.unwrap_or(LARGEST)
+}
 
 /// Where a pod's addresses are taken from, unless the machine's configuration says otherwise: of each of the private ranges
 /// (RFC 1918), of that for translators (RFC 6598), and of that for benchmarks (RFC 2544), which nobody routes.
@@ -36,12 +49,17 @@ fn list(pools: &[Ipv4Net]) -> String {
     texts.join(", ")
 }
 
-/// The first range of the pools that no route leads to, with the gateway's address in it.
+/// The first range of the pools for so many containers that no route leads to, with the gateway's address in it.
 ///
 /// # Errors
 /// When there is none.
-pub(super) fn choose(pools: &[Ipv4Net], routes: &[IpNet]) -> Result<PodSpec, NoSubnet> {
-    let ipv4 = pools.iter().find_map(|pool| free(*pool, routes));
+pub(super) fn choose(
+    pools: &[Ipv4Net],
+    containers: usize,
+    routes: &[IpNet],
+) -> Result<PodSpec, NoSubnet> {
+    let prefix = prefix(containers);
+    let ipv4 = pools.iter().find_map(|pool| free(*pool, prefix, routes));
     let Some(ipv4) = ipv4 else {
         return Err(NoSubnet {
             pools: pools.iter().map(Ipv4Net::trunc).collect(),
@@ -49,16 +67,16 @@ pub(super) fn choose(pools: &[Ipv4Net], routes: &[IpNet]) -> Result<PodSpec, NoS
     };
     Ok(PodSpec {
         ipv4,
-        ipv6: local_ipv6(routes, host_number(ipv4)),
+        ipv6: local_ipv6(routes, ipv4),
     })
 }
 
 /// The first free range of a pool, with its gateway. A pool with an address in it is used whole, and that is its gateway.
-fn free(pool: Ipv4Net, routes: &[IpNet]) -> Option<Ipv4Net> {
+fn free(pool: Ipv4Net, prefix: u8, routes: &[IpNet]) -> Option<Ipv4Net> {
     if pool.addr() != pool.network() {
         return (!routes.iter().any(|route| clashes(route, pool))).then_some(pool);
     }
-    let prefix = PREFIX.max(pool.prefix_len());
+    let prefix = prefix.max(pool.prefix_len());
     let step = 1_u64 << (32 - prefix);
     let end = u64::from(u32::from(pool.broadcast()));
     let mut at = u64::from(u32::from(pool.network()));
@@ -93,13 +111,14 @@ fn host_number(net: Ipv4Net) -> u32 {
     u32::from(net.addr()) - u32::from(net.network())
 }
 
-/// A range of unique local addresses (RFC 4193) that no route leads to.
-fn local_ipv6(routes: &[IpNet], gateway: u32) -> Ipv6Net {
+/// A range of unique local addresses (RFC 4193) that no route leads to, as large as that of the other family.
+fn local_ipv6(routes: &[IpNet], ipv4: Ipv4Net) -> Ipv6Net {
+    let gateway = host_number(ipv4);
     let candidate = |subnet: u16| {
         // A global id that was drawn once.
         let network = Ipv6Addr::new(0xfd5c, 0x1ab3, 0x7ee9, subnet, 0, 0, 0, 0);
         let address = Ipv6Addr::from(u128::from(network) + u128::from(gateway));
-        Ipv6Net::new_assert(address, 64)
+        Ipv6Net::new_assert(address, 96 + ipv4.prefix_len())
     };
     let is_free = |net: &Ipv6Net| {
         !routes.iter().any(|route| match route {
@@ -173,7 +192,7 @@ mod tests {
     }
 
     fn chosen(pool: &[&str], routes: &[&str]) -> String {
-        match choose(&pools(pool), &nets(routes)) {
+        match choose(&pools(pool), 1000, &nets(routes)) {
             Ok(spec) => spec.ipv4.to_string(),
             Err(error) => error.to_string(),
         }
@@ -205,14 +224,29 @@ mod tests {
         insta::assert_snapshot!(chosen(&["172.16.0.0/12", "10.1.0.0/16"], &routes), @"every address range for private networks overlaps a route of the machine: 172.16.0.0/12, 10.1.0.0/16");
         // Half of the Internet in two routes, as VPNs have it.
         assert!(chosen(&["10.0.0.0/8"], &["0.0.0.0/1", "128.0.0.0/1"]).contains("overlaps"));
-        let defaults = choose(&default_pools(), &nets(&routes)).unwrap();
-        assert_eq!(defaults.ipv4.to_string(), "100.93.0.1/22");
+        let defaults = choose(&default_pools(), 1, &nets(&routes)).unwrap();
+        assert_eq!(defaults.ipv4.to_string(), "100.93.0.1/26");
+    }
+
+    #[test]
+    fn a_range_is_as_large_as_its_containers_need() {
+        for (containers, expected) in [
+            (0, 26),
+            (1, 26),
+            (44, 26),
+            (46, 25),
+            (300, 23),
+            (usize::MAX, 22),
+        ] {
+            assert_eq!(prefix(containers), expected, "{containers}");
+        }
     }
 
     #[test]
     fn addresses_are_each_containers_own_and_come_back_late() {
-        let spec = choose(&pools(&["10.9.8.0/29"]), &nets(&["fd5c:1ab3:7ee9::/64"])).unwrap();
-        assert_eq!(spec.ipv6.to_string(), "fd5c:1ab3:7ee9:1::1/64");
+        let routes = nets(&["fd5c:1ab3:7ee9::/64"]);
+        let spec = choose(&pools(&["10.9.8.0/29"]), 1000, &routes).unwrap();
+        assert_eq!(spec.ipv6.to_string(), "fd5c:1ab3:7ee9:1::1/125");
         let mut all = Addresses::new(spec);
         let taken: Vec<_> = std::iter::from_fn(|| all.take()).collect();
         let texts: Vec<_> = taken.iter().map(|(v4, _)| v4.octets()[3]).collect();

@@ -41,7 +41,9 @@ pub(super) async fn answer(
     if !member.may_look_up(&name, is_guess(&name, &resolver)) {
         return without(&message, ResponseCode::NXDomain);
     }
-    match ask(&resolver, query, question, transport).await {
+    // Without room for another socket it is as if it was lost: it is asked again.
+    let _place = member.share().take()?;
+    match ask(&resolver, &message, question, transport).await {
         Some((bytes, answer)) => {
             remember(&member, &name, &answer);
             Some(bytes)

@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -25,6 +25,7 @@ pub(in crate::network) async fn relay(one: TcpStream, other: TcpStream) {
     for stream in [&one, &other] {
         // How a sender's writes are cut into segments is its own affair.
         let _ = stream.set_nodelay(true);
+        keep_alive(stream);
     }
     let is_whole = tokio::select! {
         biased;
@@ -39,10 +40,27 @@ pub(in crate::network) async fn relay(one: TcpStream, other: TcpStream) {
     }
 }
 
+/// A container's own probes are answered by the pod's kernel: whether the other side is still there has to be asked here.
+fn keep_alive(stream: &TcpStream) {
+    let set = || {
+        sockopt::set_tcp_keepidle(stream, IDLE)?;
+        sockopt::set_tcp_keepintvl(stream, BETWEEN)?;
+        sockopt::set_tcp_keepcnt(stream, PROBES)?;
+        sockopt::set_socket_keepalive(stream, true)
+    };
+    // Where it cannot be set, the connection is gone already.
+    let _: Result<(), Errno> = set();
+}
+
+/// Without a byte for so long, the other side is asked whether it is still there, so often and as many times (tcp(7)).
+const IDLE: Duration = Duration::from_secs(120);
+const BETWEEN: Duration = Duration::from_secs(30);
+const PROBES: u32 = 4;
+
 /// Ends a connection so that its other side sees it broken, not complete.
 pub(in crate::network) fn reset(stream: TcpStream) {
     // Where it cannot be set, the connection is gone already.
-    let _ = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
+    let _ = sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
 }
 
 /// One direction, to its end.

@@ -2,11 +2,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::packet::{self, Unreachable};
@@ -14,9 +15,8 @@ use super::relay::{relay, reset};
 use super::tap::{Tap, refuse};
 use crate::network::member::Member;
 use crate::network::report::Protocol;
+use crate::network::room;
 
-/// Most connections of a pod, established or not.
-const CONNECTIONS: usize = 32_768;
 /// How long whom a container calls may take to answer. Its own kernel gives up after about as long (tcp_syn_retries).
 const CONNECT: Duration = Duration::from_secs(130);
 /// How long a container may take to come again when it has been let in.
@@ -32,9 +32,12 @@ type Key = (SocketAddr, SocketAddr);
 pub(super) struct Connections {
     tap: Arc<Tap>,
     /// Those that are not established yet.
-    pending: Mutex<HashMap<Key, Pending>>,
-    room: Arc<Semaphore>,
+    pending: Mutex<HashMap<Key, (Number, Pending)>>,
+    numbers: AtomicU64,
 }
+
+/// Which of the calls with the same key: a container may call again from the same port as soon as it has hung up.
+type Number = u64;
 
 #[derive(Debug)]
 enum Pending {
@@ -49,7 +52,7 @@ impl Connections {
         Self {
             tap: Arc::clone(tap),
             pending: Mutex::default(),
-            room: Arc::new(Semaphore::new(CONNECTIONS)),
+            numbers: AtomicU64::new(0),
         }
     }
 
@@ -63,20 +66,22 @@ impl Connections {
     ) {
         match connections.pending().entry(key) {
             Entry::Occupied(entry) => {
-                if let Pending::LetIn(_) = entry.get() {
+                if let (_, Pending::LetIn(_)) = entry.get() {
                     connections.tap.let_in(packet);
                 }
             }
             Entry::Vacant(entry) => {
                 // Without room it is as if the packet was lost: it comes again.
-                let Ok(permit) = Arc::clone(&connections.room).try_acquire_owned() else {
+                let Some(place) = member.share().take() else {
                     return;
                 };
-                entry.insert(Pending::Connecting);
+                let number = connections.numbers.fetch_add(1, Ordering::Relaxed);
+                entry.insert((number, Pending::Connecting));
                 let call = Call {
                     connections: Arc::clone(connections),
                     key,
-                    _permit: permit,
+                    number,
+                    _place: place,
                 };
                 tokio::spawn(call.carry(member, next, packet.to_vec()));
             }
@@ -98,13 +103,13 @@ impl Connections {
                 .and_then(|to| self.pending().remove(&(from, to)));
             match pending {
                 // Whoever waits for it may have given up.
-                Some(Pending::LetIn(waiting)) => drop(waiting.send(stream)),
-                Some(Pending::Connecting) | None => reset(stream),
+                Some((_, Pending::LetIn(waiting))) => drop(waiting.send(stream)),
+                Some((_, Pending::Connecting)) | None => reset(stream),
             }
         }
     }
 
-    fn pending(&self) -> MutexGuard<'_, HashMap<Key, Pending>> {
+    fn pending(&self) -> MutexGuard<'_, HashMap<Key, (Number, Pending)>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -113,7 +118,8 @@ impl Connections {
 struct Call {
     connections: Arc<Connections>,
     key: Key,
-    _permit: OwnedSemaphorePermit,
+    number: Number,
+    _place: room::Place,
 }
 
 impl Call {
@@ -150,7 +156,7 @@ impl Call {
         let (waiting, inner) = oneshot::channel();
         self.connections
             .pending()
-            .insert(self.key, Pending::LetIn(waiting));
+            .insert(self.key, (self.number, Pending::LetIn(waiting)));
         tap.let_in(&packet);
         drop(packet);
         match timeout(COME, inner).await {
@@ -168,14 +174,10 @@ impl Drop for Call {
     fn drop(&mut self) {
         // When it was accepted it is not there any more, and what is there then is another call.
         let mut pending = self.connections.pending();
-        if let Entry::Occupied(entry) = pending.entry(self.key) {
-            let is_ours = match entry.get() {
-                Pending::Connecting => true,
-                Pending::LetIn(waiting) => waiting.is_closed(),
-            };
-            if is_ours {
-                entry.remove();
-            }
+        if let Entry::Occupied(entry) = pending.entry(self.key)
+            && entry.get().0 == self.number
+        {
+            entry.remove();
         }
     }
 }

@@ -22,10 +22,9 @@ use super::tap::{Tap, refuse};
 use crate::network::member::{Member, Members};
 use crate::network::pod::{Keeper, SocketKind};
 use crate::network::report::Protocol;
+use crate::network::room;
 use crate::sys::watch;
 
-/// Most flows of a pod; beyond, datagrams of new ones are lost, as datagrams may be.
-const FLOWS: usize = 4096;
 /// A flow without a datagram for so long is over (RFC 4787, 4.3: not below two minutes).
 const IDLE: Duration = Duration::from_secs(120);
 /// Before the next attempt to read after one that has failed.
@@ -142,7 +141,6 @@ impl Flows {
         let table = self.table();
         let outer = match table.get(&key) {
             Some(entry) if Arc::ptr_eq(&entry.member, &member) => Arc::clone(&entry.outer),
-            _ if table.len() >= FLOWS => return,
             // Also where another container had the address.
             _ => {
                 // Asks the kernel and tells others: without the table.
@@ -151,6 +149,10 @@ impl Flows {
                     self.refuse(&member, key, Unreachable::Prohibited);
                     return;
                 }
+                // Without room they are lost, as datagrams may be.
+                let Some(place) = member.share().take() else {
+                    return;
+                };
                 match open(to) {
                     Ok(outer) => {
                         let outer = Arc::new(outer);
@@ -163,6 +165,7 @@ impl Flows {
                             flows: Arc::clone(self),
                             key,
                             outer: Arc::clone(&outer),
+                            _place: place,
                         };
                         tokio::spawn(flow.carry(member));
                         outer
@@ -207,6 +210,7 @@ struct Flow {
     flows: Arc<Flows>,
     key: Key,
     outer: Arc<UdpSocket>,
+    _place: room::Place,
 }
 
 impl Flow {

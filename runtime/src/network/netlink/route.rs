@@ -240,6 +240,26 @@ pub(in crate::network) fn routed() -> Result<Vec<IpNet>, Errno> {
     Ok(found)
 }
 
+/// Whether what this namespace sends to an address comes back to it: one of its own, or one that a route makes its own.
+///
+/// # Errors
+/// Those of the socket, and of the kernel where no route leads there.
+pub(in crate::network) fn is_local(address: IpAddr) -> Result<bool, Errno> {
+    let to = octets(address);
+    let mut header = route(family(address), 0, 0, 0);
+    // The whole address.
+    header[1] = u8::try_from(to.len() * 8).unwrap_or_default();
+    let mut batch = Batch::default();
+    batch.push(libc::RTM_GETROUTE, libc::NLM_F_ACK, &header, |all| {
+        all.put(libc::RTA_DST, &to);
+    });
+    let mut is_local = false;
+    Netlink::route()?.dump(&batch, |body| {
+        is_local |= body.get(7) == Some(&libc::RTN_LOCAL)
+    })?;
+    Ok(is_local)
+}
+
 /// Where a route leads, from `struct rtmsg` and its attributes.
 fn destination(body: &[u8]) -> Option<IpNet> {
     let (family, prefix) = (*body.first()?, *body.get(1)?);

@@ -110,7 +110,7 @@ impl Pod {
         containers: usize,
     ) -> Result<Self, PodError> {
         let routes = routed().map_err(|errno| PodError::Routes(errno.into()))?;
-        let spec = choose(pools, &routes)?;
+        let spec = choose(pools, containers, &routes)?;
         let connection = zygote.open_pod(&spec).await?;
         let (answer, fds) = connection.receive().await?.ok_or(PodError::Gone)?;
         let (ipv6, bridge) = match answer {
