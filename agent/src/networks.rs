@@ -3,9 +3,12 @@
 use std::fmt;
 
 use ipnet::Ipv4Net;
+use pipelines::plan::{Condition, Network, Place, Plan};
 use runtime::network::default_pools;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+
+use crate::secrets::at;
 
 /// Which networks containers may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +26,53 @@ impl Default for Networks {
             pools: default_pools(),
             host: false,
         }
+    }
+}
+
+/// What to do about a `network: host` that is refused.
+pub(crate) const ALLOW_HOST: &str =
+    "the machine's configuration can allow it: `network: { host: true }`";
+
+/// A plan asks for a network that this machine's configuration does not give.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// The command line does, for every step.
+    #[error("`--network host` is not allowed here")]
+    Option,
+    /// A step does, by itself or as its job or its pipeline has it.
+    #[error("{}{of} has `network: host`, which is not allowed on this machine", at(.place))]
+    Step {
+        /// Where the step is written.
+        place: Place,
+        /// The step and its job.
+        of: String,
+    },
+}
+
+impl Networks {
+    /// Sees to it that no step that may run asks for what it would be refused. `by_option`: it is not the pipeline that asks.
+    ///
+    /// # Errors
+    /// See [`NetworkError`]: the first such step.
+    pub fn check(&self, plan: &Plan, by_option: bool) -> Result<(), NetworkError> {
+        if self.host {
+            return Ok(());
+        }
+        let is_due = |condition: &Condition| !matches!(condition, Condition::Never { .. });
+        for job in plan.jobs.iter().filter(|job| is_due(&job.condition)) {
+            let steps = job.steps.iter().chain(&job.after);
+            let mut due = steps.filter(|step| is_due(&step.condition));
+            if let Some(step) = due.find(|step| step.network == Network::Host) {
+                return Err(match by_option {
+                    true => NetworkError::Option,
+                    false => NetworkError::Step {
+                        place: step.place.clone(),
+                        of: format!("step `{}` of job `{}`", step.name, job.id),
+                    },
+                });
+            }
+        }
+        Ok(())
     }
 }
 

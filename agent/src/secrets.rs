@@ -84,7 +84,8 @@ pub enum SecretError {
     },
 }
 
-fn at(place: &Place) -> String {
+/// A place in front of what is wrong there; nothing where it is not known.
+pub(crate) fn at(place: &Place) -> String {
     match place.line {
         0 => String::new(),
         line => format!("{}:{line}: ", place.file),

@@ -6,6 +6,7 @@ use harness::{Finished, TestEnvironment, World, for_everyone, for_one_user, imag
 use serde_json::Value;
 
 use crate::network::world;
+use crate::support::run_local;
 
 for_everyone!(a_list_is_held_by_name_and_by_address);
 
@@ -17,6 +18,7 @@ for_one_user!(
     a_refusal_is_an_event_with_step_host_and_port,
     what_was_recorded_is_a_list_that_suffices,
     the_machines_network_has_to_be_allowed,
+    the_machines_network_is_not_missed_by_what_does_not_run,
     a_mistake_in_a_list_is_told_at_its_place,
 );
 
@@ -201,12 +203,44 @@ fn what_was_recorded_is_a_list_that_suffices(env: &TestEnvironment) {
 
 fn the_machines_network_has_to_be_allowed(env: &TestEnvironment) {
     let Some(world) = world(env) else { return };
-    let pipeline = "steps:\n  - { name: step, network: host, run: ip -o link | grep -c world }\n";
-    let _ = run_in(env, &world, &[], pipeline)
-        .expect(1)
-        .says("`network: host` is not allowed on this machine (its configuration can: `network: { host: true }`)");
+    let pipeline = "steps:\n  - { name: first, run: echo first runs }\n  - { name: step, network: host, run: ip -o link | grep -c world }\n";
+    let refused = |options: &[&str]| {
+        let done = run_in(env, &world, options, pipeline).expect(2);
+        done.output() + &done.errors()
+    };
+    insta::assert_snapshot!(refused(&[]), @r"
+    error: .pipeline.yml:4: step `step` of job `main` has `network: host`, which is not allowed on this machine
+    help: the machine's configuration can allow it: `network: { host: true }`
+    ");
+    assert_eq!(refused(&["--dry-run"]), refused(&[]));
+    let done = run_in(env, &world, &["--network", "host"], "steps: [{ run: x }]\n");
+    insta::assert_snapshot!(done.expect(2).errors(), @r"
+    error: `--network host` is not allowed here
+    help: the machine's configuration can allow it: `network: { host: true }`
+    ");
     env.write("config.yml", "network: { host: true }\n");
     let _ = run_in(env, &world, &[], pipeline).expect(0);
+}
+
+/// Only what may run is asked whether it may.
+fn the_machines_network_is_not_missed_by_what_does_not_run(env: &TestEnvironment) {
+    env.pipeline(
+        "image: host
+jobs:
+  other: { network: host, steps: [{ run: x }] }
+  never: { if: 'false', network: host, steps: [{ run: x }] }
+  main:
+    network: host
+    steps:
+      - { name: never, if: 'false', run: x }
+      - { name: private, network: none, run: 'true' }
+",
+    );
+    let never = ["--job", "main", "--job", "never"];
+    let _ = run_local(env, &never).expect(0).says("run: ok");
+    let _ = run_local(env, &[])
+        .expect(2)
+        .says(".pipeline.yml:3: step `x` of job `other` has `network: host`");
 }
 
 fn a_mistake_in_a_list_is_told_at_its_place(env: &TestEnvironment) {

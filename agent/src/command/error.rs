@@ -15,6 +15,7 @@ use crate::exit_code::ExitCode;
 use crate::log::RunDirectoryError;
 use crate::machine::{DataDirectoryError, NoDataDirectory};
 use crate::mask::NotMasked;
+use crate::networks::{ALLOW_HOST, NetworkError};
 use crate::oci::OciError;
 use crate::secrets::SecretError;
 use crate::workspace::FindError;
@@ -40,6 +41,9 @@ pub enum CommandError {
     /// A secret cannot be had.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The machine's configuration does not give what the plan wants of the network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The environment does not say where data goes.
     #[error(transparent)]
     NoDataDirectory(#[from] NoDataDirectory),
@@ -144,6 +148,7 @@ impl CommandError {
             | Self::Selection(_)
             | Self::Config(_)
             | Self::Secret(_)
+            | Self::Network(_)
             | Self::NotMasked(_)
             | Self::ArchiveToTerminal
             | Self::ArchiveFromTerminal
@@ -209,6 +214,7 @@ impl CommandError {
             Self::Secret(SecretError::Missing { name, .. }) => vec![format!(
                 "set the variable {name} and give `--secret {name}`, or put `{name}=..` into a file for `--secret-file`"
             )],
+            Self::Network(_) => vec![ALLOW_HOST.to_owned()],
             Self::NoImage(FindImageError::Missing(_)) => vec![
                 "`agent images` lists what is here, `agent pull` fetches".to_owned(),
             ],

@@ -19,7 +19,7 @@ use super::compiled::{self, Compiled};
 use super::error::starting;
 use super::{CommandError, listing, predefined, printing, signals};
 use crate::backend::{Backend, BackendOptions, ConnectError};
-use crate::cli::RunLocal;
+use crate::cli::{NetworkMode, RunLocal};
 use crate::config::Config;
 use crate::executor::{Dispatcher, Fault, Report, Request, Run, Settings};
 use crate::exit_code::ExitCode;
@@ -75,6 +75,8 @@ pub fn execute<B: Backend>(
         })?;
     warnings.extend(exposed);
     secrets.check(&plan)?;
+    let by_option = arguments.choice.network == Some(NetworkMode::Host);
+    config.network.check(&plan, by_option)?;
     if arguments.dry_run {
         printing::print(&listing::dry_run(&plan))?;
         return Ok(ExitCode::Success);

@@ -11,6 +11,7 @@ use super::{Ending, Name, NameError};
 use crate::backend::{ConnectError, ImageError};
 use crate::chain::chain;
 use crate::exit_code::ExitCode;
+use crate::networks::ALLOW_HOST;
 use crate::system_error::SystemError;
 
 /// Why something could not be done with a container.
@@ -212,9 +213,7 @@ impl DoorError {
                     "stop it first (agent stop {name}), or have it killed with -f"
                 )]
             }
-            Self::HostNetwork => vec![
-                "the machine's configuration can allow it: `network: { host: true }`".to_owned(),
-            ],
+            Self::HostNetwork => vec![ALLOW_HOST.to_owned()],
             Self::NoTerminal => vec!["leave out -t".to_owned()],
             Self::Start(RequestError::Refused(StartError::UnmappedId { .. })) => {
                 vec!["`agent doctor` says which ids this machine gives to containers".to_owned()]
