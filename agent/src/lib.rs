@@ -28,6 +28,7 @@ pub mod oci;
 mod open_files;
 pub mod output;
 mod places;
+pub mod ports;
 pub mod program;
 pub mod retention;
 pub mod secrets;

@@ -4,7 +4,7 @@
 //! RunStarted
 //!   JobStarted
 //!     ImageStarted, ImageReady          once per image and run
-//!     ServiceStarted, ServiceReady      per service, before the first step; a service that fails has its ServiceFinished
+//!     ServiceStarted, PortPublished*, ServiceReady   per service, before the first step; a service that fails has its ServiceFinished
 //!     StepStarted, (Log | StepRetrying)*, StepFinished   per step; every byte of a step's log precedes its StepFinished
 //!     ServiceFinished                   behind the steps, those of `after` too, unless it ended by itself
 //!   JobFinished
@@ -131,6 +131,21 @@ pub enum Event {
         image: String,
         /// Unix milliseconds.
         at: u64,
+    },
+    /// A port of the machine leads to one of a service, until that is over.
+    PortPublished {
+        /// The job's id.
+        job: String,
+        /// The service's name.
+        service: String,
+        /// The service's port.
+        port: u16,
+        /// [`Protocol::Tcp`] or [`Protocol::Udp`].
+        protocol: Protocol,
+        /// An address of the machine; `::` or `0.0.0.0` for all of them.
+        host: String,
+        /// The port there.
+        host_port: u16,
     },
     /// A service can be used, as far as its `ready` or its image's health check tells.
     ServiceReady {

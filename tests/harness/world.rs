@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use std::{fs, thread};
 
 use hickory_proto::op::{Message, OpCode, ResponseCode};
@@ -204,6 +205,22 @@ impl World {
     pub fn connect_from_machine(&self, address: &str) -> std::io::Result<TcpStream> {
         let address: SocketAddr = address.parse().expect("an address");
         within(&self.machine(), move || TcpStream::connect(address))
+    }
+
+    /// A socket of the machine for datagrams to an address. Waits ten seconds for one that comes back.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn datagrams_from_machine(&self, to: &str) -> UdpSocket {
+        let to: SocketAddr = to.parse().expect("an address");
+        within(&self.machine(), move || {
+            let socket = UdpSocket::bind("127.0.0.1:0").expect("bind");
+            socket.connect(to).expect("connect");
+            let limit = Duration::from_secs(10);
+            socket.set_read_timeout(Some(limit)).expect("set a limit");
+            socket
+        })
     }
 
     /// Takes datagrams and counts them.

@@ -135,6 +135,9 @@ fn a_shell_completes_jobs_steps_and_cells(env: &TestEnvironment) {
     // What a shell would act on is not offered.
     assert_eq!(offered(&["--step", "''"]), "push-it\nunit\n");
     assert_eq!(offered(&["--matrix", "rust"]), "rust=1.90\nrust=beta\n");
+    env.pipeline("image: host\njobs:\n  a: { services: { db: { image: x }, cache: { image: x } }, steps: [{ run: x }] }\n");
+    assert_eq!(offered(&["--publish", "''"]), "cache:\ndb:\n");
+    assert_eq!(offered(&["-p", "d"]), "db:\n");
 }
 
 /// What bash offers for the last of these words.

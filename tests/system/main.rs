@@ -34,6 +34,7 @@ mod oci;
 mod outputs;
 mod own_pipeline;
 mod package;
+mod ports;
 mod processes;
 mod proxies;
 mod reference;

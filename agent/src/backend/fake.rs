@@ -17,6 +17,7 @@ use super::{
     ImageProgress, JobRequest, NetworkUse, Prepared, ProgressFn, RunningStep, ServiceRequest,
     StartError, StartErrorKind, StepRequest,
 };
+use crate::ports::{Port, PublishedPort};
 
 /// What a step does: meet others, write, end.
 #[derive(Debug, Clone)]
@@ -174,6 +175,7 @@ impl Fake {
             output: Output::Unwritten(output.into()),
             killed: Arc::default(),
             terminated: false,
+            ports: Vec::new(),
             journal: Arc::clone(&self.journal),
             script,
         })
@@ -292,7 +294,17 @@ impl Backend for Fake {
         }
         let script = self.scripts.get(&place).cloned();
         let script = script.unwrap_or_else(Script::serves);
-        self.launch(place, script, output)
+        let mut service = self.launch(place, script, output)?;
+        // Any that is free is 40000.
+        let published = |port: &Port| {
+            let mut at = port.host;
+            if at.port() == 0 {
+                at.set_port(40_000);
+            }
+            PublishedPort { port: *port, at }
+        };
+        service.ports = request.ports.iter().map(published).collect();
+        Ok(service)
     }
 
     async fn connect_service(
@@ -345,6 +357,7 @@ pub(crate) struct FakeStep {
     started: watch::Receiver<Vec<String>>,
     output: Output,
     terminated: bool,
+    ports: Vec<PublishedPort>,
     killed: Arc<AtomicBool>,
     journal: Arc<Mutex<Vec<String>>>,
 }
@@ -412,6 +425,10 @@ impl FakeStep {
 }
 
 impl RunningStep for FakeStep {
+    fn ports(&self) -> &[PublishedPort] {
+        &self.ports
+    }
+
     async fn wait(&mut self) -> Result<Exit, BackendError> {
         self.write().await;
         let status = match self.script.end {

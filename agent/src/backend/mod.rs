@@ -29,6 +29,8 @@ use std::path::PathBuf;
 use pipelines::plan::Resources;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::ports::PublishedPort;
+
 pub use containers::Containers;
 pub use error::{BackendError, ImageError, ImageErrorKind, StartError, StartErrorKind};
 pub use exchange::Exchange;
@@ -102,7 +104,8 @@ pub trait Backend: Debug + Send + Sync + 'static {
         output: OwnedFd,
     ) -> impl Future<Output = Result<Self::Step, StartError>> + Send;
 
-    /// Starts a service; `output` is as for a step. Its name leads to it on the job's network until it is over.
+    /// Starts a service; `output` is as for a step. Its name leads to it on the job's network until it is over, and
+    /// the ports that are asked for do so on the machine.
     fn start_service(
         &self,
         request: ServiceRequest<'_, Self::Image, Self::Workspace>,
@@ -140,6 +143,11 @@ pub trait RunningStep: Debug + Send + 'static {
     /// The step's files, once; `None` from a backend that has none.
     fn take_exchange(&mut self) -> Option<Exchange> {
         None
+    }
+
+    /// Where the ports are that were asked for; none of a step. They lead to it until [`RunningStep::wait`] returns.
+    fn ports(&self) -> &[PublishedPort] {
+        &[]
     }
 
     /// Waits for the step's end. When this returns, no process of the step is left. Cancel safe: may be dropped and

@@ -8,6 +8,8 @@ use indexmap::IndexMap;
 use pipelines::plan::{Action, Network, Resources};
 use protocol::{Protocol, Usage};
 
+use crate::ports::Port;
+
 /// What a job will need of its backend.
 pub struct JobRequest<'a> {
     /// The job's id.
@@ -101,6 +103,8 @@ pub struct ServiceRequest<'a, I, W> {
     pub resources: Resources,
     /// What it may reach.
     pub network: &'a Network<String>,
+    /// Ports of the machine that are to lead to it.
+    pub ports: &'a [Port],
 }
 
 /// How an image says that what runs in it is well.

@@ -1,4 +1,4 @@
-//! What a shell offers for `--job`, `--step` and `--matrix`: names of the pipeline that is nearest; for a container and an
+//! What a shell offers for `--job`, `--step`, `--matrix` and `--publish`: names of the pipeline that is nearest; for a container and an
 //! image: the names of those there are.
 //!
 //! A shell puts what it is offered on its command line as it is, and a pipeline may come from anybody: names with
@@ -27,6 +27,16 @@ pub(super) fn steps(typed: &OsStr) -> Vec<CompletionCandidate> {
     offer(typed, |plan| {
         let steps = plan.jobs.iter().flat_map(|job| &job.steps);
         steps.map(|step| step.name.clone()).collect()
+    })
+}
+
+/// Each with the colon that is to follow.
+pub(super) fn services(typed: &OsStr) -> Vec<CompletionCandidate> {
+    offer(typed, |plan| {
+        let services = plan.jobs.iter().flat_map(|job| &job.services);
+        services
+            .map(|service| format!("{}:", service.name))
+            .collect()
     })
 }
 

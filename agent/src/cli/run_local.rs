@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 
-use super::Choice;
+use super::{Choice, candidates};
 
 /// Run the pipeline of a working tree on this machine.
 #[derive(Debug, Clone, Args)]
@@ -25,6 +26,16 @@ pub struct RunLocal {
     /// Give steps that ask for them the secrets in this file, `NAME=value` a line; may be given more than once
     #[arg(long = "secret-file", value_name = "FILE")]
     pub secret_files: Vec<PathBuf>,
+
+    /// Lead a port of this machine to one of a service, while that runs; without an address at all of the machine's
+    /// addresses, without a port at any that is free; may be given more than once
+    #[arg(
+        long = "publish",
+        short = 'p',
+        value_name = "[SERVICE:][[ADDRESS:]PORT:]PORT[/udp]",
+        add = ArgValueCompleter::new(candidates::services)
+    )]
+    pub publish: Vec<String>,
 
     /// List the jobs and steps, and run nothing
     #[arg(long, conflicts_with = "dry_run")]

@@ -10,7 +10,7 @@ use crate::backend::{ConnectError, ImageError, ImageErrorKind};
 use crate::chain::chain;
 use crate::config::ConfigError;
 use crate::door::DoorError;
-use crate::executor::{PlanError, ScheduleError, SelectionError};
+use crate::executor::{PlanError, PublicationError, ScheduleError, SelectionError};
 use crate::exit_code::ExitCode;
 use crate::log::RunDirectoryError;
 use crate::machine::{DataDirectoryError, NoDataDirectory};
@@ -32,6 +32,9 @@ pub enum CommandError {
     /// `--job` or `--step` is wrong.
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    /// `--publish` is wrong.
+    #[error(transparent)]
+    Publication(#[from] PublicationError),
     /// The machine's configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -146,6 +149,7 @@ impl CommandError {
             Self::Find(_)
             | Self::Override(_)
             | Self::Selection(_)
+            | Self::Publication(_)
             | Self::Config(_)
             | Self::Secret(_)
             | Self::Network(_)
@@ -214,6 +218,7 @@ impl CommandError {
             Self::Secret(SecretError::Missing { name, .. }) => vec![format!(
                 "set the variable {name} and give `--secret {name}`, or put `{name}=..` into a file for `--secret-file`"
             )],
+            Self::Publication(error) => publishing(error),
             Self::Network(_) => vec![ALLOW_HOST.to_owned()],
             Self::NoImage(FindImageError::Missing(_)) => vec![
                 "`agent images` lists what is here, `agent pull` fetches".to_owned(),
@@ -240,4 +245,21 @@ impl CommandError {
             _ => Vec::new(),
         }
     }
+}
+
+/// What to do about a port that cannot be published as it was asked for.
+fn publishing(error: &PublicationError) -> Vec<String> {
+    let hint = match error {
+        PublicationError::Malformed { .. } => {
+            "it is written `[SERVICE:][[ADDRESS:]PORT:]PORT[/udp]`, such as `db:5432:5432`"
+        }
+        PublicationError::Unsaid { .. } => "write its name in front, such as `db:5432:5432`",
+        PublicationError::Ambiguous { .. } => {
+            "choose one with `--job`, or a cell of a matrix with `--matrix`"
+        }
+        PublicationError::NoServices { .. }
+        | PublicationError::NoService { .. }
+        | PublicationError::Twice { .. } => return Vec::new(),
+    };
+    vec![hint.to_owned()]
 }

@@ -21,7 +21,7 @@ use super::{CommandError, listing, predefined, printing, signals};
 use crate::backend::{Backend, BackendOptions, ConnectError};
 use crate::cli::{NetworkMode, RunLocal};
 use crate::config::Config;
-use crate::executor::{Dispatcher, Fault, Report, Request, Run, Settings};
+use crate::executor::{Dispatcher, Fault, Publications, Report, Request, Run, Settings};
 use crate::exit_code::ExitCode;
 use crate::log::RunDirectory;
 use crate::machine::Machine;
@@ -77,6 +77,7 @@ pub fn execute<B: Backend>(
     secrets.check(&plan)?;
     let by_option = arguments.choice.network == Some(NetworkMode::Host);
     config.network.check(&plan, by_option)?;
+    let ports = Publications::read(&arguments.publish, &plan)?;
     if arguments.dry_run {
         printing::print(&listing::dry_run(&plan))?;
         return Ok(ExitCode::Success);
@@ -95,6 +96,7 @@ pub fn execute<B: Backend>(
         event,
         secrets,
         masks,
+        ports,
     };
     let backend = connect(BackendOptions {
         data: machine.data.clone(),

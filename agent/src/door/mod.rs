@@ -20,7 +20,6 @@ mod exec;
 mod log;
 mod name;
 mod network;
-mod port;
 mod record;
 mod request;
 mod show;

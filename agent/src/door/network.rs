@@ -1,32 +1,28 @@
 //! A container's private network: a pod of its own, and the ports of the machine that lead into it.
 
-use std::net::SocketAddr;
-
 use runtime::container::Network;
-use runtime::network::{Interface, Pod, Policy, Published, publish};
+use runtime::network::{Interface, Pod, Policy};
 use runtime::zygote::Zygote;
-use tokio::task::JoinSet;
 
-use super::port::Port;
 use super::{DoorError, Request};
 use crate::networks::Networks;
+use crate::ports::{Opened, PublishedPort};
 
 /// What has to live as long as the container.
 #[derive(Debug)]
 pub(super) struct Private {
     pub(super) interface: Interface,
     /// Where its ports are on the machine.
-    ports: Vec<(Port, SocketAddr)>,
-    _proxies: JoinSet<()>,
+    ports: Opened,
     _pod: Pod,
 }
 
 impl Private {
     /// Its ports, as `agent ps` shows them.
     pub(super) fn published(&self) -> Vec<String> {
-        let ports = self.ports.iter();
+        let ports = self.ports.ports().iter();
         ports
-            .map(|(port, at)| {
+            .map(|PublishedPort { port, at }| {
                 let protocol = if port.udp { "udp" } else { "tcp" };
                 format!("{at}->{}/{protocol}", port.container)
             })
@@ -51,22 +47,14 @@ pub(super) async fn connect(
     let interface = pod.attach().await?;
     interface.admit(Policy::Everything, None);
     interface.name(name);
-    let mut proxies = JoinSet::new();
-    let mut ports = Vec::new();
-    for port in &request.ports {
-        let address = interface.addresses().first().copied();
-        let Some(address) = address else { continue };
-        let published = Published {
-            host: port.host,
-            container: SocketAddr::new(address, port.container),
-            udp: port.udp,
-        };
-        ports.push((*port, publish(&mut proxies, &pod.dialer(), published)?));
-    }
+    let address = interface.addresses().first().copied();
+    let ports = match address {
+        Some(address) => Opened::open(&request.ports, &pod.dialer(), address)?,
+        None => Opened::default(),
+    };
     Ok(Some(Private {
         interface,
         ports,
-        _proxies: proxies,
         _pod: pod,
     }))
 }

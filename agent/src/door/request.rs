@@ -6,11 +6,11 @@ use indexmap::IndexMap;
 use runtime::container::{Network, Resources};
 use runtime::store::PullPolicy;
 
-use super::port::Port;
 use super::streams::Wiring;
 use super::volume::{self, Volume};
 use super::{DoorError, Name, environment, size, terminal};
 use crate::cli::{NetworkMode, Pull, Run};
+use crate::ports::Port;
 
 /// Of a host name, in bytes (sethostname(2)).
 const LONGEST_HOSTNAME: usize = 64;

@@ -26,6 +26,7 @@ mod job;
 mod message;
 mod network_uses;
 mod outcome;
+mod publications;
 mod retry;
 mod schedule;
 mod selection;
@@ -37,6 +38,7 @@ mod values;
 
 pub use dispatcher::{Dispatcher, PlanError, Report, Request, Run};
 pub use outcome::Fault;
+pub use publications::{PublicationError, Publications};
 pub use schedule::ScheduleError;
 pub use selection::{Selection, SelectionError};
 pub use unsupported::Unsupported;
@@ -74,6 +76,8 @@ pub struct Settings {
     pub secrets: Secrets,
     /// What is not to be shown; the secrets are in it.
     pub masks: Arc<Masks>,
+    /// Ports of the machine that lead to services.
+    pub ports: Publications,
 }
 
 #[cfg(test)]

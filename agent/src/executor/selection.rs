@@ -190,7 +190,7 @@ fn axes(plan: &Plan) -> Vec<String> {
 }
 
 /// The name that is most like `name`, if one is like it at all.
-fn similar(name: &str, names: &[String]) -> Option<String> {
+pub(super) fn similar(name: &str, names: &[String]) -> Option<String> {
     names
         .iter()
         .map(|other| (strsim::normalized_damerau_levenshtein(name, other), other))
@@ -199,11 +199,11 @@ fn similar(name: &str, names: &[String]) -> Option<String> {
         .map(|(_, other)| other.clone())
 }
 
-fn hint(similar: Option<&str>) -> String {
+pub(super) fn hint(similar: Option<&str>) -> String {
     similar.map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
 }
 
-fn list(names: &[String]) -> String {
+pub(super) fn list(names: &[String]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
 }

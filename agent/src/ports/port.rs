@@ -5,13 +5,34 @@ use std::str::FromStr;
 
 /// A port of the machine that leads to one of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Port {
-    /// Of the machine; port 0 for any that is free.
-    pub(super) host: SocketAddr,
+pub struct Port {
+    /// Of the machine; port 0 for any that is free, `[::]` for all of its addresses.
+    pub host: SocketAddr,
     /// Of the container.
-    pub(super) container: u16,
+    pub container: u16,
     /// Datagrams instead of connections.
-    pub(super) udp: bool,
+    pub udp: bool,
+}
+
+/// One that leads to a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishedPort {
+    /// As it was asked for.
+    pub port: Port,
+    /// Where it is on the machine.
+    pub at: SocketAddr,
+}
+
+impl Port {
+    /// Whether both cannot be on one machine.
+    pub(crate) fn clashes_with(&self, other: &Self) -> bool {
+        let (one, two) = (self.host.ip(), other.host.ip());
+        // The unspecified address of IPv6 is all of the machine's, that of IPv4 too, so as not to depend on its settings.
+        let meet = one == two || one.is_unspecified() || two.is_unspecified();
+        meet && self.udp == other.udp
+            && self.host.port() == other.host.port()
+            && self.host.port() != 0
+    }
 }
 
 impl FromStr for Port {
@@ -62,6 +83,22 @@ fn number(text: &str) -> Result<u16, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::Port;
+
+    #[test]
+    fn two_ports_clash_where_both_would_be_the_same_of_the_machine() {
+        let clash = |one: &str, two: &str| {
+            let [one, two]: [Port; 2] = [one, two].map(|text| text.parse().unwrap());
+            assert_eq!(one.clashes_with(&two), two.clashes_with(&one));
+            one.clashes_with(&two)
+        };
+        assert!(clash("8080:80", "8080:81"));
+        assert!(clash("8080:80", "127.0.0.1:8080:81"));
+        assert!(clash("0.0.0.0:8080:80", "127.0.0.1:8080:81"));
+        assert!(!clash("127.0.0.1:8080:80", "127.0.0.2:8080:80"));
+        assert!(!clash("8080:80", "8080:80/udp"));
+        assert!(!clash("8080:80", "8081:80"));
+        assert!(!clash("80", "80"));
+    }
 
     #[test]
     fn ports_are_read_as_docker_reads_them() {

@@ -266,6 +266,18 @@ impl Sink for Plain {
                 image,
                 ..
             } => self.service_started((job, service), image, out),
+            Event::PortPublished {
+                job,
+                service,
+                port,
+                protocol,
+                host,
+                host_port,
+            } if self.verbosity == Verbosity::Full => {
+                let mark = self.mark(job, &wording::service(service), "===", Tone::Quiet);
+                let place = wording::published(*port, *protocol, host, *host_port);
+                self.line(format_args!("{mark}: {place}"), out)
+            }
             Event::ServiceReady {
                 job,
                 service,
@@ -378,6 +390,7 @@ impl Sink for Plain {
             | Event::ImageReady { .. }
             | Event::JobStarted { .. }
             | Event::JobFinished { .. }
+            | Event::PortPublished { .. }
             | Event::Log { .. } => Ok(()),
         }
     }

@@ -87,6 +87,23 @@ pub(super) fn service(name: &str) -> String {
     format!("service {name}")
 }
 
+/// Where a service's port is on the machine.
+pub(super) fn published(port: u16, protocol: Protocol, host: &str, host_port: u16) -> String {
+    let kind = if protocol == Protocol::Udp {
+        "/udp"
+    } else {
+        ""
+    };
+    let place = match sanitise(host) {
+        all if all == "::" || all == "0.0.0.0" => {
+            format!("localhost:{host_port} and at all other addresses of this machine")
+        }
+        host if host.contains(':') => format!("[{host}]:{host_port}"),
+        host => format!("{host}:{host_port}"),
+    };
+    format!("port {port}{kind} is at {place}")
+}
+
 /// What was refused, and why.
 pub(super) fn refusal(host: &str, port: u16, protocol: Protocol, reason: &str) -> String {
     let (host, reason) = (sanitise(host), sanitise(reason));

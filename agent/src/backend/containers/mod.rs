@@ -22,7 +22,7 @@ use ipnet::Ipv4Net;
 use pipelines::plan::{self, Resources};
 use protocol::WorkspaceMode;
 use runtime::container::{ContainerSpec, Network, StartError as Refusal};
-use runtime::network::{Pod, PodError, Policy};
+use runtime::network::{Pod, PodError, Policy, PublishError};
 use runtime::zygote::{Hold, HoldError, RequestError, Zygote};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -35,6 +35,7 @@ use crate::chain::chain;
 use crate::enforcement::shortcomings;
 use crate::images::{Image, Images};
 use crate::open_files;
+use crate::ports::Opened;
 use ahead::Ahead;
 use network::JobNetwork;
 use services::{Service, Services};
@@ -259,11 +260,15 @@ impl Backend for Containers {
         let interface = workspace.network.attach().await.map_err(no_network)?;
         let policy = specification::policy(request.network)?;
         workspace.network.admit(&interface, name, policy);
-        let started = self.zygote.start_in(&interface, &spec, streams(output)?);
-        let container = started.await.map_err(blamed)?;
         let Some(address) = interface.addresses().first().copied() else {
             return Err(internal("a private network without addresses".to_owned()));
         };
+        let pod = workspace.network.pod().await.map_err(no_network)?;
+        // Before it starts: where they cannot be had, there is nothing to end.
+        let ports = Opened::open(request.ports, &pod.dialer(), address)
+            .map_err(|error| unpublished(&error))?;
+        let started = self.zygote.start_in(&interface, &spec, streams(output)?);
+        let container = started.await.map_err(blamed)?;
         interface.name(name);
         let service = Service {
             address,
@@ -273,7 +278,7 @@ impl Backend for Containers {
             process: spec.process,
         };
         workspace.services.add(name, service);
-        Ok(Step::new(container, Some(interface)))
+        Ok(Step::new(container, Some(interface)).at(ports))
     }
 
     async fn connect_service(
@@ -313,6 +318,21 @@ fn no_network(error: PodError) -> StartError {
         "failed to make the private network: {}",
         chain(&error)
     ))
+}
+
+/// That a port cannot be had is the fault of whoever asked for it, but for what only a machine can do wrong.
+fn unpublished(error: &PublishError) -> StartError {
+    let asked = |message| StartError {
+        kind: StartErrorKind::Request,
+        message,
+    };
+    match error {
+        PublishError::Taken { .. } | PublishError::Privileged { .. } => asked(chain(error)),
+        PublishError::Io { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
+            asked(format!("failed to {}", chain(error)))
+        }
+        PublishError::Io { .. } => internal(format!("failed to {}", chain(error))),
+    }
 }
 
 /// Whose fault it is that a container did not start.

@@ -6,31 +6,34 @@ use runtime::container::{Container, Exceeded as Limit, ExitStatus as Status};
 use runtime::network::Interface;
 
 use crate::backend::{BackendError, Exceeded, Exchange, Exit, ExitStatus, RunningStep};
+use crate::ports::{Opened, PublishedPort};
 
 /// A started step or service: its container, and its place in the job's network, which is another's after that.
 #[derive(Debug)]
 pub struct Step {
     container: Container,
     _interface: Option<Interface>,
+    ports: Opened,
+    /// Once it is known.
+    exit: Option<Exit>,
 }
 
 impl Step {
-    pub(super) const fn new(container: Container, interface: Option<Interface>) -> Self {
+    pub(super) fn new(container: Container, interface: Option<Interface>) -> Self {
         Self {
             container,
             _interface: interface,
+            ports: Opened::default(),
+            exit: None,
         }
     }
-}
 
-impl RunningStep for Step {
-    fn take_exchange(&mut self) -> Option<Exchange> {
-        let files: [OwnedFd; 3] = self.container.take_exchange().try_into().ok()?;
-        let [output, env, mask] = files.map(File::from);
-        Some(Exchange { output, env, mask })
+    /// The same with ports of the machine that lead to it.
+    pub(super) fn at(self, ports: Opened) -> Self {
+        Self { ports, ..self }
     }
 
-    async fn wait(&mut self) -> Result<Exit, BackendError> {
+    async fn exited(&mut self) -> Result<Exit, BackendError> {
         let exit = self
             .container
             .wait()
@@ -58,6 +61,31 @@ impl RunningStep for Step {
                 Limit::Disk => Exceeded::Disk,
             }),
         })
+    }
+}
+
+impl RunningStep for Step {
+    fn take_exchange(&mut self) -> Option<Exchange> {
+        let files: [OwnedFd; 3] = self.container.take_exchange().try_into().ok()?;
+        let [output, env, mask] = files.map(File::from);
+        Some(Exchange { output, env, mask })
+    }
+
+    fn ports(&self) -> &[PublishedPort] {
+        self.ports.ports()
+    }
+
+    async fn wait(&mut self) -> Result<Exit, BackendError> {
+        let exit = match self.exit {
+            Some(exit) => exit,
+            None => {
+                let exit = self.exited().await?;
+                *self.exit.insert(exit)
+            }
+        };
+        // Whoever hears of the end may want to have the ports again.
+        self.ports.close().await;
+        Ok(exit)
     }
 
     fn terminate(&mut self) -> Result<(), BackendError> {

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use pipelines::plan::Service;
-use protocol::{Cause, Conclusion, Event};
+use protocol::{Cause, Conclusion, Event, Protocol};
 use tokio::time::Instant;
 
 use super::probe::Subject;
@@ -17,6 +17,7 @@ use crate::executor::message::Message;
 use crate::executor::outcome::StepOutcome;
 use crate::executor::stop::{Signal, Stop};
 use crate::log::StreamError;
+use crate::ports::PublishedPort;
 
 /// One service of a job.
 #[derive(Debug)]
@@ -86,6 +87,7 @@ impl<B: Backend> Life<'_, B> {
             Ok(started) => started,
             Err(outcome) => return outcome,
         };
+        self.tell_ports(running.ports());
         let mut log = Log::Flowing(&mut stream);
         let end = {
             let subject = Subject {
@@ -197,6 +199,23 @@ impl<B: Backend> Life<'_, B> {
         let mut over = self.of.over.clone();
         // Whoever would set it has gone: nothing needs it either.
         let _ = over.wait_for(|over| *over).await;
+    }
+
+    fn tell_ports(&self, ports: &[PublishedPort]) {
+        for PublishedPort { port, at } in ports {
+            self.tell(Event::PortPublished {
+                job: self.of.job.to_owned(),
+                service: self.service.name.clone(),
+                port: port.container,
+                protocol: if port.udp {
+                    Protocol::Udp
+                } else {
+                    Protocol::Tcp
+                },
+                host: at.ip().to_string(),
+                host_port: at.port(),
+            });
+        }
     }
 
     fn tell_ready(&self, since: Instant) {

@@ -107,6 +107,7 @@ impl<B: Backend> Life<'_, B> {
             hostname: hostname(&service.name),
             resources,
             network: &service.network,
+            ports: settings.ports.of(self.of.job, &service.name),
         };
         let started = context.backend.start_service(request, output).await;
         let running = started.map_err(|error| StepOutcome::from(&error))?;

@@ -12,7 +12,7 @@ use protocol::{Event, WorkspaceMode};
 use tokio::sync::mpsc;
 
 use crate::backend::fake::Fake;
-use crate::executor::{Dispatcher, Report, Request, Run, Settings};
+use crate::executor::{Dispatcher, Publications, Report, Request, Run, Settings};
 use crate::limits::Limits;
 use crate::log::{Chunk, RunDirectory};
 use crate::mask::Masks;
@@ -60,6 +60,8 @@ pub(super) struct TestRun {
     pub(super) limits: Limits,
     /// A secret's name and value, where there is one.
     pub(super) secret: Option<(&'static str, &'static str)>,
+    /// As `--publish` has it.
+    pub(super) publish: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -77,6 +79,7 @@ impl TestRun {
             format: Format::Plain,
             limits: Limits::default(),
             secret: None,
+            publish: Vec::new(),
         }
     }
 
@@ -102,6 +105,7 @@ impl TestRun {
         let parallel = NonZeroUsize::new(self.parallel).unwrap();
         let plan = Plan::new(Some("test".to_owned()), self.jobs);
         let layout = Layout::of(&plan, parallel).unwrap();
+        let ports = Publications::read(&self.publish, &plan).unwrap();
         let plain = |verbosity| {
             Box::new(Plain::new(
                 layout,
@@ -131,6 +135,7 @@ impl TestRun {
                 workspace: WorkspaceMode::Overlay,
                 event: Context::of(pipelines::Event::Manual),
                 predefined: IndexMap::from([("CI".to_owned(), "true".to_owned())]),
+                ports,
                 secrets,
                 masks,
             },
@@ -190,6 +195,7 @@ impl Sink for Timeless {
             | Event::Log { .. }
             | Event::StepRetrying { .. }
             | Event::NetworkReached { .. }
+            | Event::PortPublished { .. }
             | Event::NetworkRefused { .. }
             | Event::Warning { .. } => {}
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pipelines::plan::Probe;
 use protocol::Conclusion;
 
-use super::super::harness::{TestRun, step};
+use super::super::harness::{Format, TestRun, step};
 use super::{hangs, service, with};
 use crate::backend::fake::{Answer, End, Fake, FakeImage, Script};
 use crate::executor::Request;
@@ -276,4 +276,46 @@ async fn a_jobs_timeout_counts_while_services_start() {
 
     run: failed (0ms)
     ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_ports_of_a_service_are_is_told_once_it_runs() {
+    let run = || TestRun {
+        publish: ["db:9000:5432", "db:127.0.0.1::53/udp", "db:[::1]:80:80"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..TestRun::of([with([
+            service("db", Some(Probe::Tcp(5432))),
+            service("cache", None),
+        ])])
+    };
+    let fake = || Fake::default().answers("main/db", &[Answer::Says(b"")]);
+    let outcome = run().on(fake()).await;
+    let told: Vec<&str> = outcome.output.lines().collect();
+    let told = told.iter().filter(|line| line.contains("service db"));
+    let told: Vec<&str> = told.copied().take(5).collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    ==> main / service db (db:16)
+    === main / service db: port 5432 is at localhost:9000 and at all other addresses of this machine
+    === main / service db: port 53/udp is at 127.0.0.1:40000
+    === main / service db: port 80 is at [::1]:80
+    === main / service db: ready (0ms)
+    ");
+    let quiet = TestRun {
+        format: Format::Quiet,
+        ..run()
+    };
+    let outcome = quiet.on(fake()).await;
+    assert!(!outcome.output.contains("9000"), "{}", outcome.output);
+    let outcome = TestRun {
+        format: Format::Json,
+        ..run()
+    }
+    .on(fake())
+    .await;
+    let told = outcome
+        .output
+        .lines()
+        .find(|line| line.contains("port_published"));
+    insta::assert_snapshot!(told.unwrap_or_default(), @r#"{"type":"port_published","job":"main","service":"db","port":5432,"protocol":"tcp","host":"::","host_port":9000}"#);
 }
