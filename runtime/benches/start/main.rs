@@ -16,6 +16,7 @@ mod sample;
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use floor::Floor;
 use ours::Ours;
@@ -26,6 +27,8 @@ use sample::Sample;
 const ROUNDS: usize = 7;
 /// Containers of a round for those that take a millisecond or two.
 const RUNS: usize = 60;
+/// Between containers that do not follow each other at once, as steps do that have something to do.
+const PAUSE: Duration = Duration::from_millis(10);
 
 fn main() -> Result<std::process::ExitCode, Box<dyn Error>> {
     // The zygote is this program again.
@@ -61,14 +64,22 @@ fn one_at_a_time(
 ) -> Result<String, Box<dyn Error>> {
     let floor = Floor::build(work)?;
     let image = ours.image(root)?;
-    let own = ["minimal.c", "this runtime", "on a private network"];
+    let own = [
+        "minimal.c",
+        "this runtime",
+        "on a private network",
+        "this runtime, now and then",
+        "on a private network, now and then",
+    ];
     let mut samples = own.map(Sample::new).into_iter().collect::<Vec<_>>();
     let mut peers = peers::all(root, work)?;
     samples.extend(peers.iter().map(|peer| Sample::new(peer.name)));
     for _ in 0..ROUNDS {
         samples[0].extend(floor.run(root, RUNS)?);
-        samples[1].extend(ours.run(&image, root, RUNS)?);
-        samples[2].extend(ours.run_in_pod(&image, root, RUNS)?);
+        for (sample, pause) in [(1, Duration::ZERO), (3, PAUSE)] {
+            samples[sample].extend(ours.run(&image, root, RUNS, pause)?);
+            samples[sample + 1].extend(ours.run_in_pod(&image, root, RUNS, pause)?);
+        }
         for (peer, sample) in peers.iter_mut().zip(&mut samples[own.len()..]) {
             sample.extend(peer.run()?);
         }

@@ -54,15 +54,17 @@ impl Ours {
             .collect())
     }
 
-    /// The times of `runs` containers, one after the other.
+    /// The times of `runs` containers, one after the other, with so long in between.
     pub(crate) fn run(
         &self,
         layers: &[String],
         root: &Root,
         runs: usize,
+        pause: Duration,
     ) -> Result<Vec<Duration>, Box<dyn Error>> {
         let spec = specification(layers, root);
-        self.runtime.block_on(worker(&self.zygote, &spec, runs))
+        self.runtime
+            .block_on(worker(&self.zygote, &spec, runs, pause))
     }
 
     /// The same, each with a place in a private network.
@@ -71,6 +73,7 @@ impl Ours {
         layers: &[String],
         root: &Root,
         runs: usize,
+        pause: Duration,
     ) -> Result<Vec<Duration>, Box<dyn Error>> {
         let spec = ContainerSpec {
             network: Network::Pod,
@@ -80,6 +83,7 @@ impl Ours {
             let pod = Pod::open(&self.zygote, &default_pools(), usize::MAX).await?;
             let mut times = Vec::with_capacity(runs);
             for _ in 0..runs {
+                tokio::time::sleep(pause).await;
                 let from = Instant::now();
                 let interface = pod.attach().await?;
                 interface.admit(Policy::Everything, None);
@@ -125,7 +129,7 @@ impl Ours {
         let spec = specification(layers, root);
         let from = Instant::now();
         self.runtime.block_on(futures_util::future::try_join_all(
-            (0..workers).map(|_| worker(&self.zygote, &spec, runs)),
+            (0..workers).map(|_| worker(&self.zygote, &spec, runs, Duration::ZERO)),
         ))?;
         #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
         let all = (runs * workers) as f64;
@@ -137,9 +141,11 @@ async fn worker(
     zygote: &Zygote,
     spec: &ContainerSpec,
     runs: usize,
+    pause: Duration,
 ) -> Result<Vec<Duration>, Box<dyn Error>> {
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs {
+        tokio::time::sleep(pause).await;
         let from = Instant::now();
         let mut container = zygote.start(spec, streams()?).await?;
         let exit = container.wait().await?;

@@ -199,7 +199,13 @@ impl<'a> Transport<'a> {
     pub(crate) async fn content(&self, layer: &Layer) -> Result<Content<'_>, TransportError> {
         let (name, descriptor) = match (&layer.at, self) {
             (At::Blob(descriptor), Self::Registry { client, reference }) => {
-                return Ok(Content::Blob(Box::new(client.blob(reference, descriptor)?)));
+                let blob = client.blob(reference, descriptor)?;
+                // A layer that is not compressed has the digest of what it is unpacked from, and that is compared in any case.
+                let is_plain = layer.diff_id == Some(descriptor.digest);
+                return Ok(Content::Blob(Box::new(match is_plain {
+                    true => blob.verified_elsewhere(),
+                    false => blob,
+                })));
             }
             (At::Blob(descriptor), Self::Layout { .. }) => {
                 (layout::blob(&descriptor.digest), Some(descriptor))
