@@ -60,16 +60,21 @@ impl FromStr for Target {
                     .strip_suffix('.')
                     .unwrap_or(place)
                     .to_ascii_lowercase();
-                match name.strip_prefix('*') {
-                    Some(below) if below.starts_with('.') && is_name(&below[1..]) => {
-                        Place::Below(below.to_owned())
-                    }
-                    None if is_name(&name) => Place::Name(name),
-                    _ => {
-                        return Err(failed(
-                            "a name has letters, digits, `-`, `_` and `.`, and `*.` only in front",
-                        ));
-                    }
+                let (is_below, bare) = match name.strip_prefix("*.") {
+                    Some(bare) => (true, bare),
+                    None => (false, name.as_str()),
+                };
+                if !is_name(bare) {
+                    return Err(failed(
+                        "a name has letters, digits, `-`, `_` and `.`, and `*.` only in front",
+                    ));
+                }
+                if is_all_numbers(bare) {
+                    return Err(failed("numbers alone are no name, and these no address"));
+                }
+                match is_below {
+                    true => Place::Below(format!(".{bare}")),
+                    false => Place::Name(name),
                 }
             }
         };
@@ -83,10 +88,22 @@ fn range(text: &str) -> Option<IpNet> {
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(text);
-    bare.parse::<IpNet>()
-        .or_else(|_| bare.parse::<IpAddr>().map(IpNet::from))
-        .ok()
-        .map(|range| range.trunc())
+    let (address, prefix) = match bare.split_once('/') {
+        None => (bare, None),
+        Some((address, prefix)) => (address, Some(number(prefix)?)),
+    };
+    let address: IpAddr = address.parse().ok()?;
+    match prefix {
+        None => Some(address.into()),
+        Some(prefix) => Some(IpNet::new(address, prefix).ok()?.trunc()),
+    }
+}
+
+/// A number as everybody writes it: without a sign, and without a zero in front.
+fn number<N: FromStr>(text: &str) -> Option<N> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_short = text == "0" || !text.starts_with('0');
+    (is_plain && is_short).then(|| text.parse().ok()).flatten()
 }
 
 /// A text before and after the colon of its port, if it has one. An IPv6 address with a port stands in brackets.
@@ -97,9 +114,9 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), &'static str> {
     if place.contains(':') && !place.ends_with(']') {
         return Ok((text, None));
     }
-    match port.parse() {
-        Ok(0) | Err(_) => Err("the port is no number from 1 to 65535"),
-        Ok(port) => Ok((place, Some(port))),
+    match number(port) {
+        Some(0) | None => Err("the port is no number from 1 to 65535"),
+        Some(port) => Ok((place, Some(port))),
     }
 }
 
@@ -112,6 +129,12 @@ fn is_name(text: &str) -> bool {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         })
+}
+
+/// `1.2.3.4.` and `010.0.0.1` are names by their letters; who writes them means an address.
+fn is_all_numbers(name: &str) -> bool {
+    name.bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 impl Target {
@@ -366,6 +389,12 @@ mod tests {
             "host:x",
             "host:65536",
             "1.2.3.4/33",
+            "1.2.3.4/024",
+            "010.0.0.1/8",
+            "010.0.0.1",
+            "1.2.3.4.",
+            "host:+80",
+            "host:080",
             "http://a",
             "a b",
         ] {

@@ -5,6 +5,8 @@
 //! job, and `services` are those of its containers that others get at.
 
 mod ahead;
+#[cfg(test)]
+mod allow_lists;
 mod bound;
 mod network;
 mod services;
