@@ -28,6 +28,7 @@ use crate::limits::Limits;
 use crate::machine::ConfigPath;
 use crate::networks::Networks;
 use crate::retention::Retention;
+use crate::sources::Repositories;
 
 /// Largest configuration that is read, bytes.
 const LIMIT: u64 = 1 << 20;
@@ -49,6 +50,42 @@ pub struct Config {
     pub network: Networks,
     /// What `image: host` shows of the machine.
     pub host: Host,
+    /// How repositories are reached, for jobs of a server.
+    pub repositories: Repositories,
+    /// For `agent start`.
+    pub agent: Agent,
+    /// For the commands that ask a server something.
+    pub client: Connection,
+}
+
+/// What `agent start` is told. Options of the command line win, then variables of the environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Agent {
+    /// The server's address.
+    pub server: Option<String>,
+    /// A file with the registration token.
+    pub token_file: Option<PathBuf>,
+    /// A file with authorities to trust, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// What the agent is called; the machine's name otherwise.
+    pub name: Option<String>,
+    /// What `runs_on` asks for.
+    pub labels: IndexMap<String, String>,
+    /// How many jobs at once; 1 otherwise.
+    pub slots: Option<u32>,
+}
+
+/// Where the server is and who asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Connection {
+    /// The server's address.
+    pub server: Option<String>,
+    /// A file with a token.
+    pub token_file: Option<PathBuf>,
+    /// A file with authorities to trust, in PEM.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// What `image: host` shows of the machine beside the usual directories.
@@ -70,6 +107,9 @@ impl Default for Config {
             images: Retention::default(),
             network: Networks::default(),
             host: Host::default(),
+            repositories: Repositories::default(),
+            agent: Agent::default(),
+            client: Connection::default(),
         }
     }
 }

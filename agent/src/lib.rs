@@ -8,12 +8,14 @@
 //! ```
 
 pub mod assignments;
+pub mod attempt;
 pub mod backend;
 mod chain;
 pub mod cli;
 mod clock;
 pub mod command;
 pub mod config;
+pub mod daemon;
 pub mod door;
 mod enforcement;
 pub mod executor;
@@ -33,6 +35,8 @@ pub mod program;
 pub mod retention;
 pub mod secrets;
 pub mod sink;
+pub mod source;
+pub mod sources;
 mod system_error;
 pub mod tracing_output;
 pub mod workspace;

@@ -3,8 +3,8 @@
 use crate::backend::Containers;
 use crate::cli::{Cli, Command};
 use crate::command::{
-    CommandError, containers, df, doctor, exec, explain, image, lint, login, oci, plan, ps, pull,
-    run, run_local, schema, stats,
+    CommandError, containers, df, doctor, exec, explain, image, job, lint, login, oci, plan, ps,
+    pull, run, run_local, schema, service, start, stats,
 };
 use crate::door::Ending;
 use crate::exit_code::ExitCode;
@@ -96,6 +96,16 @@ fn execute(command: &Command) -> Result<ExitCode, CommandError> {
         Command::Wait(arguments) => containers::wait(arguments, &machine),
         Command::Remove(arguments) => containers::remove(arguments, &machine),
         Command::Oci(arguments) => oci::execute(arguments, &machine),
+        Command::Submit(arguments) => service::submit(arguments, &machine),
+        Command::Jobs(arguments) => service::jobs(arguments, &machine),
+        Command::Cancel(arguments) => service::cancel(arguments, &machine),
+        Command::Retry(arguments) => service::retry(arguments, &machine),
+        Command::Approve(arguments) => service::approve(arguments, &machine),
+        Command::Agents(arguments) => service::agents(arguments, &machine),
+        Command::Drain(arguments) => service::drain(arguments, &machine),
+        Command::Tokens(arguments) => service::tokens(arguments, &machine),
+        Command::Start(arguments) => start::execute(arguments, &machine),
+        Command::Job(_) => job::execute(&machine, Containers::connect),
         Command::Doctor(_) => doctor::execute(&machine),
     }
 }

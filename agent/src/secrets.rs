@@ -129,6 +129,18 @@ impl Secrets {
         Ok((secrets, warnings))
     }
 
+    /// Takes secrets that a server has sent.
+    ///
+    /// # Errors
+    /// [`SecretError::TooShort`].
+    pub fn given(values: IndexMap<String, String>) -> Result<Self, SecretError> {
+        let mut secrets = Self::default();
+        for (name, value) in values {
+            secrets.insert(name, value)?;
+        }
+        Ok(secrets)
+    }
+
     fn insert(&mut self, name: String, value: String) -> Result<(), SecretError> {
         if value.trim().len() < SHORTEST {
             return Err(SecretError::TooShort { name });

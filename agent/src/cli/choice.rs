@@ -96,7 +96,7 @@ impl From<NetworkMode> for Network {
 }
 
 /// Splits `NAME=VALUE`. The value may contain anything, `=` and newlines included.
-fn variable(text: &str) -> Result<(String, String), String> {
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("it must have the form NAME=VALUE".to_owned()),

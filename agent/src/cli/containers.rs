@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 
-use super::candidates;
+use super::{ServerOptions, candidates};
 
 /// List containers, the newest first.
 #[derive(Debug, Clone, Args)]
@@ -48,10 +48,10 @@ pub enum PsFormat {
     Json,
 }
 
-/// Print what a container's command has written.
+/// Print what a container's command, or a job of a server, has written.
 #[derive(Debug, Clone, Args)]
 pub struct Logs {
-    /// Go on until the container is over
+    /// Go on until the container, or the job, is over
     #[arg(long, short)]
     pub follow: bool,
 
@@ -63,8 +63,20 @@ pub struct Logs {
     #[arg(long, short)]
     pub timestamps: bool,
 
-    /// The container's name
-    #[arg(value_name = "CONTAINER", add = ArgValueCompleter::new(candidates::containers))]
+    /// Of a job: print the log of this step only
+    #[arg(long, value_name = "STEP")]
+    pub step: Option<String>,
+
+    /// Of a job: print the logs of this attempt [default: the last one]
+    #[arg(long, value_name = "N")]
+    pub attempt: Option<u32>,
+
+    /// Of a job: where the server is
+    #[command(flatten)]
+    pub server: ServerOptions,
+
+    /// The container's name, or the number of a job where no container has that name
+    #[arg(value_name = "CONTAINER|JOB", add = ArgValueCompleter::new(candidates::containers))]
     pub container: String,
 }
 

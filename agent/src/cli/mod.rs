@@ -7,6 +7,7 @@ mod doctor;
 mod exec;
 mod explain;
 mod image;
+mod job;
 mod lint;
 mod login;
 mod oci;
@@ -15,6 +16,9 @@ mod pull;
 mod run;
 mod run_local;
 mod schema;
+mod server;
+mod service;
+mod start;
 
 use clap::{Parser, Subcommand};
 
@@ -27,6 +31,7 @@ pub use image::{
     ArchiveFormat, Df, Image, ImageInspect, ImageList, ImageLoad, ImagePrune, ImageRemove,
     ImageSave, ImageTag, ImageVerify, ListFormat,
 };
+pub use job::Job;
 pub use lint::{Lint, LintFormat};
 pub use login::{Login, Logout};
 pub use oci::{CgroupManager, Oci, OciCreate, OciDelete, OciId, OciKill, Operation};
@@ -35,6 +40,12 @@ pub use pull::ImagePull;
 pub use run::{Pull, Run};
 pub use run_local::RunLocal;
 pub use schema::Schema;
+pub use server::ServerOptions;
+pub use service::{
+    Agents, Approve, Cancel, CreateToken, Drain, Jobs, Retry, Role, Submit, TokenOperation, Tokens,
+    Which,
+};
+pub use start::Start;
 
 /// Run continuous integration pipelines in containers of their own making.
 #[derive(Debug, Parser)]
@@ -90,7 +101,7 @@ pub enum Command {
     Ps(Ps),
     /// Show what running containers use
     Stats(Stats),
-    /// Print what a container's command has written
+    /// Print what a container's command, or a job of a server, has written
     Logs(Logs),
     /// Send a signal to the commands of running containers
     Kill(Kill),
@@ -103,6 +114,27 @@ pub enum Command {
     Remove(Remove),
     /// Run OCI bundles, for programs that call an OCI runtime
     Oci(Box<Oci>),
+    /// Ask a server for jobs and run them
+    Start(Box<Start>),
+    /// Have a server run a pipeline
+    Submit(Box<Submit>),
+    /// List a server's jobs
+    Jobs(Jobs),
+    /// Stop jobs of a server
+    Cancel(Cancel),
+    /// Run jobs of a server again
+    Retry(Retry),
+    /// Let a job run that waits for a person
+    Approve(Approve),
+    /// List a server's agents
+    Agents(Agents),
+    /// Have an agent take no more jobs
+    Drain(Drain),
+    /// Make, list and revoke a server's tokens
+    Tokens(Tokens),
+    /// Run the job that standard input names; for `agent start`
+    #[command(hide = true)]
+    Job(Job),
     /// Say what this machine offers to containers and what it lacks
     Doctor(Doctor),
 }

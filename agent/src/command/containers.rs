@@ -1,7 +1,7 @@
 //! `agent logs`, `kill`, `stop`, `wait` and `rm`: what can be done about a container from another shell.
 
-use super::CommandError;
 use super::printing::print;
+use super::{CommandError, service};
 use crate::cli::{Kill, Logs, Remove, Stop, Wait};
 use crate::config::Config;
 use crate::door::{self, Containers, DoorError, Found, LogOptions};
@@ -14,7 +14,16 @@ use crate::output::complain;
 /// # Errors
 /// When there is none, or it cannot be read.
 pub fn logs(arguments: &Logs, machine: &Machine) -> Result<ExitCode, CommandError> {
-    let found = Containers::of(&machine.data).find(&arguments.container)?;
+    let found = match Containers::of(&machine.data).find(&arguments.container) {
+        Ok(found) => found,
+        // A number is a job, where there is a server.
+        Err(error) => match arguments.container.parse() {
+            Ok(job) if service::is_named(&arguments.server, machine)? => {
+                return service::logs(job, arguments, machine);
+            }
+            _ => return Err(error.into()),
+        },
+    };
     let options = LogOptions {
         follow: arguments.follow,
         tail: arguments.tail,

@@ -1,14 +1,20 @@
 //! Why a command could not be carried out, and which exit code that is.
 
 use std::io;
+use std::path::PathBuf;
 
 use pipelines::OverrideError;
+use protocol::service::JobId;
 use runtime::registry;
 use runtime::store::{FindError as FindImageError, SaveError, StoreError};
 
+use super::connection::ConnectionError;
+use super::start::LabelError;
+use crate::attempt::{InputError, SpoolError};
 use crate::backend::{ConnectError, ImageError, ImageErrorKind};
 use crate::chain::chain;
 use crate::config::ConfigError;
+use crate::daemon::{DaemonError, IdentityError};
 use crate::door::DoorError;
 use crate::executor::{PlanError, PublicationError, ScheduleError, SelectionError};
 use crate::exit_code::ExitCode;
@@ -18,6 +24,7 @@ use crate::mask::NotMasked;
 use crate::networks::{ALLOW_HOST, NetworkError};
 use crate::oci::OciError;
 use crate::secrets::SecretError;
+use crate::source::CallError;
 use crate::workspace::FindError;
 
 /// A command that could not be carried out. A pipeline that fails or is invalid is not one.
@@ -117,6 +124,47 @@ pub enum CommandError {
     /// Log-ins cannot be read or written.
     #[error(transparent)]
     Credentials(#[from] registry::CredentialsError),
+    /// `agent job` was not called by `agent start`.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// An attempt's directory cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// There is no way to the server.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// A label is none.
+    #[error(transparent)]
+    Label(#[from] LabelError),
+    /// An agent cannot work.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    /// A file that was named cannot be read.
+    #[error("failed to read {path}: {source}", path = path.display())]
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A job has no such attempt.
+    #[error("job {job} has no attempt {attempt}")]
+    NoAttempt {
+        /// The job.
+        job: JobId,
+        /// As it was asked for.
+        attempt: u32,
+    },
+    /// A job has no such step.
+    #[error("job {job} has no step `{step}`; the steps are {}", steps.join(", "))]
+    NoStep {
+        /// The job.
+        job: JobId,
+        /// As it was asked for.
+        step: String,
+        /// What there is.
+        steps: Vec<String>,
+    },
     /// The plan cannot be run.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -180,7 +228,33 @@ impl CommandError {
             | Self::NoImage(FindImageError::Store(_))
             | Self::Save(SaveError::Write(_) | SaveError::Store(_))
             | Self::Unwritten { .. } => ExitCode::Internal,
+            Self::Unread { .. }
+            | Self::NoAttempt { .. }
+            | Self::NoStep { .. }
+            | Self::Label(_)
+            | Self::Connection(
+                ConnectionError::NoServer
+                | ConnectionError::Url(_)
+                | ConnectionError::Token
+                | ConnectionError::TokenFile { .. },
+            )
+            | Self::Daemon(
+                DaemonError::Busy(_) | DaemonError::Identity(IdentityError::NoToken(_)),
+            ) => ExitCode::Usage,
+            Self::Connection(ConnectionError::Call(error))
+            | Self::Daemon(
+                DaemonError::Refused(error)
+                | DaemonError::Identity(
+                    IdentityError::Register(error) | IdentityError::Describe(error),
+                ),
+            ) => of_call(error),
+            Self::Daemon(
+                DaemonError::Machine { .. } | DaemonError::Identity(IdentityError::File { .. }),
+            ) => ExitCode::Internal,
+            Self::Input(InputError::NoJob | InputError::Parse(_)) => ExitCode::Usage,
             Self::DataDirectory(_)
+            | Self::Input(InputError::Read(_))
+            | Self::Spool(_)
             | Self::RunDirectory(_)
             | Self::Connect(ConnectError::Spawn(_) | ConnectError::Store(_))
             | Self::Schedule(_)
@@ -238,6 +312,20 @@ impl CommandError {
             Self::SeveralNames { .. } => {
                 vec!["name one of them, or give `--force` for all".to_owned()]
             }
+            Self::Connection(ConnectionError::NoServer) => vec![
+                "name it with --server or SLIPWAY_SERVER, or in the configuration".to_owned(),
+            ],
+            Self::Connection(ConnectionError::Call(error))
+            | Self::Daemon(
+                DaemonError::Refused(error)
+                | DaemonError::Identity(
+                    IdentityError::Register(error) | IdentityError::Describe(error),
+                ),
+            ) => error.hint().into_iter().collect(),
+            Self::Daemon(DaemonError::Identity(IdentityError::NoToken(_))) => vec![
+                "give one with --token or SLIPWAY_TOKEN; `agent tokens create --registration` makes one"
+                    .to_owned(),
+            ],
             Self::NoPassword => vec![
                 "give it on standard input with `--password-stdin`, or call from a terminal".to_owned(),
             ],
@@ -262,4 +350,18 @@ fn publishing(error: &PublicationError) -> Vec<String> {
         | PublicationError::Twice { .. } => return Vec::new(),
     };
     vec![hint.to_owned()]
+}
+
+/// The exit code for a call to a server that failed.
+const fn of_call(error: &CallError) -> ExitCode {
+    match error {
+        CallError::Unreachable { .. } | CallError::Foreign { .. } => ExitCode::Unavailable,
+        CallError::Refused { status: 500.., .. } => ExitCode::Unavailable,
+        CallError::Refused {
+            status: 401 | 403 | 400,
+            ..
+        } => ExitCode::Usage,
+        CallError::Refused { .. } => ExitCode::Failed,
+        CallError::Setup(_) => ExitCode::Internal,
+    }
 }

@@ -1,6 +1,7 @@
 //! What the commands do: one `execute` each.
 
 mod compiled;
+mod connection;
 pub mod containers;
 pub mod df;
 mod diagnostics;
@@ -10,6 +11,7 @@ pub mod exec;
 pub mod explain;
 mod graph;
 pub mod image;
+pub mod job;
 pub mod lint;
 mod listing;
 pub mod login;
@@ -22,8 +24,10 @@ pub mod pull;
 pub mod run;
 pub mod run_local;
 pub mod schema;
+pub mod service;
 mod services;
 mod signals;
+pub mod start;
 pub mod stats;
 
 pub use error::CommandError;

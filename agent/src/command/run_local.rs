@@ -21,7 +21,7 @@ use super::{CommandError, listing, predefined, printing, signals};
 use crate::backend::{Backend, BackendOptions, ConnectError};
 use crate::cli::{NetworkMode, RunLocal};
 use crate::config::Config;
-use crate::executor::{Dispatcher, Fault, Publications, Report, Request, Run, Settings};
+use crate::executor::{Before, Dispatcher, Fault, Publications, Report, Request, Run, Settings};
 use crate::exit_code::ExitCode;
 use crate::log::RunDirectory;
 use crate::machine::Machine;
@@ -97,6 +97,7 @@ pub fn execute<B: Backend>(
         secrets,
         masks,
         ports,
+        before: Before::default(),
     };
     let backend = connect(BackendOptions {
         data: machine.data.clone(),

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::log::{Outlet, Spool, Stream, StreamError};
+use crate::log::{Outlet, RunDirectory, Spool, Stream, StreamError};
 use crate::mask::{MaskFile, Masks};
 
 /// What output will go through, once what writes it and what it wants hidden are there.
@@ -16,18 +16,22 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// A channel that keeps up to `most` bytes at `path`, and the end of a pipe to write to. `goes_on` is for a file that is
-    /// there: another attempt of the same step.
+    /// A channel that keeps up to `most` bytes at `path`, which `logs` has given, and the end of a pipe to write to. `goes_on`
+    /// is for a file that is there: another attempt of the same step.
     pub(super) fn open(
+        logs: &RunDirectory,
         path: &Path,
         most: u64,
         goes_on: bool,
     ) -> Result<(Self, OwnedFd), StreamError> {
-        let spool = if goes_on {
+        let mut spool = if goes_on {
             Spool::reopen(path, most)?
         } else {
             Spool::create(path, most)?
         };
+        if logs.keeps_times() {
+            spool = spool.with_times()?;
+        }
         let (reader, writer) = std::io::pipe().map_err(StreamError::Pipe)?;
         Ok((Self { reader, spool }, writer.into()))
     }

@@ -79,12 +79,24 @@ pub struct Report {
     pub fault: Option<Fault>,
 }
 
+/// How one job of a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobEnd {
+    /// As told by [`Event::JobFinished`].
+    pub conclusion: Conclusion,
+    /// Likewise.
+    pub cause: Option<Cause>,
+    /// What it leaves for jobs that need it.
+    pub outputs: IndexMap<String, String>,
+}
+
 /// How a job ended, for the jobs that need it.
 #[derive(Debug, Clone)]
 struct Ended {
     conclusion: Conclusion,
     /// It, or what it needs, has failed, and was not allowed to.
     failed: bool,
+    cause: Option<Cause>,
     outputs: IndexMap<String, String>,
 }
 
@@ -174,7 +186,12 @@ impl<B: Backend> Dispatcher<B> {
     }
 
     /// Runs to the end, whatever the end is.
-    pub async fn run(mut self) -> Report {
+    pub async fn run(self) -> Report {
+        self.run_jobs().await.0
+    }
+
+    /// The same; answers how each job ended too, in the plan's order.
+    pub async fn run_jobs(mut self) -> (Report, Vec<JobEnd>) {
         let started = Instant::now();
         self.emit(Event::RunStarted {
             id: self.context.logs.id().to_owned(),
@@ -202,7 +219,20 @@ impl<B: Backend> Dispatcher<B> {
             conclusion: report.conclusion,
             duration_ms: milliseconds(started.elapsed()),
         });
-        report
+        // What was never looked at was withdrawn by a cancel.
+        let end = |ended: Option<Ended>| match ended {
+            Some(ended) => JobEnd {
+                conclusion: ended.conclusion,
+                cause: ended.cause,
+                outputs: ended.outputs,
+            },
+            None => JobEnd {
+                conclusion: Conclusion::Cancelled,
+                cause: Some(Cause::Cancelled),
+                outputs: IndexMap::new(),
+            },
+        };
+        (report, self.ended.into_iter().map(end).collect())
     }
 
     fn start_jobs(&mut self) {
@@ -256,8 +286,9 @@ impl<B: Backend> Dispatcher<B> {
     /// What a job's expressions read when its turn has come. Of a matrix it needs, the worst end
     /// counts, and of outputs that several cells have, the last cell's.
     fn values(&self, job: &Job) -> RunValues {
-        let mut needs: IndexMap<String, (Conclusion, IndexMap<String, String>)> = IndexMap::new();
-        let mut failed = false;
+        let before = &self.context.settings.before;
+        let mut needs = before.needs.clone();
+        let mut failed = before.failed;
         for need in &job.needs {
             let index = self.plan.jobs.iter().position(|job| job.id == *need);
             let Some((key, ended)) = index.and_then(|index| {
@@ -302,16 +333,18 @@ impl<B: Backend> Dispatcher<B> {
         self.cancelled |= outcome.conclusion == Conclusion::Cancelled && stopped_by.is_none();
         self.failed |= outcome.conclusion == Conclusion::Failure && !outcome.allowed;
         self.fault = self.fault.max(outcome.fault);
+        let cause = stopped_by.or_else(|| outcome.cause.clone());
         self.emit(Event::JobFinished {
             job: self.plan.jobs[index].id.clone(),
             conclusion: outcome.conclusion,
-            cause: stopped_by.or_else(|| outcome.cause.clone()),
+            cause: cause.clone(),
             allowed: outcome.allowed,
             duration_ms,
         });
         self.ended[index] = Some(Ended {
             conclusion: outcome.conclusion,
             failed: !outcome.satisfies(),
+            cause,
             outputs: outcome.outputs.clone(),
         });
         let has_failed = !outcome.satisfies() && outcome.conclusion != Conclusion::Cancelled;
@@ -323,19 +356,16 @@ impl<B: Backend> Dispatcher<B> {
     /// Takes a job off the schedule, and what can no longer run with it.
     fn finish(&mut self, index: usize, satisfied: bool) {
         for Skipped { node, unmet } in self.schedule.finish(index, satisfied) {
-            let unmet = &self.plan.jobs[unmet];
+            let unmet = self.plan.jobs[unmet].id.clone();
             let failed = self.ended[index].as_ref().is_some_and(|ended| ended.failed);
+            let cause = Cause::Skipped(Skip::Needs { unmet });
             self.ended[node] = Some(Ended {
                 conclusion: Conclusion::Skipped,
                 failed,
+                cause: Some(cause.clone()),
                 outputs: IndexMap::new(),
             });
-            let unmet = unmet.id.clone();
-            self.emit_unstarted(
-                node,
-                Conclusion::Skipped,
-                Cause::Skipped(Skip::Needs { unmet }),
-            );
+            self.emit_unstarted(node, Conclusion::Skipped, cause);
         }
     }
 
@@ -344,6 +374,7 @@ impl<B: Backend> Dispatcher<B> {
         self.ended[index] = Some(Ended {
             conclusion,
             failed: conclusion == Conclusion::Failure,
+            cause: Some(cause.clone()),
             outputs: IndexMap::new(),
         });
         self.emit_unstarted(index, conclusion, cause);

@@ -36,7 +36,7 @@ mod stop;
 mod unsupported;
 mod values;
 
-pub use dispatcher::{Dispatcher, PlanError, Report, Request, Run};
+pub use dispatcher::{Dispatcher, JobEnd, PlanError, Report, Request, Run};
 pub use outcome::Fault;
 pub use publications::{PublicationError, Publications};
 pub use schedule::ScheduleError;
@@ -51,7 +51,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use pipelines::Context;
-use protocol::WorkspaceMode;
+use protocol::{Conclusion, WorkspaceMode};
 
 use crate::limits::Limits;
 use crate::mask::Masks;
@@ -78,6 +78,18 @@ pub struct Settings {
     pub masks: Arc<Masks>,
     /// Ports of the machine that lead to services.
     pub ports: Publications,
+    /// What ran before the plan, somewhere else.
+    pub before: Before,
+}
+
+/// What ran before a plan that is a part of one: jobs on other agents.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Before {
+    /// How the jobs ended that the plan's jobs needed and that are not in the plan, and what they left, by what expressions
+    /// call them.
+    pub needs: IndexMap<String, (Conclusion, IndexMap<String, String>)>,
+    /// One of them has failed, and was not allowed to.
+    pub failed: bool,
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ impl<B: Backend> StepRunner<'_, B> {
         });
         let path = self.context.logs.log_path(&id);
         let most = self.context.settings.limits.log();
-        let (channel, output) = match Channel::open(&path, most, attempt > 1) {
+        let (channel, output) = match Channel::open(&self.context.logs, &path, most, attempt > 1) {
             Ok(opened) => opened,
             Err(error) => return StepOutcome::internal(&error),
         };

@@ -14,10 +14,11 @@ mod run_directory;
 mod spool;
 mod stream;
 mod tail;
+mod times;
 
 pub use chunk::{Chunk, StepId};
 pub use outlet::{Listener, Outlet};
-pub use run_directory::{RunDirectory, RunDirectoryError};
+pub use run_directory::{ATTEMPT_LOGS, RunDirectory, RunDirectoryError};
 pub use spool::{Spool, SpoolError};
 pub(crate) use stream::COPY_LIMIT;
 pub use stream::{Pulse, Stream, StreamError};

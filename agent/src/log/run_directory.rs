@@ -5,6 +5,8 @@
 //!                                  lock   held as long as the run lives; a run whose lock is held is never removed
 //!                                  build/0-configure.log
 //!                                  build/service-db.log
+//! <data>/jobs/12-1/logs/step-0            an attempt at a server's job: the names that the server knows,
+//!                       step-0.times      and when which bytes came
 //! ```
 
 use std::fs::{DirBuilder, File, TryLockError};
@@ -17,6 +19,9 @@ use super::StepId;
 /// Older runs than this many are removed when a new one starts.
 const KEPT_RUNS: usize = 20;
 
+/// Where in an attempt's directory its logs are.
+pub const ATTEMPT_LOGS: &str = "logs";
+
 /// Longest part of a step's name that ends up in a file name, bytes.
 const SLUG_LIMIT: usize = 48;
 
@@ -25,7 +30,8 @@ const SLUG_LIMIT: usize = 48;
 pub struct RunDirectory {
     id: String,
     path: PathBuf,
-    _lock: File,
+    /// `None` for an attempt at a server's job, whose directory is the daemon's.
+    lock: Option<File>,
 }
 
 /// Why a run has no place for its logs.
@@ -79,8 +85,36 @@ impl RunDirectory {
         Ok(Self {
             id,
             path,
-            _lock: file,
+            lock: Some(file),
         })
+    }
+
+    /// The directory of an attempt at a server's job: `path` exists, `id` is the pipeline's.
+    ///
+    /// # Errors
+    /// When the directory for logs cannot be made.
+    pub fn of_attempt(path: &Path, id: String) -> Result<Self, RunDirectoryError> {
+        let logs = path.join(ATTEMPT_LOGS);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&logs)
+            .map_err(|source| RunDirectoryError {
+                operation: "create the directory",
+                path: logs.clone(),
+                source,
+            })?;
+        Ok(Self {
+            id,
+            path: logs,
+            lock: None,
+        })
+    }
+
+    /// Whether beside each log is told when its bytes came.
+    #[must_use]
+    pub const fn keeps_times(&self) -> bool {
+        self.lock.is_none()
     }
 
     /// The run's id: its start in UTC and the agent's process id. Unique in this data directory.
@@ -92,6 +126,9 @@ impl RunDirectory {
     /// Where the log of a service is kept. Its name is made of letters, digits, `_` and `-`.
     #[must_use]
     pub fn service_log_path(&self, job: &str, service: &str) -> PathBuf {
+        if self.lock.is_none() {
+            return self.path.join(format!("service-{service}"));
+        }
         let file = format!("service-{}.log", directory(service));
         self.path.join(directory(job)).join(file)
     }
@@ -99,6 +136,9 @@ impl RunDirectory {
     /// Where the log of `step` is kept. Names are reduced to characters that no shell or terminal trips over.
     #[must_use]
     pub fn log_path(&self, step: &StepId) -> PathBuf {
+        if self.lock.is_none() {
+            return self.path.join(format!("step-{}", step.index));
+        }
         self.path.join(directory(&step.job)).join(format!(
             "{}-{}.log",
             step.index,
@@ -191,6 +231,21 @@ mod tests {
         assert_eq!(names[0], live.id());
         assert!(names[1].starts_with("19700101T000020Z-"), "{names:?}");
         assert_eq!(names.len(), 1 + KEPT_RUNS);
+    }
+
+    #[test]
+    fn the_logs_of_an_attempt_are_called_as_the_server_calls_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let logs = RunDirectory::of_attempt(directory.path(), "7".to_owned()).unwrap();
+        let step = StepId {
+            job: "build (a, b)".to_owned(),
+            step: "make".to_owned(),
+            index: 3,
+        };
+        assert_eq!(logs.log_path(&step), directory.path().join("logs/step-3"));
+        let service = logs.service_log_path("build (a, b)", "db_1");
+        assert_eq!(service, directory.path().join("logs/service-db_1"));
+        assert!(logs.keeps_times());
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::times::Times;
+
 /// A step's log on disk, growing at its end.
 ///
 /// Not synced: it has to survive the agent, not a power cut.
@@ -15,6 +17,8 @@ pub struct Spool {
     length: u64,
     /// Bytes it may have.
     most: u64,
+    /// When they came, where that is kept.
+    times: Option<Times>,
 }
 
 /// Why a step's log cannot be kept.
@@ -57,6 +61,7 @@ impl Spool {
                 file,
                 length: 0,
                 most,
+                times: None,
             }),
             Err(source) => Err(SpoolError::Create {
                 path: path.to_owned(),
@@ -78,12 +83,26 @@ impl Spool {
                 file,
                 length,
                 most,
+                times: None,
             }),
             Err(source) => Err(SpoolError::Create {
                 path: path.to_owned(),
                 source,
             }),
         }
+    }
+
+    /// The same, and beside it when which bytes came.
+    ///
+    /// # Errors
+    /// When that file cannot be made.
+    pub fn with_times(mut self) -> Result<Self, SpoolError> {
+        let times = Times::open(&self.path).map_err(|source| SpoolError::Create {
+            path: Times::path(&self.path),
+            source,
+        })?;
+        self.times = Some(times);
+        Ok(self)
     }
 
     /// How many bytes it still takes.
@@ -100,8 +119,12 @@ impl Spool {
 
     /// Appends `bytes` and returns the offset of the first one.
     pub fn append(&mut self, bytes: &[u8]) -> Result<u64, SpoolError> {
-        self.file
-            .write_all(bytes)
+        let times = match &mut self.times {
+            Some(times) => times.note(self.length),
+            None => Ok(()),
+        };
+        times
+            .and_then(|()| self.file.write_all(bytes))
             .map_err(|source| SpoolError::Append {
                 path: self.path.clone(),
                 source,
@@ -171,6 +194,7 @@ mod tests {
             file: full,
             length: 0,
             most: u64::MAX,
+            times: None,
         };
         insta::assert_snapshot!(
             spool.append(b"x").unwrap_err(),

@@ -87,6 +87,15 @@ impl Masks {
         String::from_utf8_lossy(&shown).into_owned()
     }
 
+    /// A cause as it may be shown.
+    #[must_use]
+    pub fn cause(self: &Arc<Self>, mut cause: Cause) -> Cause {
+        if let Some(text) = text_of(&mut cause) {
+            *text = self.text(std::mem::take(text));
+        }
+        cause
+    }
+
     /// An event as it may be shown: what a step's outputs may have got into.
     #[must_use]
     pub fn event(self: &Arc<Self>, mut event: Event) -> Event {

@@ -96,7 +96,7 @@ impl<B: Backend> Life<'_, B> {
         let path = context.logs.service_log_path(self.of.job, &service.name);
         let internal = |error| StepOutcome::internal(&error);
         let (channel, output) =
-            Channel::open(&path, settings.limits.log(), false).map_err(internal)?;
+            Channel::open(&context.logs, &path, settings.limits.log(), false).map_err(internal)?;
         let resources = settings.limits.of(&Resources::default());
         let request = ServiceRequest {
             name: &service.name,

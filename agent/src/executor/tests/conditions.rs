@@ -36,6 +36,21 @@ fn failing(place: &str) -> Fake {
     Fake::default().step(place, Script::exits(1))
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_ran_elsewhere_counts_as_if_it_had_run_here() {
+    let condition = "failure() && needs.build.outputs.version == \"7\"";
+    let mut run = TestRun::of([job_when(condition, job("report", &[], [step("tell")]))]);
+    let outputs = IndexMap::from([("version".to_owned(), "7".to_owned())]);
+    run.before.needs = IndexMap::from([("build".to_owned(), (Conclusion::Failure, outputs))]);
+    run.before.failed = true;
+    let outcome = run.on(Fake::default()).await;
+    assert!(
+        outcome.output.contains("==> report / tell"),
+        "{}",
+        outcome.output
+    );
+}
+
 /// The table behind a run's output.
 fn summary(output: &str) -> &str {
     &output[output.find("JOB ").unwrap()..]

@@ -12,7 +12,7 @@ use protocol::{Event, WorkspaceMode};
 use tokio::sync::mpsc;
 
 use crate::backend::fake::Fake;
-use crate::executor::{Dispatcher, Publications, Report, Request, Run, Settings};
+use crate::executor::{Before, Dispatcher, Publications, Report, Request, Run, Settings};
 use crate::limits::Limits;
 use crate::log::{Chunk, RunDirectory};
 use crate::mask::Masks;
@@ -62,6 +62,8 @@ pub(super) struct TestRun {
     pub(super) secret: Option<(&'static str, &'static str)>,
     /// As `--publish` has it.
     pub(super) publish: Vec<String>,
+    /// What ran elsewhere.
+    pub(super) before: Before,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -80,6 +82,7 @@ impl TestRun {
             limits: Limits::default(),
             secret: None,
             publish: Vec::new(),
+            before: Before::default(),
         }
     }
 
@@ -138,6 +141,7 @@ impl TestRun {
                 ports,
                 secrets,
                 masks,
+                before: self.before,
             },
             logs: Arc::clone(&logs),
             queue: printer.queue(),

@@ -1,0 +1,5 @@
+use clap::Args;
+
+/// Nothing to say: standard input says it.
+#[derive(Debug, Args)]
+pub struct Job {}

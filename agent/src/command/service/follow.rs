@@ -1,0 +1,353 @@
+//! A server's pipeline, shown as if it ran here.
+//!
+//! ```text
+//! Pipeline (asked for now and then) --an attempt begins--> Attempt: follows its events, fetches the logs of its steps --> sink queue
+//! ```
+//! Of steps that run at once in one job, one is shown after the other: the server has what the others print meanwhile.
+
+use std::collections::{HashSet, VecDeque};
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::service::{
+    AttemptId, JobState, Pipeline, PipelineId, PipelineState, StreamName, path,
+};
+use protocol::{Conclusion, Event, WorkspaceMode};
+use tokio::task::JoinSet;
+
+use super::super::CommandError;
+use super::super::error::starting;
+use super::read::rest;
+use super::wait;
+use crate::clock::unix_ms;
+use crate::executor::Schedule;
+use crate::exit_code::ExitCode;
+use crate::log::{Chunk, RunDirectory, StepId};
+use crate::machine::Machine;
+use crate::output::{Stdout, complain};
+use crate::sink::{Json, Layout, Plain, Printer, Queue, Sink, Style, Terminal, Verbosity};
+use crate::source::{Backoff, CallError, Client, Follower};
+
+/// How often the pipeline is looked at.
+const LOOK: Duration = Duration::from_millis(400);
+
+/// How often the log of a step that runs is.
+const LOOK_AT_LOG: Duration = Duration::from_millis(200);
+
+/// Shows a pipeline until it is over, and ends as it does.
+pub(super) fn pipeline(
+    client: &Client,
+    id: PipelineId,
+    json: bool,
+    machine: &Machine,
+) -> Result<ExitCode, CommandError> {
+    machine.create_data()?;
+    let logs = Arc::new(RunDirectory::create(&machine.data, jiff::Timestamp::now())?);
+    wait(async {
+        let first = look(client, id).await?;
+        if !first.diagnostics.is_empty() {
+            complain(first.diagnostics.trim_end());
+        }
+        if first.summary.state == PipelineState::Finished && first.jobs.is_empty() {
+            return Ok(without_jobs(&first));
+        }
+        let sink = sink(&first, json, machine, &logs)?;
+        let stdout = Stdout::open().map_err(starting("open standard output"))?;
+        let (tell, mut gone) = tokio::sync::oneshot::channel();
+        let printer = Printer::start(sink, stdout, move |error| {
+            let _ = tell.send(error);
+        })
+        .map_err(starting("start the output thread"))?;
+        let queue = printer.queue();
+        let following = follow(client, first, &queue, &logs);
+        let conclusion = tokio::select! {
+            conclusion = following => conclusion?,
+            _ = tokio::signal::ctrl_c() => {
+                complain(format_args!(
+                    "pipeline {id} goes on; `agent cancel --pipeline {id}` stops it"
+                ));
+                return Ok(ExitCode::Cancelled);
+            }
+            // The reader has seen enough.
+            Ok(_) = &mut gone => return Ok(ExitCode::Cancelled),
+        };
+        printer.finish(None).await;
+        Ok(match conclusion {
+            Conclusion::Success | Conclusion::Skipped => ExitCode::Success,
+            Conclusion::Failure => ExitCode::Failed,
+            Conclusion::Cancelled => ExitCode::Cancelled,
+            Conclusion::Error => ExitCode::Internal,
+        })
+    })
+}
+
+/// The pipeline now; a server that is away is waited for.
+async fn look(client: &Client, id: PipelineId) -> Result<Pipeline, CallError> {
+    let address = path::of_pipeline(path::PIPELINE, id);
+    let mut backoff = Backoff::default();
+    loop {
+        match client.get(&address).await {
+            Err(error) if error.is_worth_another_attempt() => {
+                tracing::debug!(%error, "the pipeline cannot be looked at for now");
+                tokio::time::sleep(error.after().unwrap_or_else(|| backoff.wait())).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// It is not valid, or does not run.
+fn without_jobs(pipeline: &Pipeline) -> ExitCode {
+    let is_well = matches!(
+        pipeline.summary.conclusion,
+        Some(Conclusion::Success | Conclusion::Skipped) | None
+    );
+    let reason = pipeline
+        .summary
+        .reason
+        .as_deref()
+        .unwrap_or("it has no jobs");
+    if is_well {
+        complain(format_args!("Nothing runs: {reason}."));
+        return ExitCode::Success;
+    }
+    complain(format_args!("error: {reason}"));
+    match pipeline.summary.conclusion {
+        Some(Conclusion::Failure) => ExitCode::InvalidPipeline,
+        _ => ExitCode::Internal,
+    }
+}
+
+fn sink(
+    pipeline: &Pipeline,
+    json: bool,
+    machine: &Machine,
+    logs: &Arc<RunDirectory>,
+) -> Result<Box<dyn Sink>, CommandError> {
+    if json {
+        return Ok(Box::new(Json::default()));
+    }
+    let jobs = pipeline.jobs.iter();
+    let jobs = jobs.map(|job| (job.name.as_str(), job.needs.as_slice()));
+    // Any number of agents may be at it.
+    let layout = match Schedule::new(jobs, NonZeroUsize::MAX)?.is_parallel() {
+        true => Layout::Jobs,
+        false => Layout::Raw,
+    };
+    let watched = Stdout::is_terminal();
+    let style = match watched && !machine.no_colour {
+        true => Style::Colour,
+        false => Style::Plain,
+    };
+    let plain = Plain::new(layout, style, Verbosity::Full, Arc::clone(logs));
+    Ok(match watched && !machine.no_status_line {
+        true => Box::new(Terminal::new(plain, Stdout::width)),
+        false => Box::new(plain),
+    })
+}
+
+async fn follow(
+    client: &Client,
+    mut pipeline: Pipeline,
+    queue: &Queue,
+    logs: &Arc<RunDirectory>,
+) -> Result<Conclusion, CommandError> {
+    let id = pipeline.summary.id;
+    queue.push(Event::RunStarted {
+        id: id.to_string(),
+        at: unix_ms(),
+        pipeline: pipeline.summary.name.clone(),
+        jobs: pipeline.jobs.iter().map(|job| job.name.clone()).collect(),
+        workspace: WorkspaceMode::Overlay,
+        network: "private".to_owned(),
+    });
+    let mut seen = HashSet::new();
+    let mut following: JoinSet<Result<(), CommandError>> = JoinSet::new();
+    loop {
+        for job in &pipeline.jobs {
+            let has_begun = matches!(job.state, JobState::Running | JobState::Finished);
+            let attempt = AttemptId {
+                job: job.id,
+                attempt: job.attempt,
+            };
+            if job.attempt == 0 || !has_begun || !seen.insert(attempt) {
+                continue;
+            }
+            if job.attempt > 1 {
+                let message = format!(
+                    "Job `{}` runs once more: its agent was lost (attempt {}).",
+                    job.name, job.attempt
+                );
+                queue.push(Event::Warning { message });
+            }
+            let attempt = Attempt {
+                client: client.clone(),
+                id: attempt,
+                job: job.name.clone(),
+                queue: queue.clone(),
+                logs: Arc::clone(logs),
+                active: None,
+                waiting: VecDeque::new(),
+            };
+            following.spawn(attempt.follow());
+        }
+        if pipeline.summary.state == PipelineState::Finished {
+            break;
+        }
+        tokio::select! {
+            Some(result) = following.join_next() => result.unwrap_or(Ok(()))?,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        pipeline = look(client, id).await?;
+    }
+    while let Some(result) = following.join_next().await {
+        result.unwrap_or(Ok(()))?;
+    }
+    for job in pipeline.jobs.iter().filter(|job| job.attempt == 0) {
+        queue.push(Event::JobFinished {
+            job: job.name.clone(),
+            conclusion: job.conclusion.unwrap_or(Conclusion::Skipped),
+            cause: job.cause.clone(),
+            allowed: job.allowed,
+            duration_ms: 0,
+        });
+    }
+    let summary = &pipeline.summary;
+    let conclusion = summary.conclusion.unwrap_or(Conclusion::Error);
+    let finished = summary.finished_at.unwrap_or(summary.created_at);
+    queue.push(Event::RunFinished {
+        conclusion,
+        duration_ms: finished.saturating_sub(summary.created_at),
+    });
+    Ok(conclusion)
+}
+
+/// A step that is shown.
+struct Active {
+    step: Arc<StepId>,
+    offset: u64,
+}
+
+/// An attempt that is followed.
+struct Attempt {
+    client: Client,
+    id: AttemptId,
+    job: String,
+    queue: Queue,
+    logs: Arc<RunDirectory>,
+    active: Option<Active>,
+    /// Events of other steps than the one that is shown.
+    waiting: VecDeque<Event>,
+}
+
+impl Attempt {
+    async fn follow(mut self) -> Result<(), CommandError> {
+        let address = path::of_attempt(path::EVENTS_FOLLOW, self.id);
+        let mut follower = Follower::new(&self.client, address, None);
+        loop {
+            tokio::select! {
+                biased;
+                news = follower.next() => {
+                    let news = news?;
+                    if news.event == "end" {
+                        break;
+                    }
+                    match serde_json::from_str(&news.data) {
+                        Ok(event) => self.waiting.push_back(event),
+                        Err(error) => tracing::debug!(%error, "an event of a newer server"),
+                    }
+                    self.show().await?;
+                }
+                () = tokio::time::sleep(LOOK_AT_LOG), if self.active.is_some() => self.pump().await?,
+            }
+        }
+        // Its agent was lost in the middle of a step.
+        while self.active.is_some() {
+            self.pump().await?;
+            self.active = None;
+            self.show().await?;
+        }
+        Ok(())
+    }
+
+    /// Shows what can be shown now.
+    async fn show(&mut self) -> Result<(), CommandError> {
+        while let Some(at) = self.next() {
+            let Some(event) = self.waiting.remove(at) else {
+                return Ok(());
+            };
+            match &event {
+                Event::RunStarted { .. } | Event::RunFinished { .. } => {}
+                Event::StepStarted { step, index, .. } => {
+                    let step = StepId {
+                        job: self.job.clone(),
+                        step: step.clone(),
+                        index: *index,
+                    };
+                    self.active = Some(Active {
+                        step: Arc::new(step),
+                        offset: 0,
+                    });
+                    self.queue.push(event);
+                }
+                Event::StepFinished { .. } => {
+                    // Every byte of its log was there before.
+                    self.pump().await?;
+                    self.active = None;
+                    self.queue.push(event);
+                }
+                _ => self.queue.push(event),
+            }
+        }
+        Ok(())
+    }
+
+    /// The first event that is not about another step than the one that is shown.
+    fn next(&self) -> Option<usize> {
+        let Some(active) = &self.active else {
+            return (!self.waiting.is_empty()).then_some(0);
+        };
+        self.waiting.iter().position(|event| match event {
+            Event::StepStarted { step, .. }
+            | Event::StepRetrying { step, .. }
+            | Event::StepFinished { step, .. } => *step == active.step.step,
+            Event::JobFinished { .. } | Event::RunFinished { .. } => false,
+            _ => true,
+        })
+    }
+
+    /// Fetches what is new in the log of the step that is shown.
+    async fn pump(&mut self) -> Result<(), CommandError> {
+        let Some(Active { step, offset }) = &mut self.active else {
+            return Ok(());
+        };
+        let name = StreamName::step(u32::try_from(step.index).unwrap_or(u32::MAX));
+        let address = path::of_log(path::LOG, self.id, &name);
+        let file = self.logs.log_path(step);
+        let open = || {
+            if let Some(parent) = file.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(&file)
+        };
+        let mut kept = open().map_err(starting("keep the log"))?;
+        rest(&self.client, &address, offset, |at, bytes| {
+            kept.write_all(bytes).map_err(starting("keep the log"))?;
+            self.queue.push_log(Chunk {
+                step: Arc::clone(step),
+                offset: at,
+                bytes: bytes.to_vec(),
+            });
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,84 @@
+//! How things of the server look.
+
+use protocol::Conclusion;
+use protocol::service::{JobState, JobSummary, Waiting};
+
+use crate::sink::{duration, sanitise};
+
+/// How long ago something was.
+pub(super) fn ago(time: u64, now: u64) -> String {
+    let seconds = now.saturating_sub(time) / 1000;
+    match seconds {
+        0..60 => format!("{seconds}s ago"),
+        60..3_600 => format!("{}m ago", seconds / 60),
+        3_600..172_800 => format!("{}h ago", seconds / 3_600),
+        _ => format!("{}d ago", seconds / 86_400),
+    }
+}
+
+/// How long something took, or takes.
+pub(super) fn took(started: Option<u64>, finished: Option<u64>, now: u64) -> String {
+    started.map_or_else(String::new, |started| {
+        duration(finished.unwrap_or(now).saturating_sub(started))
+    })
+}
+
+/// The word for how something ended.
+pub(super) const fn conclusion(conclusion: Conclusion) -> &'static str {
+    match conclusion {
+        Conclusion::Success => "success",
+        Conclusion::Failure => "failure",
+        Conclusion::Error => "error",
+        Conclusion::Skipped => "skipped",
+        Conclusion::Cancelled => "cancelled",
+    }
+}
+
+/// How far a job is, and for what it waits.
+pub(super) fn state(job: &JobSummary) -> String {
+    match (job.state, job.conclusion) {
+        (JobState::Finished, Some(ended)) if job.allowed => {
+            format!("{} (allowed)", conclusion(ended))
+        }
+        (JobState::Finished, Some(ended)) => conclusion(ended).to_owned(),
+        (JobState::Finished, None) => "finished".to_owned(),
+        (JobState::Running, _) => "running".to_owned(),
+        (JobState::Assigned, _) => "starting".to_owned(),
+        (JobState::Queued, _) => match &job.waiting {
+            None | Some(Waiting::Unknown) => "queued".to_owned(),
+            Some(Waiting::Needs) => "waits for jobs that it needs".to_owned(),
+            Some(Waiting::Approval) => "waits for approval".to_owned(),
+            Some(Waiting::Concurrency { group }) => {
+                format!("waits for another of `{}`", sanitise(group))
+            }
+            Some(Waiting::Parallel) => "waits for others of its matrix".to_owned(),
+            Some(Waiting::Agent) => "waits for an agent".to_owned(),
+            Some(Waiting::Labels { runs_on }) => {
+                let labels: Vec<String> = runs_on
+                    .iter()
+                    .map(|(name, value)| format!("{}={}", sanitise(name), sanitise(value)))
+                    .collect();
+                format!("no agent has {}", labels.join(", "))
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ago, took};
+
+    #[test]
+    fn times_have_the_precision_that_matters() {
+        let shown = [0, 59_999, 60_000, 7_200_000, 400_000_000].map(|now| ago(0, now));
+        assert_eq!(shown, ["0s ago", "59s ago", "1m ago", "2h ago", "4d ago"]);
+        assert_eq!(took(None, None, 5), "");
+        assert_eq!(
+            (
+                took(Some(5), Some(1505), 9).as_str(),
+                took(Some(5), None, 9).as_str()
+            ),
+            ("1.5s", "4ms")
+        );
+    }
+}

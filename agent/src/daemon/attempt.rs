@@ -1,0 +1,440 @@
+//! The life of one attempt at the daemon's end.
+//!
+//! ```text
+//! assigned --accept--> running (a process; what it leaves is sent beside) --> over --> all is sent --> finish
+//!     '-- refused                    '-- killed, or a daemon that was --------------> all is sent --> release
+//! found on the disk at the start: finished --> all is sent --> finish;  unfinished --> all is sent --> release
+//! the server says that it is another's: killed, thrown away
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::service::{Assignment, AttemptId, Finish, ProblemCode, Release, ReleaseReason, path};
+use protocol::{Cause, Conclusion};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::persist::persist;
+use super::process::Process;
+use super::tell;
+use super::upload::{Upload, UploadError};
+use crate::attempt::{Finished, Input, Order, Spool, SpoolError};
+use crate::source::{CallError, Client};
+
+/// How often the spool is looked at when nobody says that there is something: services do not.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How long small pieces gather before the next round.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// More than this at once is not waited with, bytes.
+const MUCH: u64 = 256 << 10;
+
+/// How long a job that is to be killed has to write down how it ended.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// How often what the server says it lacks is sent again.
+const RESENDINGS: u32 = 10;
+
+/// What the daemon tells an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    /// The server, or a person at it, wants it to stop.
+    Order(Order),
+    /// It is another's.
+    Lost,
+    /// The daemon is about to end.
+    Shutdown,
+}
+
+/// What an attempt tells the daemon.
+#[derive(Debug)]
+pub(super) enum News {
+    /// The server has let us have it.
+    Accepted(AttemptId),
+    /// Its process is over: its slot is free.
+    Idle(AttemptId),
+    /// Nothing is left of it here, or nothing that could be done now.
+    Done(AttemptId),
+}
+
+/// An attempt, as a task of its own.
+pub(super) struct Attempt {
+    pub(super) id: AttemptId,
+    pub(super) spool: Spool,
+    pub(super) client: Client,
+    pub(super) words: mpsc::UnboundedReceiver<Word>,
+    pub(super) news: mpsc::UnboundedSender<News>,
+}
+
+/// What is to be said to the server when everything else is there.
+enum Last {
+    Finish(Finished),
+    Release(ReleaseReason),
+}
+
+/// Why there is nothing to be said any more.
+enum Stopped {
+    /// It is another's: the spool is of no use.
+    Lost,
+    /// The daemon ends: the next one goes on.
+    Shutdown,
+    /// Nobody can do anything with it.
+    Hopeless(String),
+}
+
+impl Attempt {
+    /// Takes an assignment on and runs it.
+    pub(super) async fn run(mut self, assignment: Assignment) {
+        let ended = self.live(assignment).await;
+        self.conclude(ended).await;
+    }
+
+    /// Goes on with what an earlier daemon has left.
+    pub(super) async fn resume(mut self) {
+        let last = match self.spool.finished() {
+            Ok(Some(finished)) => Last::Finish(finished),
+            Ok(None) => Last::Release(ReleaseReason::Restarted),
+            Err(error) => Last::Release(ReleaseReason::Broken {
+                message: error.to_string(),
+            }),
+        };
+        self.spool.remove_tree();
+        let upload = Upload::new(&self.client, self.id, &self.spool);
+        let ended = self.hand_over(upload, last).await;
+        self.conclude(ended).await;
+    }
+
+    async fn conclude(self, ended: Result<(), Stopped>) {
+        match ended {
+            Ok(()) => self.throw_away().await,
+            Err(Stopped::Lost) => {
+                tell(format_args!(
+                    "job {}: it is another agent's, or over",
+                    self.id
+                ));
+                self.throw_away().await;
+            }
+            Err(Stopped::Shutdown) => {}
+            Err(Stopped::Hopeless(why)) => {
+                tell(format_args!("error: job {}: {why}", self.id));
+                self.throw_away().await;
+            }
+        }
+        // The daemon outlives every attempt.
+        let _ = self.news.send(News::Done(self.id));
+    }
+
+    async fn throw_away(&self) {
+        let spool = self.spool.clone();
+        let _ = tokio::task::spawn_blocking(move || spool.remove()).await;
+    }
+
+    async fn live(&mut self, assignment: Assignment) -> Result<(), Stopped> {
+        self.accept().await?;
+        let _ = self.news.send(News::Accepted(self.id));
+        let names = assignment.plan.jobs.iter().map(|job| job.id.as_str());
+        tell(format_args!(
+            "job {}: {}",
+            self.id,
+            names.collect::<Vec<_>>().join(", ")
+        ));
+        let last = match self.spool.create(&assignment) {
+            Err(error) => self.broken(error),
+            Ok(()) => {
+                let input = Input {
+                    assignment,
+                    directory: self.spool.path().to_owned(),
+                    daemon: std::process::id(),
+                };
+                match Process::start(&input).await {
+                    Ok(process) => {
+                        drop(input);
+                        return self.attend(process).await;
+                    }
+                    Err(error) => Last::Release(ReleaseReason::Broken {
+                        message: format!("failed to start the job's process: {error}"),
+                    }),
+                }
+            }
+        };
+        let _ = self.news.send(News::Idle(self.id));
+        let upload = Upload::new(&self.client, self.id, &self.spool);
+        self.hand_over(upload, last).await
+    }
+
+    fn broken(&self, error: SpoolError) -> Last {
+        tell(format_args!("error: job {}: {error}", self.id));
+        Last::Release(ReleaseReason::Broken {
+            message: error.to_string(),
+        })
+    }
+
+    /// Tells the server that this agent has it. An answer that is lost is asked for again.
+    async fn accept(&mut self) -> Result<(), Stopped> {
+        let address = path::of_attempt(path::ACCEPT, self.id);
+        let client = self.client.clone();
+        let accept = persist("accept", || client.tell(&address, None::<&()>));
+        match self.unless_told(accept).await? {
+            Ok(()) => Ok(()),
+            Err(error) => Err(refusal(error)),
+        }
+    }
+
+    /// Waits for the job's process, passes orders on to it, and has what it leaves sent.
+    async fn attend(&mut self, mut process: Process) -> Result<(), Stopped> {
+        let (wake, over) = (Arc::new(Notify::new()), watch::channel(false));
+        let (over, is_over) = over;
+        let upload = Upload::new(&self.client, self.id, &self.spool);
+        let mut sending = AbortOnDrop(tokio::spawn(follow(upload, Arc::clone(&wake), is_over)));
+        let mut sent = None;
+        let mut ordered = None;
+        let mut kill_at = None;
+        let mut shutdown = false;
+        loop {
+            tokio::select! {
+                biased;
+                word = self.words.recv() => match word {
+                    Some(Word::Order(order)) if ordered < Some(order.rank()) => {
+                        ordered = Some(order.rank());
+                        tell(format_args!("job {}: {}", self.id, order.word()));
+                        process.order(order).await;
+                        if order == Order::Abort {
+                            kill_at = Some(Instant::now() + LAST_WORDS);
+                        }
+                    }
+                    Some(Word::Order(_)) => {}
+                    Some(Word::Lost) => {
+                        process.kill();
+                        process.end().await;
+                        return Err(Stopped::Lost);
+                    }
+                    Some(Word::Shutdown) | None => {
+                        shutdown = true;
+                        process.kill();
+                    }
+                },
+                result = &mut sending.0, if sent.is_none() => match settled(result) {
+                    Ok(upload) => sent = Some(upload),
+                    Err(stopped) => {
+                        process.kill();
+                        process.end().await;
+                        return Err(stopped);
+                    }
+                },
+                () = sleep_until(kill_at.unwrap_or_else(Instant::now)), if kill_at.is_some() => {
+                    kill_at = None;
+                    process.kill();
+                }
+                is_over = process.hear() => match is_over {
+                    true => break,
+                    false => wake.notify_one(),
+                },
+            }
+        }
+        let ending = process.end().await;
+        let spool = self.spool.clone();
+        tokio::task::spawn_blocking(move || spool.remove_tree());
+        let _ = self.news.send(News::Idle(self.id));
+        let last = self.last(ordered, shutdown, ending);
+        over.send_replace(true);
+        let upload = match sent {
+            Some(upload) => upload,
+            None => settled(self.unless_told(&mut sending.0).await?)?,
+        };
+        self.hand_over(upload, last).await
+    }
+
+    /// What is to be said of a job whose process is over.
+    fn last(&self, ordered: Option<u8>, shutdown: bool, ending: String) -> Last {
+        match self.spool.finished() {
+            Ok(Some(finished)) => Last::Finish(finished),
+            Ok(None) if shutdown => Last::Release(ReleaseReason::Shutdown),
+            // It was to be killed and was: that is how it ended.
+            Ok(None) if ordered == Some(Order::Abort.rank()) => Last::Finish(Finished {
+                conclusion: Conclusion::Cancelled,
+                cause: Some(Cause::Cancelled),
+                outputs: indexmap::IndexMap::new(),
+            }),
+            Ok(None) => {
+                let message = format!("the job's process ended without a result: {ending}");
+                tell(format_args!("error: job {}: {message}", self.id));
+                Last::Release(ReleaseReason::Broken { message })
+            }
+            Err(error) => self.broken(error),
+        }
+    }
+
+    /// Sends what is left, and then that it is over.
+    async fn hand_over(&mut self, mut upload: Upload, last: Last) -> Result<(), Stopped> {
+        let mut resendings = 0;
+        loop {
+            if let Err(error) = self.unless_told(upload.round()).await? {
+                match error {
+                    UploadError::Fenced(_) => return Err(Stopped::Lost),
+                    // What cannot be sent is not a reason to be silent about the end.
+                    error => tell(format_args!("error: job {}: {error}", self.id)),
+                }
+            }
+            let said = match &last {
+                Last::Finish(finished) => self.finish(&mut upload, finished).await?,
+                Last::Release(reason) => {
+                    let release = Release {
+                        reason: reason.clone(),
+                    };
+                    let address = path::of_attempt(path::RELEASE, self.id);
+                    let client = self.client.clone();
+                    let saying = persist("release", || client.tell(&address, Some(&release)));
+                    self.unless_told(saying).await?
+                }
+            };
+            let error = match said {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            match error.problem() {
+                Some(problem)
+                    if problem.code == ProblemCode::Incomplete && resendings < RESENDINGS =>
+                {
+                    tracing::warn!(job = %self.id, missing = ?problem.missing, "the server lacks something");
+                    resendings += 1;
+                    upload.rewind(&problem.missing);
+                }
+                _ => return Err(refusal(error)),
+            }
+        }
+    }
+
+    async fn finish(
+        &mut self,
+        upload: &mut Upload,
+        finished: &Finished,
+    ) -> Result<Result<(), CallError>, Stopped> {
+        let (events, logs) = match self.unless_told(upload.ends()).await? {
+            Ok(ends) => ends,
+            Err(error) => return Err(Stopped::Hopeless(error.to_string())),
+        };
+        let finish = Finish {
+            conclusion: finished.conclusion,
+            cause: finished.cause.clone(),
+            outputs: finished.outputs.clone(),
+            events,
+            logs,
+        };
+        let address = path::of_attempt(path::FINISH, self.id);
+        let client = self.client.clone();
+        let said = persist("finish", || client.tell(&address, Some(&finish)));
+        let said = self.unless_told(said).await?;
+        if said.is_ok() {
+            tell(format_args!(
+                "job {}: {}",
+                self.id,
+                word(finished.conclusion)
+            ));
+        }
+        Ok(said)
+    }
+
+    /// Does something that may take for ever, unless the daemon says that it is of no use any more.
+    async fn unless_told<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stopped> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                word = self.words.recv() => match word {
+                    Some(Word::Lost) => return Err(Stopped::Lost),
+                    // What has ended already cannot be stopped.
+                    Some(Word::Order(_)) => {}
+                    Some(Word::Shutdown) | None => {
+                        // One more chance: most of the time the server is there.
+                        return timeout(LAST_WORDS, work).await.map_err(|_| Stopped::Shutdown);
+                    }
+                },
+                done = &mut work => return Ok(done),
+            }
+        }
+    }
+}
+
+/// Sends what comes until the process is over and all of it is sent.
+async fn follow(
+    mut upload: Upload,
+    wake: Arc<Notify>,
+    mut over: watch::Receiver<bool>,
+) -> Result<Upload, UploadError> {
+    loop {
+        let is_over = *over.borrow_and_update();
+        let bytes = upload.round().await?;
+        if is_over && bytes == 0 {
+            return Ok(upload);
+        }
+        if is_over || bytes > MUCH {
+            continue;
+        }
+        if bytes > 0 {
+            tokio::time::sleep(GATHER).await;
+        }
+        tokio::select! {
+            () = wake.notified() => {}
+            _ = over.changed() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// A task that ends with who waits for it.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn settled(
+    result: Result<Result<Upload, UploadError>, tokio::task::JoinError>,
+) -> Result<Upload, Stopped> {
+    match result {
+        Ok(Ok(upload)) => Ok(upload),
+        Ok(Err(UploadError::Fenced(_))) => Err(Stopped::Lost),
+        Ok(Err(error)) => Err(Stopped::Hopeless(error.to_string())),
+        Err(error) => Err(Stopped::Hopeless(format!(
+            "what sends has ended early: {error}"
+        ))),
+    }
+}
+
+fn refusal(error: CallError) -> Stopped {
+    match error.code() {
+        Some(ProblemCode::Fenced | ProblemCode::NotFound) => Stopped::Lost,
+        _ => Stopped::Hopeless(error.to_string()),
+    }
+}
+
+impl Order {
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Cancel => 1,
+            Self::Abort => 2,
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancelled",
+            Self::Abort => "aborted",
+        }
+    }
+}
+
+const fn word(conclusion: Conclusion) -> &'static str {
+    match conclusion {
+        Conclusion::Success => "success",
+        Conclusion::Failure => "failure",
+        Conclusion::Error => "error",
+        Conclusion::Skipped => "skipped",
+        Conclusion::Cancelled => "cancelled",
+    }
+}

@@ -1,0 +1,416 @@
+//! `agent start`: asks a server for jobs and has them run, each in a process of its own.
+//!
+//! ```text
+//! Daemon (owns what is held) --Acquire, one at a time--> server
+//!    |  ^  '--Heartbeat, for everything that is held--> server
+//!    |  '-- News
+//!    '-- Word --> Attempt, a task each --> Process (`agent job`)
+//!                                    '--> Upload (follows its spool)
+//! ```
+//! One thread. A server that is away is waited for: jobs go on, and what they leave is on the disk.
+
+mod attempt;
+mod identity;
+mod persist;
+mod process;
+mod upload;
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use protocol::service::{
+    Acquire, AgentDescription, Assignment, AttemptId, Heartbeat, HeartbeatAnswer,
+    Order as ServerOrder, ProblemCode, path,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+pub use identity::IdentityError;
+
+use crate::attempt::{Order, Spool};
+use crate::source::{Backoff, CallError, Client};
+use attempt::{Attempt, News, Word};
+
+/// How long the server is asked to keep a call without a job waiting.
+const WAIT: Duration = Duration::from_secs(50);
+
+/// How often a heartbeat is due until the server says otherwise.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How an agent is to be.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where everything is kept; exists.
+    pub data: PathBuf,
+    /// What it says it is.
+    pub description: AgentDescription,
+    /// What it registers with.
+    pub token: Option<String>,
+}
+
+/// Why an agent cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// It is nobody to the server.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Another one is at work.
+    #[error("another `agent start` uses the data directory {0}")]
+    Busy(PathBuf),
+    /// The machine.
+    #[error("failed to {operation}: {source}")]
+    Machine {
+        /// What was tried.
+        operation: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The server does not give it jobs, and will not.
+    #[error("the server gives this agent no jobs: {0}")]
+    Refused(#[source] CallError),
+}
+
+fn machine(operation: &'static str) -> impl FnOnce(io::Error) -> DaemonError {
+    move |source| DaemonError::Machine { operation, source }
+}
+
+/// How an agent ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything it held was finished.
+    Drained,
+    /// What it held was given back.
+    Aborted,
+}
+
+/// Works until it is told to stop.
+///
+/// # Errors
+/// See [`DaemonError`].
+pub async fn run(settings: Settings, client: Client) -> Result<Ending, DaemonError> {
+    let _lock = lock(&settings.data)?;
+    let mut signals = Signals::new().map_err(machine("handle signals"))?;
+    let token = settings.token.as_deref();
+    let identity = identity::establish(&settings.data, &client, token, &settings.description);
+    let (agent, client) = tokio::select! {
+        identity = identity => identity?,
+        // Nothing is held yet.
+        () = signals.next() => return Ok(Ending::Drained),
+    };
+    let description = &settings.description;
+    tell(format_args!(
+        "agent {agent} ({}) of {} with {} slots",
+        description.name,
+        client.server(),
+        description.slots
+    ));
+    let ephemeral = description.ephemeral;
+    let data = settings.data.clone();
+    let ending = Daemon::new(settings, client).work(&mut signals).await?;
+    if ephemeral && ending == Ending::Drained {
+        identity::forget(&data);
+    }
+    Ok(ending)
+}
+
+/// Says something to whoever watches the agent.
+fn tell(what: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{what}");
+}
+
+/// Sees to it that only one daemon works in a data directory.
+fn lock(data: &Path) -> Result<File, DaemonError> {
+    let jobs = data.join("jobs");
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&jobs)
+        .map_err(machine("make the directory for jobs"))?;
+    let file = File::create(jobs.join("lock")).map_err(machine("make the lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(DaemonError::Busy(data.to_owned())),
+        Err(TryLockError::Error(error)) => Err(machine("take the lock")(error)),
+    }
+}
+
+/// Signals that ask to stop.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// What is held of one attempt.
+struct Held {
+    words: mpsc::UnboundedSender<Word>,
+    /// The server has let us have it.
+    accepted: bool,
+    /// Its process runs, or is about to.
+    running: bool,
+}
+
+/// How far the agent is in coming to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Working,
+    /// Takes no more.
+    Draining,
+    /// Gives back what it holds.
+    Aborting,
+}
+
+/// Owns what the agent holds.
+struct Daemon {
+    settings: Settings,
+    client: Client,
+    held: HashMap<AttemptId, Held>,
+    attempts: JoinSet<()>,
+    news: mpsc::UnboundedReceiver<News>,
+    teller: mpsc::UnboundedSender<News>,
+    stage: Stage,
+    /// The server wants it to take no more.
+    server_drains: bool,
+    /// Of an ephemeral one: it has had its job.
+    spent: bool,
+    backoff: Backoff,
+}
+
+impl Daemon {
+    fn new(settings: Settings, client: Client) -> Self {
+        let (teller, news) = mpsc::unbounded_channel();
+        Self {
+            settings,
+            client,
+            held: HashMap::new(),
+            attempts: JoinSet::new(),
+            news,
+            teller,
+            stage: Stage::Working,
+            server_drains: false,
+            spent: false,
+            backoff: Backoff::default(),
+        }
+    }
+
+    async fn work(mut self, signals: &mut Signals) -> Result<Ending, DaemonError> {
+        self.resume();
+        let mut acquiring: JoinSet<Result<Option<Assignment>, CallError>> = JoinSet::new();
+        let mut beating: JoinSet<Result<HeartbeatAnswer, CallError>> = JoinSet::new();
+        let mut every = HEARTBEAT;
+        let mut beat_at = tokio::time::Instant::now();
+        let mut acquire_at = beat_at;
+        loop {
+            if self.stage > Stage::Working && self.held.is_empty() {
+                return Ok(match self.stage {
+                    Stage::Aborting => Ending::Aborted,
+                    _ => Ending::Drained,
+                });
+            }
+            let free = self.free();
+            let may_acquire = free > 0 && acquiring.is_empty();
+            tokio::select! {
+                biased;
+                () = signals.next() => {
+                    self.stop();
+                    acquiring.abort_all();
+                }
+                Some(news) = self.news.recv() => self.on_news(news),
+                Some(result) = acquiring.join_next() => match result {
+                    Ok(Ok(None)) => self.backoff = Backoff::default(),
+                    Ok(Ok(Some(assignment))) => {
+                        self.backoff = Backoff::default();
+                        self.take(assignment);
+                    }
+                    Ok(Err(error)) if error.is_worth_another_attempt() => {
+                        let wait = self.backoff.wait();
+                        let wait = error.after().map_or(wait, |after| after.max(wait));
+                        tracing::debug!(%error, "no job can be asked for");
+                        acquire_at = tokio::time::Instant::now() + wait;
+                    }
+                    Ok(Err(error)) => self.on_refusal(error)?,
+                    // Aborted, because it takes no more.
+                    Err(_) => {}
+                },
+                Some(result) = beating.join_next() => {
+                    if let Ok(Ok(answer)) = result {
+                        every = Duration::from_millis(answer.heartbeat_ms.clamp(100, 600_000));
+                        beat_at = beat_at.min(tokio::time::Instant::now() + every);
+                        self.on_heartbeat(&answer);
+                        if self.free() == 0 {
+                            acquiring.abort_all();
+                        }
+                    }
+                }
+                () = tokio::time::sleep_until(acquire_at), if may_acquire => {
+                    let client = self.client.clone();
+                    let ask = Acquire { free, wait_ms: u64::try_from(WAIT.as_millis()).unwrap_or_default() };
+                    acquiring.spawn(async move { client.wait(path::ACQUIRE, &ask, WAIT).await });
+                }
+                () = tokio::time::sleep_until(beat_at) => {
+                    beat_at = tokio::time::Instant::now() + every;
+                    // One that is not answered yet is as good.
+                    if beating.is_empty() {
+                        let client = self.client.clone();
+                        let held = self.held.iter().filter(|(_, held)| held.accepted);
+                        let heartbeat = Heartbeat { held: held.map(|(id, _)| *id).collect() };
+                        beating.spawn(async move { client.post(path::HEARTBEAT, &heartbeat).await });
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many more jobs it can run, and wants to.
+    fn free(&self) -> u32 {
+        if self.stage > Stage::Working || self.server_drains || self.spent {
+            return 0;
+        }
+        let running = self.held.values().filter(|held| held.running).count();
+        let running = u32::try_from(running).unwrap_or(u32::MAX);
+        self.settings.description.slots.saturating_sub(running)
+    }
+
+    /// Takes up what an earlier daemon has left.
+    fn resume(&mut self) {
+        for (id, spool) in Spool::all(&self.settings.data) {
+            if !spool.is_whole() {
+                spool.remove();
+                continue;
+            }
+            tell(format_args!("job {id}: an earlier agent has left it"));
+            let attempt = self.hold(id, spool, true, false);
+            self.attempts.spawn(attempt.resume());
+        }
+    }
+
+    fn take(&mut self, assignment: Assignment) {
+        let id = assignment.id;
+        if self.held.contains_key(&id) {
+            // The answer to its acceptance is on its way.
+            return;
+        }
+        self.spent = self.settings.description.ephemeral;
+        let spool = Spool::of(&self.settings.data, id);
+        let attempt = self.hold(id, spool, false, true);
+        self.attempts.spawn(attempt.run(assignment));
+    }
+
+    fn hold(&mut self, id: AttemptId, spool: Spool, accepted: bool, running: bool) -> Attempt {
+        let (words, receiver) = mpsc::unbounded_channel();
+        let held = Held {
+            words,
+            accepted,
+            running,
+        };
+        self.held.insert(id, held);
+        Attempt {
+            id,
+            spool,
+            client: self.client.clone(),
+            words: receiver,
+            news: self.teller.clone(),
+        }
+    }
+
+    fn on_news(&mut self, news: News) {
+        match news {
+            News::Accepted(id) => {
+                if let Some(held) = self.held.get_mut(&id) {
+                    held.accepted = true;
+                }
+            }
+            News::Idle(id) => {
+                if let Some(held) = self.held.get_mut(&id) {
+                    held.running = false;
+                }
+            }
+            News::Done(id) => {
+                let was = self.held.remove(&id);
+                let had_its_job = was.is_some_and(|held| held.accepted);
+                if self.spent {
+                    match had_its_job {
+                        true => self.stage = self.stage.max(Stage::Draining),
+                        // It went to somebody else.
+                        false => self.spent = false,
+                    }
+                }
+            }
+        }
+        // What has ended needs not be remembered.
+        while self.attempts.try_join_next().is_some() {}
+    }
+
+    fn on_heartbeat(&mut self, answer: &HeartbeatAnswer) {
+        if answer.drain != self.server_drains {
+            self.server_drains = answer.drain;
+            tell(match answer.drain {
+                true => "the server wants this agent to take no more jobs",
+                false => "the server gives this agent jobs again",
+            });
+        }
+        for standing in &answer.held {
+            let word = match standing.order {
+                ServerOrder::Continue => continue,
+                ServerOrder::Cancel => Word::Order(Order::Cancel),
+                ServerOrder::Abort => Word::Order(Order::Abort),
+                ServerOrder::Lost => Word::Lost,
+            };
+            if let Some(held) = self.held.get(&standing.id) {
+                // It may have ended by itself.
+                let _ = held.words.send(word);
+            }
+        }
+    }
+
+    /// The server refuses to give jobs: it does not know this agent any more.
+    fn on_refusal(&mut self, error: CallError) -> Result<(), DaemonError> {
+        if self.held.is_empty() || error.code() != Some(ProblemCode::Unauthorized) {
+            return Err(DaemonError::Refused(error));
+        }
+        tell(format_args!(
+            "error: the server gives this agent no jobs: {error}"
+        ));
+        self.stage = self.stage.max(Stage::Draining);
+        Ok(())
+    }
+
+    /// One step further to the end.
+    fn stop(&mut self) {
+        if self.stage == Stage::Working {
+            self.stage = Stage::Draining;
+            let running = self.held.len();
+            if running > 0 {
+                tell(format_args!(
+                    "takes no more jobs, and ends behind the {running} that it has; once more ends them"
+                ));
+            }
+            return;
+        }
+        self.stage = Stage::Aborting;
+        for held in self.held.values() {
+            let _ = held.words.send(Word::Shutdown);
+        }
+    }
+}

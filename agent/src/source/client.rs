@@ -1,0 +1,315 @@
+//! Calls to a server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::service::{Problem, path, version};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{CallError, ServerUrl};
+use crate::chain::chain;
+
+/// How long a connection may take to be there.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long an answer may take, unless the call waits by its nature.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Largest answer that is read, bytes.
+const LARGEST: usize = 128 << 20;
+
+/// Whom to trust beside the authorities that the machine knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// A file with certificates in PEM.
+    pub authorities: Option<PathBuf>,
+}
+
+/// Makes calls to one server. Clones share their connections.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    server: ServerUrl,
+    /// What the server is shown, as the header says it.
+    authorization: Option<Arc<str>>,
+}
+
+impl std::fmt::Debug for Client {
+    /// Without the token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client that shows this token.
+    ///
+    /// # Errors
+    /// [`CallError::Setup`].
+    pub fn new(server: ServerUrl, token: Option<&str>, trust: &Trust) -> Result<Self, CallError> {
+        let setup = |error: &dyn std::error::Error| CallError::Setup(chain(error));
+        // A second one in a process is refused, and not needed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("slipway-agent/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(4);
+        if let Some(path) = &trust.authorities {
+            let text = std::fs::read(path).map_err(|error| {
+                CallError::Setup(format!("failed to read {}: {error}", path.display()))
+            })?;
+            let certificates =
+                reqwest::Certificate::from_pem_bundle(&text).map_err(|error| setup(&error))?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        let http = builder.build().map_err(|error| setup(&error))?;
+        Ok(Self {
+            http,
+            server,
+            authorization: token.map(|token| format!("Bearer {token}").into()),
+        })
+    }
+
+    /// The server.
+    #[must_use]
+    pub const fn server(&self) -> &ServerUrl {
+        &self.server
+    }
+
+    /// The same with another token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self {
+            authorization: Some(format!("Bearer {token}").into()),
+            ..self.clone()
+        }
+    }
+
+    /// Gets something.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallError> {
+        self.answer(self.request(Method::GET, path)).await
+    }
+
+    /// Posts something and reads the answer.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, CallError> {
+        self.answer(self.request(Method::POST, path).json(body))
+            .await
+    }
+
+    /// Posts something whose answer says nothing.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn tell(
+        &self,
+        path: &str,
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<(), CallError> {
+        let request = self.request(Method::POST, path);
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        self.send(request, Some(PATIENCE)).await.map(|_| ())
+    }
+
+    /// Puts something whose answer says nothing.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn put(&self, path: &str, body: &(impl Serialize + Sync)) -> Result<(), CallError> {
+        let request = self.request(Method::PUT, path).json(body);
+        self.send(request, Some(PATIENCE)).await.map(|_| ())
+    }
+
+    /// Deletes something.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn delete(&self, path: &str) -> Result<(), CallError> {
+        let request = self.request(Method::DELETE, path);
+        self.send(request, Some(PATIENCE)).await.map(|_| ())
+    }
+
+    /// Posts something whose answer may take as long as `wait`, and may be that there is none.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn wait<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+        wait: Duration,
+    ) -> Result<Option<T>, CallError> {
+        let request = self.request(Method::POST, path).json(body);
+        let response = self.send(request, Some(PATIENCE + wait)).await?;
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
+        self.read(response).await.map(Some)
+    }
+
+    /// Sends a piece of a log.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        offset: u64,
+        bytes: Vec<u8>,
+    ) -> Result<T, CallError> {
+        let request = self
+            .request(Method::PATCH, path)
+            .header(path::OFFSET_HEADER, offset)
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .body(bytes);
+        self.answer(request).await
+    }
+
+    /// The bytes of something, from an offset on.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn bytes(&self, path: &str, from: u64) -> Result<Response, CallError> {
+        let request = self
+            .request(Method::GET, path)
+            .header(header::RANGE, format!("bytes={from}-"));
+        self.send(request, None).await
+    }
+
+    /// A stream of server-sent events, from behind `last` on.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(super) async fn stream(
+        &self,
+        path: &str,
+        last: Option<&str>,
+    ) -> Result<Response, CallError> {
+        let mut request = self
+            .request(Method::GET, path)
+            .header(header::ACCEPT, "text/event-stream");
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        self.send(request, None).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self
+            .http
+            .request(method, self.server.join(path))
+            .header(version::HEADER, version::header());
+        match &self.authorization {
+            Some(token) => request.header(header::AUTHORIZATION, &**token),
+            None => request,
+        }
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {
+        let response = self.send(request, Some(PATIENCE)).await?;
+        self.read(response).await
+    }
+
+    async fn send(
+        &self,
+        request: RequestBuilder,
+        patience: Option<Duration>,
+    ) -> Result<Response, CallError> {
+        let request = match patience {
+            Some(patience) => request.timeout(patience),
+            None => request,
+        };
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status().as_u16();
+        let after = response
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
+        let body = self.body(response).await?;
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => Err(CallError::Refused {
+                status,
+                problem: Box::new(problem),
+                after,
+            }),
+            Err(_) => Err(self.foreign(status, &body)),
+        }
+    }
+
+    async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, CallError> {
+        let status = response.status().as_u16();
+        let body = self.body(response).await?;
+        serde_json::from_slice(&body).map_err(|error| CallError::Foreign {
+            server: self.server.to_string(),
+            status,
+            text: error.to_string(),
+        })
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, CallError> {
+        let mut body = Vec::new();
+        while let Some(piece) = response
+            .chunk()
+            .await
+            .map_err(|error| self.unreachable(error))?
+        {
+            if body.len() + piece.len() > LARGEST {
+                return Err(self.foreign(response.status().as_u16(), b"an answer without end"));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    }
+
+    pub(super) fn unreachable(&self, error: reqwest::Error) -> CallError {
+        CallError::Unreachable {
+            server: self.server.to_string(),
+            // Its address is in the message already.
+            why: chain(&error.without_url()),
+        }
+    }
+
+    fn foreign(&self, status: u16, body: &[u8]) -> CallError {
+        let text: String = String::from_utf8_lossy(body)
+            .chars()
+            .map(|character| {
+                if character.is_control() {
+                    ' '
+                } else {
+                    character
+                }
+            })
+            .take(200)
+            .collect();
+        CallError::Foreign {
+            server: self.server.to_string(),
+            status,
+            text,
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Where jobs' files come from, and what the machine's configuration says about it.
+//!
+//! ```yaml
+//! repositories:
+//!   files: false                  # whether directories of this machine may be named: file:///srv/git/x
+//!   plain_http: false             # whether other machines may be reached without encryption
+//!   submodules: true
+//!   hosts:
+//!     git.example.org: { token_file: /etc/slipway/token }
+//!     ssh.example.org: { key_file: /etc/slipway/id_ed25519, known_hosts_file: /etc/slipway/known_hosts }
+//!     old.example.org:8443: { user: ci, password_file: /etc/slipway/password }
+//! ```
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use protocol::service::Source;
+use repository::{
+    Allowed, CheckedOut, Credentials, Error, KnownHosts, Limits, Mirrors, Remote, Secret, Url,
+    Want, Watch,
+};
+use serde::Deserialize;
+
+/// Largest file with a credential, bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// How often a host is asked that cannot be reached.
+const ATTEMPTS: u32 = 4;
+
+/// How long to wait before the second attempt; twice as long before each other.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What the machine's configuration says about repositories.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Repositories {
+    /// Whether directories of this machine may be named.
+    pub files: bool,
+    /// Whether other machines may be reached without encryption.
+    pub plain_http: bool,
+    /// Whether submodules are fetched.
+    pub submodules: bool,
+    /// What is shown to hosts, by `host` or `host:port`.
+    pub hosts: IndexMap<String, Host>,
+}
+
+/// What is shown to one host. A token, a password or a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Host {
+    /// A file with a token, for https.
+    pub token_file: Option<PathBuf>,
+    /// A user's name, for https.
+    pub user: Option<String>,
+    /// A file with its password.
+    pub password_file: Option<PathBuf>,
+    /// A file with a private key, for ssh.
+    pub key_file: Option<PathBuf>,
+    /// A file with what the key is encrypted with.
+    pub passphrase_file: Option<PathBuf>,
+    /// The keys of the host, for ssh; the user's `~/.ssh/known_hosts` otherwise.
+    pub known_hosts_file: Option<PathBuf>,
+}
+
+impl Default for Repositories {
+    fn default() -> Self {
+        Self {
+            files: false,
+            plain_http: false,
+            submodules: true,
+            hosts: IndexMap::new(),
+        }
+    }
+}
+
+/// Why a job's files cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The repository.
+    #[error("failed to get the sources: {0}")]
+    Repository(#[from] Error),
+    /// A directory, where the machine's owner has not said so.
+    #[error(
+        "failed to get the sources: the repository is a directory of this machine, which its configuration does not allow (`repositories: {{ files: true }}`)"
+    )]
+    Files,
+    /// The server says something that is no commit.
+    #[error("failed to get the sources: the server names the commit {0:?}, which is none")]
+    Commit(String),
+    /// A file that the configuration names.
+    #[error("failed to read {path}, which the configuration names for {host}: {source}", path = path.display())]
+    Credential {
+        /// The file.
+        path: PathBuf,
+        /// The host.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl SourceError {
+    /// Whether it was only stopped.
+    #[must_use]
+    pub const fn is_stop(&self) -> bool {
+        matches!(self, Self::Repository(Error::Stopped))
+    }
+}
+
+impl Repositories {
+    /// What may be named.
+    #[must_use]
+    pub const fn allowed(&self) -> Allowed {
+        Allowed {
+            files: self.files,
+            plain_http: self.plain_http,
+        }
+    }
+
+    /// A repository, with what is shown to its host.
+    ///
+    /// # Errors
+    /// When the URL is refused, or a file cannot be read.
+    pub fn remote(&self, url: &str) -> Result<Remote, SourceError> {
+        let url = match Url::parse(url, self.allowed()) {
+            Err(repository::UrlError::File) => return Err(SourceError::Files),
+            other => other.map_err(Error::Url)?,
+        };
+        let with_port = url.port().map(|port| format!("{}:{port}", url.host()));
+        let host = with_port
+            .and_then(|name| self.hosts.get_key_value(&name))
+            .or_else(|| self.hosts.get_key_value(url.host()));
+        match host {
+            Some((name, host)) => host.remote(name, url),
+            None => Ok(Remote::public(url)),
+        }
+    }
+
+    /// Writes a job's files to a directory, which must not exist. A host that cannot be reached is asked again.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub fn check_out(
+        &self,
+        mirrors: &Mirrors,
+        source: &Source,
+        directory: &Path,
+        watch: &dyn Watch,
+    ) -> Result<CheckedOut, SourceError> {
+        let remote = self.remote(&source.url)?;
+        let commit = source
+            .commit
+            .parse()
+            .map_err(|_| SourceError::Commit(source.commit.clone()))?;
+        let want = Want::commit(commit).seen_at(source.reference.clone());
+        let limits = Limits {
+            follow_submodules: self.submodules,
+            ..Limits::default()
+        };
+        let mut attempt = 1;
+        loop {
+            let result = mirrors
+                .fetch(&remote, &want, watch)
+                .and_then(|(mirror, commit)| mirror.check_out(commit, directory, &limits, watch));
+            match result {
+                Ok(done) => return Ok(done),
+                Err(error) if error.is_worth_another_attempt() && attempt < ATTEMPTS => {
+                    tracing::warn!(%error, attempt, "the sources are not there yet");
+                    // What a submodule that cannot be reached has left.
+                    let _ = std::fs::remove_dir_all(directory);
+                    wait(PAUSE * 2_u32.pow(attempt - 1), watch)?;
+                    attempt += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Waits, but no longer than somebody wants.
+fn wait(length: Duration, watch: &dyn Watch) -> Result<(), Error> {
+    let started = std::time::Instant::now();
+    while started.elapsed() < length {
+        if !watch.goes_on() {
+            return Err(Error::Stopped);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+impl Host {
+    fn remote(&self, name: &str, url: Url) -> Result<Remote, SourceError> {
+        let read = |path: &PathBuf| read(path, name);
+        let secret = |path: &PathBuf| {
+            let text = read(path)?;
+            Ok::<_, SourceError>(Secret::new(text.trim_end_matches(['\n', '\r']).to_owned()))
+        };
+        let credentials = match (&self.token_file, &self.password_file, &self.key_file) {
+            (Some(token), _, _) => Credentials::Token(secret(token)?),
+            (None, Some(password), _) => Credentials::Password {
+                user: self.user.clone().unwrap_or_else(|| "git".to_owned()),
+                password: secret(password)?,
+            },
+            (None, None, Some(key)) => Credentials::Key {
+                private: Secret::new(read(key)?),
+                passphrase: self.passphrase_file.as_ref().map(secret).transpose()?,
+            },
+            (None, None, None) => Credentials::None,
+        };
+        let known_hosts =
+            match &self.known_hosts_file {
+                None => None,
+                Some(path) => Some(KnownHosts::parse(&read(path)?).map_err(|error| {
+                    SourceError::Credential {
+                        path: path.clone(),
+                        host: name.to_owned(),
+                        source: io::Error::other(error),
+                    }
+                })?),
+            };
+        Ok(Remote {
+            url,
+            credentials,
+            known_hosts,
+        })
+    }
+}
+
+fn read(path: &Path, host: &str) -> Result<String, SourceError> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(text),
+        Err(source) => Err(SourceError::Credential {
+            path: path.to_owned(),
+            host: host.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// What a person should hear of a checkout.
+#[must_use]
+pub fn warnings(done: &CheckedOut) -> Vec<String> {
+    if done.lfs == 0 {
+        return Vec::new();
+    }
+    let more = done.lfs.saturating_sub(done.lfs_examples.len() as u64);
+    let more = match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let (what, are) = match done.lfs {
+        1 => ("file", "is a pointer"),
+        _ => ("files", "are pointers"),
+    };
+    vec![format!(
+        "{} {what} of the commit {are} of Git LFS, whose content is not fetched: {}{more}.",
+        done.lfs,
+        done.lfs_examples.join(", ")
+    )]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Repositories, warnings};
+    use repository::{CheckedOut, Credentials};
+
+    fn parse(text: &str) -> Repositories {
+        serde_yaml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn hosts_have_their_credentials() {
+        let directory = tempfile::tempdir().unwrap();
+        let token = directory.path().join("token");
+        std::fs::write(&token, "hunter2\n").unwrap();
+        let config = parse(&format!(
+            "hosts:\n  git.example: {{ token_file: {token} }}\n  git.example:8443: {{ user: ci, password_file: {token} }}\n  gone.example: {{ key_file: /nonexistent }}\n",
+            token = token.display()
+        ));
+        let credentials = |url: &str| config.remote(url).map(|remote| remote.credentials);
+        let token = |text: &str| repository::Secret::new(text.to_owned());
+        assert_eq!(
+            credentials("https://git.example/a").unwrap(),
+            Credentials::Token(token("hunter2"))
+        );
+        let Credentials::Password { user, .. } = credentials("https://git.example:8443/a").unwrap()
+        else {
+            panic!("the port counts");
+        };
+        assert_eq!(user, "ci");
+        assert_eq!(
+            credentials("https://other.example/a").unwrap(),
+            Credentials::None
+        );
+        let error = credentials("git@gone.example:a").unwrap_err().to_string();
+        assert!(
+            error.contains("/nonexistent, which the configuration names for gone.example"),
+            "{error}"
+        );
+        let error = credentials("/srv/x").unwrap_err().to_string();
+        assert!(error.contains("repositories: { files: true }"), "{error}");
+    }
+
+    #[test]
+    fn pointers_of_lfs_are_counted_and_named() {
+        let mut done = CheckedOut {
+            lfs: 1,
+            lfs_examples: vec!["a.png".to_owned()],
+            ..CheckedOut::default()
+        };
+        insta::assert_snapshot!(warnings(&done).join("\n"), @"1 file of the commit is a pointer of Git LFS, whose content is not fetched: a.png.");
+        done.lfs = 3;
+        insta::assert_snapshot!(warnings(&done).join("\n"), @"3 files of the commit are pointers of Git LFS, whose content is not fetched: a.png and 2 more.");
+    }
+}
