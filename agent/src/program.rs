@@ -4,7 +4,7 @@ use crate::backend::Containers;
 use crate::cli::{Cli, Command};
 use crate::command::{
     CommandError, containers, df, doctor, exec, explain, image, job, lint, login, oci, plan, ps,
-    pull, run, run_local, schema, service, start, stats,
+    pull, run, run_local, schema, server, service, start, stats,
 };
 use crate::door::Ending;
 use crate::exit_code::ExitCode;
@@ -39,7 +39,8 @@ fn run() -> ExitCode {
             return code;
         }
     };
-    if let Some(filter) = std::env::var_os("SLIPWAY_LOG")
+    if !matches!(cli.command, Command::Server(_))
+        && let Some(filter) = std::env::var_os("SLIPWAY_LOG")
         && let Err(error) = tracing_output::start(&filter.to_string_lossy())
     {
         complain(format_args!("error: {error}"));
@@ -106,6 +107,7 @@ fn execute(command: &Command) -> Result<ExitCode, CommandError> {
         Command::Tokens(arguments) => service::tokens(arguments, &machine),
         Command::Start(arguments) => start::execute(arguments, &machine),
         Command::Job(_) => job::execute(&machine, Containers::connect),
+        Command::Server(arguments) => server::execute(arguments, &machine),
         Command::Doctor(_) => doctor::execute(&machine),
     }
 }

@@ -16,6 +16,7 @@ mod pull;
 mod run;
 mod run_local;
 mod schema;
+mod serve;
 mod server;
 mod service;
 mod start;
@@ -40,6 +41,7 @@ pub use pull::ImagePull;
 pub use run::{Pull, Run};
 pub use run_local::RunLocal;
 pub use schema::Schema;
+pub use serve::{LogFormat, Server};
 pub use server::ServerOptions;
 pub use service::{
     Agents, Approve, Cancel, CreateToken, Drain, Jobs, Retry, Role, Submit, TokenOperation, Tokens,
@@ -135,6 +137,8 @@ pub enum Command {
     /// Run the job that standard input names; for `agent start`
     #[command(hide = true)]
     Job(Job),
+    /// Run a server: it takes pipelines in and hands their jobs to agents
+    Server(Box<Server>),
     /// Say what this machine offers to containers and what it lacks
     Doctor(Doctor),
 }

@@ -174,6 +174,18 @@ pub enum CommandError {
     /// A plan cannot be written in a format, which is a bug.
     #[error("failed to write the plan: {0}")]
     Write(String),
+    /// The server's configuration file cannot be used.
+    #[error(transparent)]
+    ServerSettings(#[from] super::server::SettingsError),
+    /// `SLIPWAY_LOG` is not a filter.
+    #[error(transparent)]
+    Log(#[from] crate::tracing_output::InvalidFilter),
+    /// A setting of the server makes no sense.
+    #[error(transparent)]
+    ServerConfig(#[from] server::ConfigError),
+    /// A server does not start, or ended by itself.
+    #[error(transparent)]
+    Server(#[from] server::ServerError),
     /// Standard output, a thread or a signal handler cannot be had.
     #[error("failed to {operation}: {source}")]
     Start {
@@ -207,7 +219,11 @@ impl CommandError {
             | Self::NoRegistry(_)
             | Self::NoUser
             | Self::NoPassword
+            | Self::ServerSettings(_)
+            | Self::Log(_)
+            | Self::ServerConfig(_)
             | Self::NoDataDirectory(_) => ExitCode::Usage,
+            Self::Server(error) => super::server::exit_code(error),
             Self::NoImage(FindImageError::Missing(_) | FindImageError::Ambiguous { .. })
             | Self::SeveralNames { .. }
             | Self::UnnamedImage(_)

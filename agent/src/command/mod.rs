@@ -24,6 +24,7 @@ pub mod pull;
 pub mod run;
 pub mod run_local;
 pub mod schema;
+pub mod server;
 pub mod service;
 mod services;
 mod signals;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{AttemptId, Checksum, StreamName};
-use crate::{Cause, Conclusion, Event};
+use crate::{Cause, Conclusion, Event, Output};
 
 /// What an agent holds, all of it: attempts that it has accepted and not yet finished or released. One call an agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -87,6 +87,18 @@ pub struct EventPage<E = Event> {
 pub struct LogKept {
     /// The offset of the byte that comes next.
     pub next: u64,
+}
+
+/// A piece of a log, as who follows it gets it: the data of a server-sent event `log`, whose id is the offset behind the piece.
+/// Where a log is longer than is kept, the next piece starts further on. The event `end` says that no more will come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogPiece {
+    /// Where it starts.
+    pub offset: u64,
+    /// Its bytes.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub output: Output,
 }
 
 /// The end of an attempt.

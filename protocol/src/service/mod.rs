@@ -27,8 +27,8 @@ pub mod version;
 pub use agent::{Acquire, AgentDescription, AgentInfo, AgentState, Agents, Drain, Registered};
 pub use assignment::{Assignment, Need, Source, Terms};
 pub use attempt::{
-    EventBatch, EventPage, EventsKept, Finish, Heartbeat, HeartbeatAnswer, LogEnd, LogKept, Order,
-    Release, ReleaseReason, Standing,
+    EventBatch, EventPage, EventsKept, Finish, Heartbeat, HeartbeatAnswer, LogEnd, LogKept,
+    LogPiece, Order, Release, ReleaseReason, Standing,
 };
 pub use checksum::{BLOCK, BlockHasher, Checksum, ChecksumError};
 pub use id::{AgentId, AttemptId, JobId, PipelineId, TokenId};

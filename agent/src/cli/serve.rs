@@ -1,0 +1,73 @@
+//! `agent server`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Run a server: it takes pipelines in and hands their jobs to agents.
+///
+/// What is not given is read from the environment, then from the configuration file, and has a default otherwise.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Server {
+    /// Where to listen [default: 127.0.0.1:8700]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SLIPWAY_SERVER_LISTEN")]
+    pub listen: Option<SocketAddr>,
+
+    /// The data directory [default: `server` in the agent's data directory]
+    #[arg(long, value_name = "DIR", env = "SLIPWAY_SERVER_DATA")]
+    pub data: Option<PathBuf>,
+
+    /// The database: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME` [default: SQLite in the data directory]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SLIPWAY_SERVER_DATABASE",
+        hide_env_values = true
+    )]
+    pub database: Option<String>,
+
+    /// Where logs are kept: a directory or `s3://BUCKET/PREFIX` [default: `logs` in the data directory]
+    #[arg(long, value_name = "URL", env = "SLIPWAY_SERVER_STORAGE")]
+    pub storage: Option<String>,
+
+    /// The configuration file [default: `server.yml` in the data directory, which may be missing]
+    #[arg(long, value_name = "FILE", env = "SLIPWAY_SERVER_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// Certificate chain for TLS, PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        env = "SLIPWAY_SERVER_TLS_CERTIFICATE"
+    )]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// The certificate's key, PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_certificate",
+        env = "SLIPWAY_SERVER_TLS_KEY"
+    )]
+    pub tls_key: Option<PathBuf>,
+
+    /// What the server's own log is written as, on standard error [default: text]
+    #[arg(long, value_enum, env = "SLIPWAY_SERVER_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    /// Take repositories of this machine's disk, as a path or a `file` URL
+    #[arg(long, env = "SLIPWAY_SERVER_ALLOW_FILE_REPOSITORIES")]
+    pub allow_file_repositories: bool,
+}
+
+/// What a log is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people
+    Text,
+    /// An object a line, for programs
+    Json,
+}

@@ -1,0 +1,258 @@
+//! `agent server`: settings from flags, environment and file, then the server until it is asked to end.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+use server::{Config, Location, Retention, RetryPolicy, ServerError, Storage};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::error::{CommandError, starting};
+use crate::cli::{LogFormat, Server};
+use crate::exit_code::ExitCode;
+use crate::machine::Machine;
+use crate::output::complain;
+use crate::tracing_output;
+
+/// Largest configuration that is read, bytes.
+const LIMIT: u64 = 1 << 20;
+
+/// What the configuration file says; everything may be missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Settings {
+    listen: Option<SocketAddr>,
+    database: Option<String>,
+    storage: Option<String>,
+    tls: Option<Tls>,
+    log_format: Option<LogFormat>,
+    allow_file_repositories: bool,
+    /// How long leases last.
+    lease: LeaseSettings,
+    /// How much of one log is kept, bytes.
+    log_bytes: Option<u64>,
+    /// Attempts a job has whose agents are lost.
+    attempts: Option<u32>,
+    /// How long a server that is asked to end waits.
+    #[serde(deserialize_with = "duration")]
+    grace: Option<Duration>,
+    requests_per_second: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LeaseSettings {
+    #[serde(deserialize_with = "duration")]
+    accept: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    lasts: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    heartbeat: Option<Duration>,
+}
+
+/// As `10s` and `1m 30s`.
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let length = text.map(|text| humantime::parse_duration(&text).map_err(de::Error::custom));
+    length.transpose()
+}
+
+/// The server's configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read the server's configuration {path}: {message}", path = path.display())]
+pub struct SettingsError {
+    path: PathBuf,
+    message: String,
+}
+
+/// Runs a server until `SIGTERM`, `SIGINT` or `SIGHUP`: it then ends what is going on; a second one ends it at once.
+///
+/// # Errors
+/// A setting makes no sense, or the server cannot start or go on.
+pub fn execute(arguments: &Server, machine: &Machine) -> Result<ExitCode, CommandError> {
+    let data = arguments
+        .data
+        .clone()
+        .unwrap_or_else(|| machine.data.join("server"));
+    let settings = read(arguments.config.as_deref(), &data)?;
+    let format = arguments.log_format.or(settings.log_format);
+    tracing_output::start_server(format == Some(LogFormat::Json))?;
+    let config = config(arguments, settings, data)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(starting("start the server's threads"))?;
+    runtime.block_on(run(config))?;
+    Ok(ExitCode::Success)
+}
+
+async fn run(config: Config) -> Result<(), CommandError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(starting("hear signals"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(starting("hear signals"))?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(starting("hear signals"))?;
+    let scheme = if config.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let running = server::start(config).await?;
+    complain(format_args!("listening on {scheme}://{}", running.address));
+    if let Some(path) = &running.first_token {
+        complain(format_args!(
+            "the first administrator's token is in {}",
+            path.display()
+        ));
+    }
+    let shutdown = running.shutdown.clone();
+    let ended = running.ended();
+    tokio::pin!(ended);
+    let mut asked = false;
+    loop {
+        tokio::select! {
+            ended = &mut ended => return Ok(ended?),
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+        match std::mem::replace(&mut asked, true) {
+            false => shutdown.begin(),
+            true => shutdown.now(),
+        }
+    }
+}
+
+/// The file that was named, which has to exist, or the one in the data directory.
+fn read(named: Option<&Path>, data: &Path) -> Result<Settings, SettingsError> {
+    let path = named.map_or_else(|| data.join("server.yml"), Path::to_path_buf);
+    let failed = |message: String| SettingsError {
+        path: path.clone(),
+        message,
+    };
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
+            return Ok(Settings::default());
+        }
+        file => file.map_err(|error| failed(error.to_string()))?,
+    };
+    let mut text = String::new();
+    file.take(LIMIT + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| failed(error.to_string()))?;
+    if text.len() as u64 > LIMIT {
+        return Err(failed(format!("it has more than {LIMIT} bytes")));
+    }
+    if text.trim().is_empty() {
+        return Ok(Settings::default());
+    }
+    serde_yaml::from_str(&text).map_err(|error| failed(error.to_string()))
+}
+
+/// Flags and environment win over the file, and the file over the defaults.
+fn config(
+    arguments: &Server,
+    settings: Settings,
+    data: PathBuf,
+) -> Result<Config, server::ConfigError> {
+    let mut config = Config::in_directory(data);
+    if let Some(listen) = arguments.listen.or(settings.listen) {
+        config.listen = listen;
+    }
+    let database = arguments.database.as_ref().or(settings.database.as_ref());
+    if let Some(database) = database {
+        config.database = database.parse::<Location>()?;
+    }
+    let storage = arguments.storage.as_ref().or(settings.storage.as_ref());
+    if let Some(storage) = storage {
+        config.storage = storage.parse::<Storage>()?;
+    }
+    let given = arguments
+        .tls_certificate
+        .clone()
+        .zip(arguments.tls_key.clone());
+    let of_file = settings.tls.map(|tls| (tls.certificate, tls.key));
+    config.tls = given.or(of_file);
+    config.allow_file_repositories =
+        arguments.allow_file_repositories || settings.allow_file_repositories;
+    let LeaseSettings {
+        accept,
+        lasts,
+        heartbeat,
+    } = settings.lease;
+    config.terms.accept = accept.unwrap_or(config.terms.accept);
+    config.terms.lease = lasts.unwrap_or(config.terms.lease);
+    config.terms.heartbeat = heartbeat.unwrap_or(config.terms.heartbeat);
+    if let Some(bytes) = settings.log_bytes {
+        config.retention = Retention::of(bytes);
+    }
+    if let Some(attempts) = settings.attempts {
+        config.retry = RetryPolicy { attempts };
+    }
+    config.grace = settings.grace.unwrap_or(config.grace);
+    config.requests_per_second = settings
+        .requests_per_second
+        .unwrap_or(config.requests_per_second);
+    config.check()?;
+    Ok(config)
+}
+
+/// The exit code for a server that did not start, or ended by itself.
+pub(super) const fn exit_code(error: &ServerError) -> ExitCode {
+    match error {
+        ServerError::Config(_) | ServerError::Certificate { .. } => ExitCode::Usage,
+        ServerError::Database(_) | ServerError::Storage { .. } => ExitCode::Unavailable,
+        ServerError::File { .. }
+        | ServerError::FirstToken(_)
+        | ServerError::Listen { .. }
+        | ServerError::Serve { .. } => ExitCode::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(arguments: &Server, file: &str) -> Result<Config, server::ConfigError> {
+        let settings = serde_yaml::from_str(file).unwrap();
+        config(arguments, settings, PathBuf::from("/data"))
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file = "listen: 127.0.0.1:1\ndatabase: postgres://u:p@h/d\nlease: { lasts: 2m, heartbeat: 20s }\n";
+        let arguments = Server {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))),
+            ..Server::default()
+        };
+        let config = made(&arguments, file).unwrap();
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(
+            config.database,
+            Location::Postgres("postgres://u:p@h/d".to_owned())
+        );
+        assert_eq!(config.storage, Storage::Directory("/data/logs".into()));
+        assert_eq!(config.terms.lease, Duration::from_secs(120));
+        assert_eq!(config.terms.accept, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_setting_that_makes_no_sense_is_named_without_its_password() {
+        let arguments = Server {
+            database: Some("mysql://root:hush@host/name".to_owned()),
+            ..Server::default()
+        };
+        let error = made(&arguments, "{}").unwrap_err().to_string();
+        assert!(error.contains("mysql://***@host/name"), "{error}");
+        let late = made(&Server::default(), "lease: { lasts: 10s }").unwrap_err();
+        assert!(late.to_string().contains("too late"), "{late}");
+    }
+}

@@ -1,0 +1,208 @@
+//! Agents: they register, ask for jobs, and report what they hold; administrators look after them.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use protocol::service::{
+    Acquire, AgentDescription, AgentId, AgentInfo, Agents, Drain, Heartbeat, HeartbeatAnswer,
+    ProblemCode, Registered, TokenKind, limits,
+};
+use serde::Deserialize;
+
+use super::error::ApiError;
+use super::extract::{Admin, Agent, Asked, Body, Params, Reader, Registrar};
+use crate::operation::{agent, attempt, token};
+use crate::secret;
+use crate::service::Service;
+
+fn check(description: &AgentDescription) -> Result<(), ApiError> {
+    let refuse = |message: String| Err(ApiError::new(ProblemCode::Invalid, message));
+    let AgentDescription { name, labels, .. } = description;
+    if name.is_empty() || name.len() > limits::NAME || name.chars().any(char::is_control) {
+        return refuse(format!(
+            "an agent's name has 1 to {} bytes, without control characters",
+            limits::NAME
+        ));
+    }
+    if !(1..=limits::SLOTS).contains(&description.slots) {
+        return refuse(format!("an agent has 1 to {} slots", limits::SLOTS));
+    }
+    if description.version.len() > limits::NAME {
+        return refuse(format!("a version has at most {} bytes", limits::NAME));
+    }
+    let is_label = |label: &String| label.len() <= limits::LABEL && !label.contains('\0');
+    let mut all = labels.iter().flat_map(|(name, value)| [name, value]);
+    if labels.len() > limits::LABELS || !all.all(is_label) {
+        return refuse(format!(
+            "an agent has at most {} labels of at most {} bytes",
+            limits::LABELS,
+            limits::LABEL
+        ));
+    }
+    Ok(())
+}
+
+/// An agent registers.
+pub(super) async fn register(
+    State(service): State<Service>,
+    Registrar(registration): Registrar,
+    Body(description): Body<AgentDescription>,
+) -> Result<(StatusCode, Json<Registered>), ApiError> {
+    check(&description)?;
+    let (secret, hash) = generate(TokenKind::Agent)?;
+    let agent = service
+        .database
+        .write(move |tx| token::register(tx, registration, &description, hash))
+        .await?;
+    tracing::info!(%agent, "an agent has registered");
+    Ok((StatusCode::CREATED, Json(Registered { agent, secret })))
+}
+
+/// A new token.
+pub(super) fn generate(kind: TokenKind) -> Result<(String, [u8; 32]), ApiError> {
+    secret::generate(kind).map_err(|error| {
+        tracing::error!(%error, "the kernel gives no random numbers");
+        ApiError::new(ProblemCode::Internal, "something inside the server failed")
+    })
+}
+
+/// An agent says anew what it is.
+pub(super) async fn describe(
+    State(service): State<Service>,
+    Agent(id): Agent,
+    Body(description): Body<AgentDescription>,
+) -> Result<StatusCode, ApiError> {
+    check(&description)?;
+    service
+        .database
+        .write(move |tx| agent::describe(tx, id, &description))
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An agent asks for a job.
+pub(super) async fn acquire(
+    State(service): State<Service>,
+    Agent(id): Agent,
+    Body(acquire): Body<Acquire>,
+) -> Result<Response, ApiError> {
+    let database = &service.database;
+    let labels = database.read(move |tx| agent::asking(tx, id)).await?;
+    let Some(labels) = labels.filter(|_| acquire.free > 0) else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    database.write(move |tx| agent::seen(tx, id)).await?;
+    let most = Duration::from_millis(acquire.wait_ms.min(limits::WAIT_MS));
+    let mut ending = service.ending.clone();
+    let assignment = tokio::select! {
+        assignment = service.dispatcher.acquire(id, labels, most) => assignment,
+        _ = ending.wait_for(|ending| *ending) => None,
+    };
+    Ok(match assignment {
+        Some(assignment) => {
+            tracing::info!(agent = %id, job = %assignment.id, "a job is offered");
+            Json(assignment).into_response()
+        }
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+/// An agent reports what it holds.
+pub(super) async fn heartbeat(
+    State(service): State<Service>,
+    Agent(id): Agent,
+    Body(heartbeat): Body<Heartbeat>,
+) -> Result<Json<HeartbeatAnswer>, ApiError> {
+    if heartbeat.held.len() > limits::HELD {
+        let message = format!("an agent holds at most {} attempts", limits::HELD);
+        return Err(ApiError::new(ProblemCode::TooLarge, message));
+    }
+    let (held, drain) = service
+        .database
+        .write(move |tx| attempt::heartbeat(tx, id, &heartbeat.held))
+        .await?;
+    Ok(Json(HeartbeatAnswer {
+        held,
+        drain,
+        heartbeat_ms: service.terms().heartbeat_ms,
+    }))
+}
+
+/// Where a page of agents starts.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct After {
+    #[serde(default)]
+    after: u64,
+}
+
+/// All agents.
+pub(super) async fn list(
+    State(service): State<Service>,
+    Reader: Reader,
+    Asked(After { after }): Asked<After>,
+) -> Result<Json<Agents>, ApiError> {
+    let patience = service.patience_ms();
+    let agents = service
+        .database
+        .read(move |tx| agent::list(tx, after, patience))
+        .await?;
+    Ok(Json(agents))
+}
+
+/// One agent.
+pub(super) async fn get(
+    State(service): State<Service>,
+    Reader: Reader,
+    Params(id): Params<AgentId>,
+) -> Result<Json<AgentInfo>, ApiError> {
+    let patience = service.patience_ms();
+    let agent = service
+        .database
+        .read(move |tx| agent::get(tx, id, patience))
+        .await?;
+    Ok(Json(agent))
+}
+
+/// Forgets an agent.
+pub(super) async fn remove(
+    State(service): State<Service>,
+    Admin: Admin,
+    Params(id): Params<AgentId>,
+) -> Result<StatusCode, ApiError> {
+    let policy = service.config.retry;
+    service
+        .database
+        .write(move |tx| agent::remove(tx, id, policy))
+        .await?;
+    service.identities.forget();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An agent is to take no more jobs.
+pub(super) async fn drain(
+    State(service): State<Service>,
+    Admin: Admin,
+    Params(id): Params<AgentId>,
+) -> Result<Json<Drain>, ApiError> {
+    let drain = service
+        .database
+        .write(move |tx| agent::drain(tx, id, true))
+        .await?;
+    Ok(Json(drain))
+}
+
+/// An agent may take jobs again.
+pub(super) async fn undrain(
+    State(service): State<Service>,
+    Admin: Admin,
+    Params(id): Params<AgentId>,
+) -> Result<Json<Drain>, ApiError> {
+    let drain = service
+        .database
+        .write(move |tx| agent::drain(tx, id, false))
+        .await?;
+    Ok(Json(drain))
+}

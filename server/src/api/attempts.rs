@@ -1,0 +1,152 @@
+//! What the agent that holds an attempt says about it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use protocol::service::{
+    AttemptId, EventBatch, EventsKept, Finish, JobId, Missing, Problem, ProblemCode, Release,
+    limits,
+};
+
+use super::error::ApiError;
+use super::extract::{Agent, Body, Params};
+use crate::operation::{attempt, events};
+use crate::service::Service;
+
+pub(super) const fn id((job, attempt): (u64, u32)) -> AttemptId {
+    AttemptId {
+        job: JobId(job),
+        attempt,
+    }
+}
+
+/// The agent takes it on.
+pub(super) async fn accept(
+    State(service): State<Service>,
+    Agent(agent): Agent,
+    Params(params): Params<(u64, u32)>,
+) -> Result<StatusCode, ApiError> {
+    let id = id(params);
+    service
+        .database
+        .write(move |tx| attempt::accept(tx, agent, id))
+        .await??;
+    tracing::info!(%agent, job = %id, "a job was accepted");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Events have happened.
+pub(super) async fn append_events(
+    State(service): State<Service>,
+    Agent(agent): Agent,
+    Params(params): Params<(u64, u32)>,
+    Body(batch): Body<EventBatch<events::Raw>>,
+) -> Result<Json<EventsKept>, ApiError> {
+    if batch.events.len() > limits::EVENT_BATCH {
+        let message = format!("a batch has at most {} events", limits::EVENT_BATCH);
+        return Err(ApiError::new(ProblemCode::TooLarge, message));
+    }
+    if let Some(wrong) = batch
+        .events
+        .iter()
+        .find(|event| !event.get().starts_with('{'))
+    {
+        let message = format!(
+            "{} is no event",
+            wrong.get().chars().take(20).collect::<String>()
+        );
+        return Err(ApiError::new(ProblemCode::Invalid, message));
+    }
+    let id = id(params);
+    let next = service
+        .database
+        .write(move |tx| events::append(tx, agent, id, &batch))
+        .await?;
+    Ok(Json(EventsKept { next }))
+}
+
+/// The attempt is over.
+pub(super) async fn finish(
+    State(service): State<Service>,
+    Agent(agent): Agent,
+    Params(params): Params<(u64, u32)>,
+    Body(finish): Body<Finish>,
+) -> Result<StatusCode, ApiError> {
+    let id = id(params);
+    if finish.logs.len() > limits::STREAMS {
+        let message = format!("an attempt has at most {} logs", limits::STREAMS);
+        return Err(ApiError::new(ProblemCode::TooLarge, message));
+    }
+    let outputs = finish.outputs.iter();
+    let size: usize = outputs.map(|(name, value)| name.len() + value.len()).sum();
+    if size > limits::OUTPUTS {
+        let message = format!("a job's outputs have at most {} bytes", limits::OUTPUTS);
+        return Err(ApiError::new(ProblemCode::TooLarge, message));
+    }
+    let events = service
+        .database
+        .read(move |tx| {
+            if attempt::is_finished(tx, agent, id)? {
+                return Ok(None);
+            }
+            attempt::held(tx, agent, id)?;
+            attempt::events(tx, id).map(Some)
+        })
+        .await?;
+    let Some(events) = events else {
+        return Ok(StatusCode::NO_CONTENT);
+    };
+    let mut missing = Vec::new();
+    if events < finish.events {
+        missing.push(Missing {
+            log: None,
+            from: events,
+        });
+    }
+    let kept = service.logs.complete(id, finish.logs.clone()).await?;
+    let streams = match kept {
+        Ok(streams) => streams,
+        Err(lacks) => {
+            missing.extend(lacks);
+            Vec::new()
+        }
+    };
+    if !missing.is_empty() {
+        let mut problem = Problem::new(
+            ProblemCode::Incomplete,
+            "not everything of the attempt has come",
+        );
+        problem.missing = missing;
+        return Err(problem.into());
+    }
+    let conclusion = finish.conclusion;
+    service
+        .database
+        .write(move |tx| {
+            attempt::keep_streams(tx, id, &streams)?;
+            attempt::finish(tx, agent, id, &finish)
+        })
+        .await?;
+    service.logs.forget(id);
+    tracing::info!(%agent, job = %id, ?conclusion, "a job is finished");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The agent gives it back.
+pub(super) async fn release(
+    State(service): State<Service>,
+    Agent(agent): Agent,
+    Params(params): Params<(u64, u32)>,
+    Body(release): Body<Release>,
+) -> Result<StatusCode, ApiError> {
+    let id = id(params);
+    let policy = service.config.retry;
+    let reason = release.reason.clone();
+    service
+        .database
+        .write(move |tx| attempt::release(tx, agent, id, &release, policy))
+        .await?;
+    service.logs.forget(id);
+    tracing::info!(%agent, job = %id, ?reason, "a job was given back");
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,223 @@
+//! What handlers take of a request: who asks, ids of the path, a body. What does not fit is a [`Problem`](protocol::service::Problem).
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header;
+use axum::http::request::Parts;
+use bytes::Bytes;
+use protocol::service::{AgentId, ProblemCode, Role, TokenId};
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+use crate::limiter::Who;
+use crate::operation::token::Identity;
+use crate::secret;
+use crate::service::Service;
+
+/// Who asks, whoever it is.
+async fn identity(parts: &Parts, service: &Service) -> Result<Identity, ApiError> {
+    let header = parts.headers.get(header::AUTHORIZATION);
+    let token = header
+        .and_then(|header| header.to_str().ok())
+        .and_then(|header| header.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    let identity = match token {
+        None => None,
+        Some(token) => {
+            let hash = secret::hash(token);
+            service.identities.of(&service.database, hash).await?
+        }
+    };
+    let who = match &identity {
+        Some(Identity::User { token, .. }) => Who::User(*token),
+        Some(_) => return identity.ok_or_else(unauthorized),
+        None => Who::Stranger(address(parts)),
+    };
+    if let Err(wait) = service.limiter.take(who, Instant::now()) {
+        return Err(ApiError::new(ProblemCode::RateLimited, "too many requests")
+            .retry_after(wait.as_secs() + 1));
+    }
+    identity.ok_or_else(unauthorized)
+}
+
+fn unauthorized() -> ApiError {
+    let problem = protocol::service::Problem::new(
+        ProblemCode::Unauthorized,
+        "no token, or none that counts here",
+    );
+    problem.help("send `Authorization: Bearer TOKEN`").into()
+}
+
+fn forbidden(message: &str) -> ApiError {
+    ApiError::new(ProblemCode::Forbidden, message)
+}
+
+fn address(parts: &Parts) -> IpAddr {
+    let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    info.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip())
+}
+
+async fn user(parts: &Parts, service: &Service, least: Role) -> Result<(), ApiError> {
+    match identity(parts, service).await? {
+        Identity::User { role, .. } if role >= least => Ok(()),
+        Identity::User { .. } => Err(forbidden(match least {
+            Role::Reader => "this is for readers",
+            Role::Writer => "this is for writers and administrators",
+            Role::Admin => "this is for administrators",
+        })),
+        _ => Err(forbidden("this is for users, not for agents")),
+    }
+}
+
+/// A user that may look.
+#[derive(Debug)]
+pub(super) struct Reader;
+
+/// A user that may submit, cancel, retry and approve.
+#[derive(Debug)]
+pub(super) struct Writer;
+
+/// A user that may everything.
+#[derive(Debug)]
+pub(super) struct Admin;
+
+/// An agent.
+#[derive(Debug)]
+pub(super) struct Agent(pub(super) AgentId);
+
+/// Who may register an agent.
+#[derive(Debug)]
+pub(super) struct Registrar(pub(super) TokenId);
+
+impl FromRequestParts<Service> for Reader {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
+        user(parts, service, Role::Reader).await.map(|()| Self)
+    }
+}
+
+impl FromRequestParts<Service> for Writer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
+        user(parts, service, Role::Writer).await.map(|()| Self)
+    }
+}
+
+impl FromRequestParts<Service> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
+        user(parts, service, Role::Admin).await.map(|()| Self)
+    }
+}
+
+impl FromRequestParts<Service> for Agent {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
+        match identity(parts, service).await? {
+            Identity::Agent(agent) => Ok(Self(agent)),
+            _ => Err(forbidden("this is for agents")),
+        }
+    }
+}
+
+impl FromRequestParts<Service> for Registrar {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
+        match identity(parts, service).await? {
+            Identity::Registration(token) => Ok(Self(token)),
+            _ => Err(forbidden("this needs a registration token")),
+        }
+    }
+}
+
+/// Ids of the path.
+#[derive(Debug)]
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Service> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
+        match Path::<T>::from_request_parts(parts, service).await {
+            Ok(Path(params)) => Ok(Self(params)),
+            Err(rejection) => Err(ApiError::new(ProblemCode::Invalid, rejection.body_text())),
+        }
+    }
+}
+
+/// What stands behind the `?`.
+#[derive(Debug)]
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Service> for Asked<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
+        match Query::<T>::from_request_parts(parts, service).await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(rejection) => Err(ApiError::new(ProblemCode::Invalid, rejection.body_text())),
+        }
+    }
+}
+
+/// A body of bytes. How large it may be is the route's business.
+pub(super) async fn bytes(request: Request, service: &Service) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, service)
+        .await
+        .map_err(|rejection| {
+            let code = match rejection.status().as_u16() {
+                413 => ProblemCode::TooLarge,
+                _ => ProblemCode::Invalid,
+            };
+            ApiError::new(code, rejection.body_text())
+        })
+}
+
+/// A JSON body, whatever its type says it is.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Service> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, service: &Service) -> Result<Self, ApiError> {
+        let bytes = bytes(request, service).await?;
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => Ok(Self(value)),
+            Err(error) => Err(ApiError::new(
+                ProblemCode::Invalid,
+                format!("the body is not the JSON that is expected: {error}"),
+            )),
+        }
+    }
+}
+
+/// The same; nothing is the default.
+#[derive(Debug)]
+pub(super) struct OptionalBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<Service> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, service: &Service) -> Result<Self, ApiError> {
+        let bytes = bytes(request, service).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => Ok(Self(value)),
+            Err(error) => Err(ApiError::new(
+                ProblemCode::Invalid,
+                format!("the body is not the JSON that is expected: {error}"),
+            )),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Jobs: looked at, stopped, run again, agreed to.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use protocol::service::{AttemptId, AttemptState, Job, JobId, Jobs};
+
+use super::error::ApiError;
+use super::extract::{Asked, Params, Reader, Writer};
+use super::pipelines::Before;
+use crate::operation::{control, view};
+use crate::service::Service;
+
+/// All jobs.
+pub(super) async fn list(
+    State(service): State<Service>,
+    Reader: Reader,
+    Asked(Before { before }): Asked<Before>,
+) -> Result<Json<Jobs>, ApiError> {
+    let jobs = service
+        .database
+        .read(move |tx| view::jobs(tx, before))
+        .await?;
+    Ok(Json(jobs))
+}
+
+/// One job with its attempts.
+pub(super) async fn get(
+    State(service): State<Service>,
+    Reader: Reader,
+    Params(id): Params<JobId>,
+) -> Result<Json<Job>, ApiError> {
+    let patience = service.patience_ms();
+    let mut job = service
+        .database
+        .read(move |tx| view::job(tx, id, patience))
+        .await?;
+    for attempt in &mut job.attempts {
+        // What is finished is in the database; of others the storage knows how far they are.
+        if attempt.state != AttemptState::Finished {
+            let id = AttemptId {
+                job: id,
+                attempt: attempt.attempt,
+            };
+            attempt.logs = service.logs.list(id).await?;
+        }
+    }
+    Ok(Json(job))
+}
+
+/// Stops a job.
+pub(super) async fn cancel(
+    State(service): State<Service>,
+    Writer: Writer,
+    Params(id): Params<JobId>,
+) -> Result<StatusCode, ApiError> {
+    service
+        .database
+        .write(move |tx| control::cancel_job(tx, id))
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Runs a job again.
+pub(super) async fn retry(
+    State(service): State<Service>,
+    Writer: Writer,
+    Params(id): Params<JobId>,
+) -> Result<StatusCode, ApiError> {
+    service
+        .database
+        .write(move |tx| control::retry_job(tx, id))
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A person agrees.
+pub(super) async fn approve(
+    State(service): State<Service>,
+    Writer: Writer,
+    Params(id): Params<JobId>,
+) -> Result<StatusCode, ApiError> {
+    service
+        .database
+        .write(move |tx| control::approve(tx, id))
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,319 @@
+//! Logs: pieces come from agents, readers get ranges, followers get what comes.
+
+use std::convert::Infallible;
+
+use axum::Json;
+use axum::body::Body as HttpBody;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use protocol::Output;
+use protocol::service::{
+    AttemptId, LogKept, LogPiece, Problem, ProblemCode, StreamInfo, StreamName, limits, path,
+};
+
+use super::attempts::id;
+use super::error::ApiError;
+use super::extract::{Agent, Params, Reader, bytes};
+use super::range::Range;
+use crate::logs::{LogError, Piece};
+use crate::operation::{attempt, view};
+use crate::queue::State as JobState;
+use crate::service::Service;
+
+/// What is read at once.
+const READ: usize = 256 << 10;
+
+/// Where a log has nothing: `FROM-TO`, bytes.
+const CUT: HeaderName = HeaderName::from_static("slipway-cut");
+
+/// A piece comes.
+pub(super) async fn append(
+    State(service): State<Service>,
+    Agent(agent): Agent,
+    Params((job, attempt, name)): Params<(u64, u32, StreamName)>,
+    request: Request,
+) -> Result<Json<LogKept>, ApiError> {
+    let id = id((job, attempt));
+    let offset = request.headers().get(path::OFFSET_HEADER);
+    let offset = offset.and_then(|offset| offset.to_str().ok()?.parse::<u64>().ok());
+    let Some(offset) = offset else {
+        let message = format!(
+            "the header {} says where the piece starts",
+            path::OFFSET_HEADER
+        );
+        return Err(ApiError::new(ProblemCode::Invalid, message));
+    };
+    let held = service
+        .database
+        .read(move |tx| attempt::held(tx, agent, id))
+        .await?;
+    if held.state != JobState::Running {
+        return Err(ApiError::new(
+            ProblemCode::Conflict,
+            "the attempt was not accepted yet",
+        ));
+    }
+    let piece = bytes(request, &service).await?;
+    service.metrics.logged(piece.len());
+    let next = service.logs.append(id, name, offset, piece).await?;
+    service
+        .database
+        .signals()
+        .wake(crate::database::News::Attempt(id));
+    Ok(Json(LogKept { next }))
+}
+
+/// A stream, of an attempt that exists.
+async fn find(
+    service: &Service,
+    id: AttemptId,
+    name: &StreamName,
+) -> Result<(StreamInfo, bool), ApiError> {
+    let wanted = name.clone();
+    let (is_over, known) = service
+        .database
+        .read(move |tx| {
+            let is_over = view::is_over(tx, id)?;
+            let streams = view::streams(tx, id)?;
+            let known = streams.into_iter().find(|stream| stream.name == wanted);
+            Ok((is_over, known))
+        })
+        .await?;
+    let info = match known {
+        Some(info) => info,
+        None => match service.logs.info(id, name.clone()).await {
+            Ok(info) => info,
+            Err(LogError::NotFound) if !is_over => StreamInfo {
+                name: name.clone(),
+                length: 0,
+                complete: false,
+                cut_from: None,
+                cut_to: None,
+            },
+            Err(error) => return Err(error.into()),
+        },
+    };
+    Ok((info, is_over))
+}
+
+/// Reads a log, or a range of it.
+pub(super) async fn read(
+    State(service): State<Service>,
+    Reader: Reader,
+    Params((job, attempt, name)): Params<(u64, u32, StreamName)>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = id((job, attempt));
+    let (info, _) = find(&service, id, &name).await?;
+    let range = headers
+        .get(header::RANGE)
+        .and_then(|range| range.to_str().ok());
+    let range = range.and_then(|range| Range::parse(range, info.length));
+    let (status, start, end) = match range {
+        None => (StatusCode::OK, 0, info.length),
+        Some(Ok(Range { start, end })) => {
+            let end = match (info.cut_from, info.cut_to) {
+                (Some(from), Some(to)) if start < from => end.min(from).min(to),
+                (Some(_), Some(to)) if start < to => return Err(cut(to)),
+                _ => end,
+            };
+            (StatusCode::PARTIAL_CONTENT, start, end)
+        }
+        Some(Err(())) => {
+            let problem = Problem::new(ProblemCode::Offset, "the range lies behind the end");
+            let mut response = ApiError::from(problem.next(info.length)).into_response();
+            set(
+                &mut response,
+                header::CONTENT_RANGE,
+                &format!("bytes */{}", info.length),
+            );
+            return Ok(response);
+        }
+    };
+    let body = HttpBody::from_stream(pieces(service, id, info.clone(), start, end));
+    let mut response = (status, body).into_response();
+    set(
+        &mut response,
+        header::CONTENT_TYPE,
+        "text/plain; charset=utf-8",
+    );
+    set(&mut response, header::ACCEPT_RANGES, "bytes");
+    // A log may hold what a browser would run.
+    set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    if status == StatusCode::PARTIAL_CONTENT {
+        let range = format!("bytes {start}-{}/{}", end.saturating_sub(1), info.length);
+        set(&mut response, header::CONTENT_RANGE, &range);
+        set(
+            &mut response,
+            header::CONTENT_LENGTH,
+            &(end - start).to_string(),
+        );
+    }
+    if let (Some(from), Some(to)) = (info.cut_from, info.cut_to) {
+        set(&mut response, CUT, &format!("{from}-{to}"));
+    }
+    Ok(response)
+}
+
+fn cut(next: u64) -> ApiError {
+    let message = format!("nothing is kept before {next}");
+    Problem::new(ProblemCode::Offset, message).next(next).into()
+}
+
+fn set(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// The bytes from one offset to another. Where some were not kept, a line says so.
+fn pieces(
+    service: Service,
+    id: AttemptId,
+    info: StreamInfo,
+    start: u64,
+    end: u64,
+) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+    stream::try_unfold(start, move |offset| {
+        let (logs, info) = (service.logs.clone(), info.clone());
+        async move {
+            if offset >= end {
+                return Ok(None);
+            }
+            let most = usize::try_from(end - offset).unwrap_or(READ).min(READ);
+            match logs.read(id, info.name.clone(), offset, most).await {
+                Ok(Piece { bytes, .. }) if bytes.is_empty() => Ok(None),
+                Ok(Piece { bytes, .. }) => {
+                    let next = offset + bytes.len() as u64;
+                    Ok(Some((bytes, next)))
+                }
+                Err(LogError::Cut { next }) => {
+                    let line = format!("\n[{} bytes are not kept]\n", next - offset);
+                    Ok(Some((Bytes::from(line), next)))
+                }
+                Err(error) => Err(std::io::Error::other(error)),
+            }
+        }
+    })
+}
+
+/// Follows a log: everything from `Last-Event-ID` on, then what comes, until the attempt is over.
+pub(super) async fn follow(
+    State(service): State<Service>,
+    Reader: Reader,
+    Params((job, attempt, name)): Params<(u64, u32, StreamName)>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiError> {
+    let id = id((job, attempt));
+    find(&service, id, &name).await?;
+    let offset = last_event_id(&headers).unwrap_or(0);
+    let state = Follow {
+        follower: service.database.signals().follow(id),
+        service,
+        id,
+        name,
+        offset,
+        is_over: false,
+    };
+    let events = stream::unfold(Some(state), |state| async move { state?.next().await });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+/// Where a client that was cut off wants to go on.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Option<u64> {
+    headers.get("last-event-id")?.to_str().ok()?.parse().ok()
+}
+
+struct Follow {
+    service: Service,
+    follower: crate::database::Follower,
+    id: AttemptId,
+    name: StreamName,
+    offset: u64,
+    /// The attempt was over before the last look at the log: nothing more will come.
+    is_over: bool,
+}
+
+type Next = Option<(Result<Event, Infallible>, Option<Follow>)>;
+
+impl Follow {
+    /// The next event; nothing at all when the server ends or storage fails: the client comes again.
+    async fn next(mut self) -> Next {
+        let mut ending = self.service.ending.clone();
+        loop {
+            let news = self.follower.news();
+            tokio::pin!(news);
+            news.as_mut().enable();
+            let logs = &self.service.logs;
+            match logs
+                .read(self.id, self.name.clone(), self.offset, READ)
+                .await
+            {
+                Ok(Piece { bytes, .. }) if bytes.is_empty() => {}
+                Ok(piece) => {
+                    self.offset = piece.offset + piece.bytes.len() as u64;
+                    let event = event(&piece, self.offset);
+                    return Some((Ok(event), Some(self)));
+                }
+                Err(LogError::Cut { next }) => {
+                    self.offset = next;
+                    continue;
+                }
+                // It has not begun.
+                Err(LogError::NotFound) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a log cannot be followed");
+                    return None;
+                }
+            }
+            if self.is_over {
+                let end = Event::default().event("end").data("{}");
+                return Some((Ok(end.id(self.offset.to_string())), None));
+            }
+            let id = self.id;
+            let is_over = self.service.database.read(move |tx| view::is_over(tx, id));
+            match is_over.await {
+                Ok(true) => {
+                    self.is_over = true;
+                    continue;
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a log cannot be followed");
+                    return None;
+                }
+            }
+            tokio::select! {
+                () = news => {}
+                () = tokio::time::sleep(super::UNTOLD) => {}
+                _ = ending.wait_for(|ending| *ending) => return None,
+            }
+        }
+    }
+}
+
+fn event(piece: &Piece, next: u64) -> Event {
+    let output = match std::str::from_utf8(&piece.bytes) {
+        Ok(text) => Output::Text(text.to_owned()),
+        Err(_) => Output::Base64(STANDARD.encode(&piece.bytes)),
+    };
+    let piece = LogPiece {
+        offset: piece.offset,
+        output,
+    };
+    // A number and a text have a JSON form.
+    let data = serde_json::to_string(&piece).unwrap_or_default();
+    Event::default()
+        .event("log")
+        .id(next.to_string())
+        .data(data)
+}
+
+/// What a piece may have.
+pub(super) const PIECE: usize = limits::LOG_PIECE;

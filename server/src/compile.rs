@@ -1,0 +1,282 @@
+//! From what a user submits to what the queue takes: the repository's commit, its pipeline, its plan.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use pipelines::plan::Plan;
+use pipelines::{Inclusion, Options, Overrides, Severity, Source as Text, compile_with, render};
+use protocol::Conclusion;
+use protocol::service::{Problem, ProblemCode, Source, Submit, Trigger, limits};
+use repository::{Allowed, Commit, Mirror, Mirrors, Remote, Url, Want, Watch};
+
+use crate::operation::submit::Submission;
+
+/// Where a pipeline is looked for.
+const FILE: &str = ".pipeline.yml";
+
+/// The largest file that is read: the language's own limit.
+const LARGEST: u64 = 1 << 20;
+
+/// How long a repository may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Compiles submissions.
+#[derive(Debug)]
+pub(crate) struct Compiler {
+    mirrors: Mirrors,
+    allowed: Allowed,
+}
+
+/// A commit that is here.
+#[derive(Debug)]
+struct Found {
+    mirror: Mirror,
+    commit: Commit,
+    source: Source,
+    name: String,
+}
+
+/// Ends a transfer that takes too long.
+#[derive(Debug)]
+struct Deadline(Instant);
+
+impl Watch for Deadline {
+    fn goes_on(&self) -> bool {
+        Instant::now() < self.0
+    }
+}
+
+impl Compiler {
+    /// Keeps mirrors of repositories in a directory. `allow_files` takes repositories of this machine's disk.
+    pub(crate) fn new(mirrors: PathBuf, allow_files: bool) -> Self {
+        Self {
+            mirrors: Mirrors::new(mirrors),
+            allowed: Allowed {
+                files: allow_files,
+                plain_http: false,
+            },
+        }
+    }
+
+    /// Fetches and compiles. Waits for the network: to be called where that keeps nobody waiting. A pipeline that is wrong is
+    /// no problem: it has failed.
+    pub(crate) fn compile(&self, submit: Submit) -> Result<Submission, Problem> {
+        check(&submit)?;
+        let mut trigger = submit.trigger;
+        let found = match &submit.repository {
+            None => None,
+            Some(url) => Some(self.find(url, submit.reference.as_deref(), &trigger)?),
+        };
+        if let Some(found) = &found {
+            fill_in(&mut trigger, found);
+        }
+        let (repository, source) = match &found {
+            None => (String::new(), None),
+            Some(found) => (found.source.url.clone(), Some(found.source.clone())),
+        };
+        let submission = |plan, diagnostics| Submission {
+            repository,
+            key: submit.key,
+            name: None,
+            source,
+            trigger: trigger.clone(),
+            variables: submit.variables,
+            priority: submit.priority,
+            diagnostics,
+            plan,
+        };
+        let text = match (submit.pipeline, &found) {
+            (Some(text), _) => text.into_bytes(),
+            (None, Some(found)) => match read(found, FILE)? {
+                Some(text) => text,
+                None => {
+                    let reason = format!("commit {} has no {FILE}", found.commit);
+                    return Ok(submission(
+                        Err((Conclusion::Failure, reason)),
+                        String::new(),
+                    ));
+                }
+            },
+            (None, None) => return Err(nothing_to_run()),
+        };
+        let mut source = Text::new(FILE, text);
+        pipelines::gather(&mut source, &mut |inclusion| {
+            self.include(found.as_ref(), inclusion)
+        });
+        let options = Options {
+            overrides: Overrides::default(),
+            context: Some(trigger.context()),
+            not_yet: Severity::Error,
+            origins: false,
+        };
+        let compilation = compile_with(&source, &options);
+        let diagnostics = render::human(&source, &compilation.diagnostics, false);
+        let plan = match compilation.plan {
+            None => Err((Conclusion::Failure, "the pipeline is not valid".to_owned())),
+            Some(plan) => select(plan, &submit.jobs),
+        };
+        let name = plan.as_ref().ok().and_then(|plan| plan.name.clone());
+        Ok(Submission {
+            name,
+            ..submission(plan, diagnostics)
+        })
+    }
+
+    /// The commit that is meant, fetched.
+    fn find(
+        &self,
+        url: &str,
+        reference: Option<&str>,
+        trigger: &Trigger,
+    ) -> Result<Found, Problem> {
+        let url = Url::parse(url, self.allowed).map_err(|error| {
+            Problem::new(ProblemCode::Invalid, format!("`repository`: {error}"))
+        })?;
+        let (shown, name) = (url.to_string(), url.repository_name().to_owned());
+        let remote = Remote::public(url);
+        let watch = Deadline(Instant::now() + PATIENCE);
+        let (commit, reference) = match &trigger.commit {
+            Some(commit) => {
+                let commit: Commit = commit.parse().map_err(|_| {
+                    Problem::new(ProblemCode::Invalid, "`commit` is no full id of a commit")
+                })?;
+                (commit, reference.map(str::to_owned))
+            }
+            None => {
+                let wanted = reference.unwrap_or("HEAD");
+                let resolved = self.mirrors.resolve(&remote, wanted, &watch);
+                let resolved = resolved.map_err(|error| unavailable(&error))?;
+                (resolved.commit, resolved.reference)
+            }
+        };
+        let want = Want::commit(commit).seen_at(reference.clone());
+        let fetched = self.mirrors.fetch(&remote, &want, &watch);
+        let (mirror, commit) = fetched.map_err(|error| unavailable(&error))?;
+        Ok(Found {
+            mirror,
+            commit,
+            source: Source {
+                url: shown,
+                commit: commit.to_string(),
+                reference,
+            },
+            name,
+        })
+    }
+
+    /// A file that a pipeline includes.
+    fn include(&self, found: Option<&Found>, inclusion: &Inclusion) -> Result<Vec<u8>, String> {
+        let nothing = || "there is no such file".to_owned();
+        match (inclusion, found) {
+            (Inclusion::Path(path), Some(found)) => read(found, path)
+                .map_err(|problem| problem.message)?
+                .ok_or_else(nothing),
+            (Inclusion::Path(_), None) => {
+                Err("there is no repository to include it from".to_owned())
+            }
+            (Inclusion::Git { url, commit, path }, _) => {
+                let trigger = Trigger {
+                    commit: Some(commit.clone()),
+                    ..Trigger::default()
+                };
+                let found = self.find(url, None, &trigger);
+                let found = found.map_err(|problem| problem.message)?;
+                read(&found, path)
+                    .map_err(|problem| problem.message)?
+                    .ok_or_else(nothing)
+            }
+        }
+    }
+}
+
+fn read(found: &Found, path: &str) -> Result<Option<Vec<u8>>, Problem> {
+    let read = found.mirror.read_file(found.commit, path, LARGEST);
+    read.map_err(|error| unavailable(&error))
+}
+
+fn unavailable(error: &repository::Error) -> Problem {
+    Problem::new(ProblemCode::Repository, error.to_string())
+}
+
+/// What the trigger leaves open and the repository knows.
+fn fill_in(trigger: &mut Trigger, found: &Found) {
+    trigger.commit = Some(found.source.commit.clone());
+    if trigger.repo.is_none() {
+        trigger.repo = Some(found.name.clone());
+    }
+    let reference = found.source.reference.as_deref().unwrap_or_default();
+    if trigger.branch.is_none() {
+        trigger.branch = reference.strip_prefix("refs/heads/").map(str::to_owned);
+    }
+    if trigger.tag.is_none() {
+        trigger.tag = reference.strip_prefix("refs/tags/").map(str::to_owned);
+    }
+}
+
+fn invalid(message: impl Into<String>) -> Problem {
+    Problem::new(ProblemCode::Invalid, message)
+}
+
+fn nothing_to_run() -> Problem {
+    invalid("neither `repository` nor `pipeline` says what to run")
+}
+
+fn check(submit: &Submit) -> Result<(), Problem> {
+    if submit.repository.is_none() && submit.pipeline.is_none() {
+        return Err(nothing_to_run());
+    }
+    if !(-100..=100).contains(&submit.priority) {
+        return Err(invalid("`priority` is from -100 to 100"));
+    }
+    let key = submit.key.as_ref();
+    if key.is_some_and(|key| key.is_empty() || key.len() > limits::NAME || key.contains('\0')) {
+        return Err(invalid(format!("`key` has 1 to {} bytes", limits::NAME)));
+    }
+    let overrides = Overrides {
+        env: submit.variables.clone(),
+        ..Overrides::default()
+    };
+    overrides
+        .check()
+        .map_err(|error| invalid(error.to_string()))?;
+    let trigger = &submit.trigger;
+    let texts = [&trigger.branch, &trigger.base, &trigger.tag, &trigger.repo];
+    let mut texts = texts.into_iter().flatten().chain(trigger.inputs.values());
+    match texts.any(|text| text.contains('\0')) {
+        true => Err(invalid("a text contains a NUL character")),
+        false => Ok(()),
+    }
+}
+
+/// The jobs that were asked for and what they need.
+fn select(mut plan: Plan, wanted: &[String]) -> Result<Plan, (Conclusion, String)> {
+    if let Some(reason) = plan.not_triggered {
+        return Err((Conclusion::Skipped, reason));
+    }
+    if wanted.is_empty() {
+        return Ok(plan);
+    }
+    let mut kept: HashSet<String> = HashSet::new();
+    let mut next = Vec::new();
+    for name in wanted {
+        let named = plan
+            .jobs
+            .iter()
+            .filter(|job| job.id == *name || job.key() == name);
+        let before = next.len();
+        next.extend(named.map(|job| job.id.clone()));
+        if next.len() == before {
+            return Err((Conclusion::Failure, format!("there is no job `{name}`")));
+        }
+    }
+    while let Some(id) = next.pop() {
+        let job = plan.jobs.iter().find(|job| job.id == id);
+        let needs = job.map(|job| job.needs.clone()).unwrap_or_default();
+        if kept.insert(id) {
+            next.extend(needs);
+        }
+    }
+    plan.jobs.retain(|job| kept.contains(&job.id));
+    Ok(plan)
+}

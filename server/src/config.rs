@@ -1,0 +1,174 @@
+//! What a server is told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::database::Location;
+use crate::logs::Retention;
+use crate::queue::RetryPolicy;
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The data directory: SQLite's database, logs, the first token, mirrors of repositories.
+    pub data: PathBuf,
+    /// Which database.
+    pub database: Location,
+    /// Where logs are kept.
+    pub storage: Storage,
+    /// Certificate chain and key, PEM; without them the server speaks plain HTTP.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// How long leases last.
+    pub terms: Terms,
+    /// How much of one log is kept.
+    pub retention: Retention,
+    /// How often a job may be lost.
+    pub retry: RetryPolicy,
+    /// How long a server that is asked to end waits for what is going on.
+    pub grace: Duration,
+    /// Whether `file` URLs of repositories are allowed.
+    pub allow_file_repositories: bool,
+    /// Requests a second that one user's token may make; 0 is without a limit.
+    pub requests_per_second: u32,
+}
+
+/// Where logs are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// In a directory of this machine.
+    Directory(PathBuf),
+    /// In a bucket of S3 or what speaks like it: `s3://bucket/prefix`. Credentials and endpoint come from the environment, as for
+    /// Amazon's own tools.
+    Objects(String),
+}
+
+/// How long leases last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// How long an agent has to accept an offer.
+    pub accept: Duration,
+    /// How long nothing may be heard of an agent that holds a job.
+    pub lease: Duration,
+    /// How often an agent is to be heard of.
+    pub heartbeat: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            accept: Duration::from_secs(10),
+            lease: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(15),
+        }
+    }
+}
+
+/// A setting makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The database is of no known kind.
+    #[error(
+        "the database {given:?} is none: `sqlite:PATH` or `postgres://USER@HOST/NAME` is expected"
+    )]
+    Database {
+        /// As it was given, without a password.
+        given: String,
+    },
+    /// The storage is of no known kind.
+    #[error("the storage {given:?} is none: a directory or `s3://BUCKET/PREFIX` is expected")]
+    Storage {
+        /// As it was given.
+        given: String,
+    },
+    /// Heartbeats come too late for a lease.
+    #[error(
+        "a heartbeat every {heartbeat:?} is too late for a lease of {lease:?}: at least twice as long is expected"
+    )]
+    Terms {
+        /// The heartbeat.
+        heartbeat: Duration,
+        /// The lease.
+        lease: Duration,
+    },
+}
+
+impl Config {
+    /// What holds when nothing is said: SQLite and logs in this directory.
+    #[must_use]
+    pub fn in_directory(data: PathBuf) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8_700)),
+            database: Location::Sqlite(data.join("server.sqlite")),
+            storage: Storage::Directory(data.join("logs")),
+            data,
+            tls: None,
+            terms: Terms::default(),
+            retention: Retention::default(),
+            retry: RetryPolicy::default(),
+            grace: Duration::from_secs(20),
+            allow_file_repositories: false,
+            requests_per_second: 200,
+        }
+    }
+
+    /// Looks whether the settings make sense together.
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let Terms {
+            heartbeat, lease, ..
+        } = self.terms;
+        if lease < heartbeat * 2 {
+            return Err(ConfigError::Terms { heartbeat, lease });
+        }
+        Ok(())
+    }
+}
+
+impl std::str::FromStr for Location {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if !path.is_empty() {
+                return Ok(Self::Sqlite(PathBuf::from(path)));
+            }
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        Err(ConfigError::Database {
+            given: without_password(text),
+        })
+    }
+}
+
+impl std::str::FromStr for Storage {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let text = text.strip_prefix("file://").unwrap_or(text);
+        match text.split_once("://") {
+            Some(("s3", bucket)) if !bucket.is_empty() => Ok(Self::Objects(text.to_owned())),
+            None if !text.is_empty() => Ok(Self::Directory(PathBuf::from(text))),
+            _ => Err(ConfigError::Storage {
+                given: text.to_owned(),
+            }),
+        }
+    }
+}
+
+/// A URL that can be shown.
+fn without_password(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => {
+            format!("{}***{}", &url[..scheme + 3], &url[at..])
+        }
+        _ => url.to_owned(),
+    }
+}

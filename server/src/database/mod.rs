@@ -1,0 +1,103 @@
+//! The database: SQLite in the data directory, or PostgreSQL for several servers. One schema and one text of each statement.
+//!
+//! ```text
+//! handler --write(operation)--> queue --> thread with a connection: begin, operation(&mut Transaction), commit --> answer, news
+//! ```
+//! An operation is a synchronous function of a [`Transaction`]: it never waits for anything but the database, holds no lock
+//! of this process, and goes on to its end when whoever asked has gone. On SQLite one thread writes, and operations that
+//! have come in the meantime share a transaction; on PostgreSQL several threads have a connection each.
+
+mod clock;
+mod error;
+mod migration;
+mod signals;
+mod sqlite;
+mod transaction;
+mod value;
+mod work;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+pub use error::{DatabaseError, OperationError};
+
+pub(crate) use error::refuse;
+pub(crate) use signals::{Follower, Signals};
+pub(crate) use transaction::{Dialect, News, Transaction, locking, skipping};
+pub(crate) use value::{Row, Value, word};
+use work::{Work, work};
+
+/// Where the database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A file that SQLite makes when it is not there.
+    Sqlite(PathBuf),
+    /// `postgres://user:password@host/database`.
+    Postgres(String),
+}
+
+/// The ways to its threads.
+#[derive(Debug, Clone)]
+struct Pool {
+    writes: mpsc::Sender<Box<dyn Work>>,
+    reads: mpsc::Sender<Box<dyn Work>>,
+}
+
+/// A database, open.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    pool: Pool,
+    signals: Arc<Signals>,
+}
+
+impl Database {
+    /// Opens it, brings its schema up to date, and starts its threads. They end when every clone is gone.
+    pub(crate) fn open(location: &Location) -> Result<Self, DatabaseError> {
+        let signals = Arc::new(Signals::default());
+        let pool = match location {
+            Location::Sqlite(path) => sqlite::open(path, Arc::clone(&signals))?,
+            Location::Postgres(_) => {
+                return Err(DatabaseError::Unavailable {
+                    message: "not yet".to_owned(),
+                });
+            }
+        };
+        Ok(Self { pool, signals })
+    }
+
+    pub(crate) const fn signals(&self) -> &Arc<Signals> {
+        &self.signals
+    }
+
+    /// Carries out an operation that changes something.
+    pub(crate) async fn write<T, F>(&self, operation: F) -> Result<T, OperationError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
+    {
+        let (work, answer) = work(operation);
+        self.pool
+            .writes
+            .send(work)
+            .await
+            .map_err(|_| DatabaseError::Closed)?;
+        answer.wait().await
+    }
+
+    /// Carries out an operation that changes nothing. It sees everything whose answer was given before.
+    pub(crate) async fn read<T, F>(&self, operation: F) -> Result<T, OperationError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
+    {
+        let (work, answer) = work(operation);
+        self.pool
+            .reads
+            .send(work)
+            .await
+            .map_err(|_| DatabaseError::Closed)?;
+        answer.wait().await
+    }
+}

@@ -1,0 +1,121 @@
+//! What an operation sees of a database: statements, one clock, and news for others once it is committed.
+
+use std::collections::BTreeSet;
+
+use protocol::service::AttemptId;
+
+use super::{DatabaseError, Row, Value};
+
+/// Executes statements. Parameters are `$1`, `$2`, .. in both databases.
+pub(super) trait Statements {
+    /// The rows a statement answers with.
+    fn query(&mut self, sql: &'static str, values: &[Value<'_>])
+    -> Result<Vec<Row>, DatabaseError>;
+
+    /// How many rows a statement has changed.
+    fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, DatabaseError>;
+}
+
+/// Which database it is, for the few statements that differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// News that others wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum News {
+    /// Jobs are ready.
+    Ready,
+    /// An attempt has more events or bytes, or is over.
+    Attempt(AttemptId),
+}
+
+/// One operation's transaction. It is run again from its start when somebody else was faster, so an operation must not
+/// keep anything but through it.
+pub(crate) struct Transaction<'t> {
+    pub(super) statements: &'t mut dyn Statements,
+    pub(super) dialect: Dialect,
+    pub(super) now: u64,
+    pub(super) news: BTreeSet<News>,
+}
+
+impl std::fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction")
+            .field("dialect", &self.dialect)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Transaction<'_> {
+    /// Unix milliseconds. For people only: nothing is decided by it but what tells of days (expiry of tokens).
+    pub(crate) const fn now(&self) -> u64 {
+        self.now
+    }
+
+    pub(crate) const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Wakes who waits for this, behind the commit.
+    pub(crate) fn tell(&mut self, news: News) {
+        self.news.insert(news);
+    }
+
+    pub(crate) fn query(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, DatabaseError> {
+        self.statements.query(sql, values)
+    }
+
+    /// The first row.
+    pub(crate) fn first(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Option<Row>, DatabaseError> {
+        Ok(self.statements.query(sql, values)?.into_iter().next())
+    }
+
+    /// The one row that must be there.
+    pub(crate) fn one(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Row, DatabaseError> {
+        self.first(sql, values)?
+            .ok_or(DatabaseError::Shape { column: 0 })
+    }
+
+    pub(crate) fn execute(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<u64, DatabaseError> {
+        self.statements.execute(sql, values)
+    }
+}
+
+/// A query whose rows are locked until the transaction ends, where the database is shared: `locking!(tx, "SELECT ..")`, or with
+/// `skipping!` without those that somebody else has locked. SQLite has one writer at a time.
+macro_rules! locking {
+    ($tx:expr, $sql:literal) => {
+        match $tx.dialect() {
+            $crate::database::Dialect::Sqlite => $sql,
+            $crate::database::Dialect::Postgres => concat!($sql, " FOR UPDATE"),
+        }
+    };
+}
+macro_rules! skipping {
+    ($tx:expr, $sql:literal) => {
+        match $tx.dialect() {
+            $crate::database::Dialect::Sqlite => $sql,
+            $crate::database::Dialect::Postgres => concat!($sql, " FOR UPDATE SKIP LOCKED"),
+        }
+    };
+}
+pub(crate) use {locking, skipping};

@@ -1,0 +1,33 @@
+//! Slipway's server: takes pipelines in, hands their jobs to agents, and keeps what comes of them.
+//!
+//! ```text
+//! api (HTTP) --> operation (one transaction each) --> queue (the pure policy)
+//!     |                  '--> database (SQLite, PostgreSQL)
+//!     |--> dispatcher: the one task that knows which agents wait, and offers jobs to them
+//!     |--> logs (a directory, objects)
+//! sweeper: ends leases that are over
+//! ```
+//! A server has no state beside database and storage that it could not lose: agents and users ask again, and every call of
+//! theirs may be repeated. Knows the language and the protocol, never a container.
+
+mod api;
+mod compile;
+mod config;
+mod database;
+mod dispatcher;
+mod identity;
+mod limiter;
+mod logs;
+mod metrics;
+mod operation;
+mod queue;
+mod run;
+mod secret;
+mod service;
+mod sweeper;
+
+pub use config::{Config, ConfigError, Storage, Terms};
+pub use database::{DatabaseError, Location, OperationError};
+pub use logs::Retention;
+pub use queue::RetryPolicy;
+pub use run::{Running, ServerError, Shutdown, start};

@@ -1,0 +1,141 @@
+//! The bytes of logs: appended by offset, read by range, followed while they grow.
+//!
+//! Of a log that is longer than [`Retention::bytes`] head and tail are kept. Everything has to be sent all the same: the checksum is
+//! over all of it. Two places have the same interface: [`Directory`], for one server, and objects, for several.
+
+mod directory;
+mod retention;
+
+use bytes::Bytes;
+use protocol::service::{AttemptId, LogEnd, Missing, StreamInfo, StreamName};
+
+pub(crate) use directory::Directory;
+pub use retention::Retention;
+
+/// What can fail about a log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LogError {
+    /// The piece starts behind the end.
+    #[error("the log ends at {next}")]
+    Gap { next: u64 },
+    /// There is no such log.
+    #[error("there is no such log")]
+    NotFound,
+    /// What was asked for lies where nothing was kept.
+    #[error("nothing is kept before {next}")]
+    Cut { next: u64 },
+    /// The storage failed.
+    #[error("failed to {action} {what}: {source}")]
+    Storage {
+        action: &'static str,
+        what: String,
+        source: std::io::Error,
+    },
+}
+
+/// A part of a log, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Where it starts in the log.
+    pub(crate) offset: u64,
+    pub(crate) bytes: Bytes,
+}
+
+/// Where logs are.
+#[derive(Debug, Clone)]
+pub(crate) enum Logs {
+    Directory(Directory),
+}
+
+impl Logs {
+    /// Keeps a piece. What is here already is passed over; where the next piece starts is returned.
+    pub(crate) async fn append(
+        &self,
+        id: AttemptId,
+        name: StreamName,
+        offset: u64,
+        bytes: Bytes,
+    ) -> Result<u64, LogError> {
+        match self {
+            Self::Directory(directory) => {
+                let directory = directory.clone();
+                blocking(move || directory.append(id, &name, offset, &bytes)).await
+            }
+        }
+    }
+
+    /// Whether everything of an attempt is here. `Ok(Err(..))` is what lacks; copies that differ have been thrown away.
+    pub(crate) async fn complete(
+        &self,
+        id: AttemptId,
+        ends: Vec<LogEnd>,
+    ) -> Result<Result<Vec<StreamInfo>, Vec<Missing>>, LogError> {
+        match self {
+            Self::Directory(directory) => {
+                let directory = directory.clone();
+                blocking(move || directory.complete(id, &ends)).await
+            }
+        }
+    }
+
+    /// The streams of an attempt that is going on, or was lost.
+    pub(crate) async fn list(&self, id: AttemptId) -> Result<Vec<StreamInfo>, LogError> {
+        match self {
+            Self::Directory(directory) => {
+                let directory = directory.clone();
+                blocking(move || directory.list(id)).await
+            }
+        }
+    }
+
+    /// How long a stream is, and what of it was not kept.
+    pub(crate) async fn info(
+        &self,
+        id: AttemptId,
+        name: StreamName,
+    ) -> Result<StreamInfo, LogError> {
+        match self {
+            Self::Directory(directory) => {
+                let directory = directory.clone();
+                blocking(move || directory.info(id, &name)).await
+            }
+        }
+    }
+
+    /// A part of a stream from an offset on, at most `most` bytes; empty at its end.
+    pub(crate) async fn read(
+        &self,
+        id: AttemptId,
+        name: StreamName,
+        offset: u64,
+        most: usize,
+    ) -> Result<Piece, LogError> {
+        match self {
+            Self::Directory(directory) => {
+                let directory = directory.clone();
+                blocking(move || directory.read(id, &name, offset, most)).await
+            }
+        }
+    }
+
+    /// Nothing will be written to an attempt any more.
+    pub(crate) fn forget(&self, id: AttemptId) {
+        match self {
+            Self::Directory(directory) => directory.forget(id),
+        }
+    }
+}
+
+/// Runs what waits for a disk where it keeps nobody else waiting.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
+) -> Result<T, LogError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(LogError::Storage {
+            action: "work on",
+            what: "a log".to_owned(),
+            source: std::io::Error::other(error),
+        }),
+    }
+}

@@ -1,0 +1,111 @@
+//! Figures for Prometheus.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// A kind of request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    method: String,
+    /// The route's template.
+    route: String,
+    status: u32,
+}
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    route: String,
+}
+
+/// A state, and how many are in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct State {
+    state: String,
+}
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<Request, Counter<u64, AtomicU64>>,
+    seconds: Family<Route, Histogram, fn() -> Histogram>,
+    waiting: Gauge<i64, AtomicI64>,
+    jobs: Family<State, Gauge<i64, AtomicI64>>,
+    log_bytes: Counter<u64, AtomicU64>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("slipway");
+        let requests = Family::default();
+        registry.register("requests", "Requests that were answered", requests.clone());
+        let seconds = Family::new_with_constructor(
+            (|| Histogram::new(exponential_buckets(0.000_5, 2.5, 12))) as fn() -> Histogram,
+        );
+        registry.register(
+            "request_seconds",
+            "How long answers took; of a long poll with its wait",
+            seconds.clone(),
+        );
+        let waiting = Gauge::default();
+        registry.register(
+            "agents_waiting",
+            "Agents that wait for a job at this server",
+            waiting.clone(),
+        );
+        let jobs = Family::default();
+        registry.register("jobs", "Jobs that are not over, by state", jobs.clone());
+        let log_bytes = Counter::default();
+        registry.register("log_bytes", "Bytes of logs that came", log_bytes.clone());
+        Self {
+            registry,
+            requests,
+            seconds,
+            waiting,
+            jobs,
+            log_bytes,
+        }
+    }
+
+    pub(crate) fn answered(&self, method: &str, route: &str, status: u16, seconds: f64) {
+        let request = Request {
+            method: method.to_owned(),
+            route: route.to_owned(),
+            status: status.into(),
+        };
+        self.requests.get_or_create(&request).inc();
+        let route = Route {
+            route: route.to_owned(),
+        };
+        self.seconds.get_or_create(&route).observe(seconds);
+    }
+
+    pub(crate) fn waiting(&self, agents: usize) {
+        self.waiting.set(i64::try_from(agents).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn logged(&self, bytes: usize) {
+        self.log_bytes.inc_by(bytes as u64);
+    }
+
+    /// As Prometheus reads it, with what the database counts.
+    pub(crate) fn text(&self, jobs: &[(String, i64)]) -> Result<String, std::fmt::Error> {
+        self.jobs.clear();
+        for (state, count) in jobs {
+            let state = State {
+                state: state.clone(),
+            };
+            self.jobs.get_or_create(&state).set(*count);
+        }
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

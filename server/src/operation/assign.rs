@@ -1,0 +1,153 @@
+//! Jobs are handed to agents that ask.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use protocol::service::{AgentId, Assignment, AttemptId, JobId, PipelineId, Terms};
+
+use super::flow;
+use crate::database::{DatabaseError, OperationError, Transaction, skipping};
+use crate::queue::{Asking, Labels, Lane, assign, has_labels};
+
+/// Lanes that are looked at for one batch, beside as many as there are agents: the next ones have their turn in the next.
+const LANES: usize = 256;
+
+/// An agent that asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Demand {
+    pub(crate) agent: AgentId,
+    pub(crate) labels: Arc<Labels>,
+}
+
+/// Offers jobs to agents; each answer names its agent by its place in `demands`.
+pub(crate) fn offer(
+    tx: &mut Transaction<'_>,
+    demands: &[Demand],
+    terms: Terms,
+) -> Result<Vec<(usize, Assignment)>, OperationError> {
+    let asking: Vec<Asking> = demands
+        .iter()
+        .map(|demand| Asking {
+            labels: Arc::clone(&demand.labels),
+        })
+        .collect();
+    let (lanes, mut served) = lanes(tx, &asking)?;
+    if lanes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let turn = i64::try_from(tx.now()).unwrap_or_default();
+    let matches = assign(&asking, &lanes, turn, &mut served);
+    let mut turns: BTreeMap<i64, i64> = BTreeMap::new();
+    let mut offers = Vec::with_capacity(matches.len());
+    for found in matches {
+        let demand = &demands[found.agent];
+        let row = tx.first(
+            "UPDATE jobs SET state = 'assigned', attempt = attempt + 1, agent = $1, beat = beat + 1 \
+             WHERE id = $2 AND state = 'ready' RETURNING attempt, pipeline, plan",
+            &[demand.agent.0.into(), found.job.into()],
+        )?;
+        let Some(row) = row else {
+            continue;
+        };
+        turns.insert(found.repository, served[&found.repository]);
+        let id = AttemptId {
+            job: JobId(u64::try_from(found.job).unwrap_or_default()),
+            attempt: row.number(0)?,
+        };
+        let assignment = assignment(tx, id, PipelineId(row.number(1)?), row.json(2)?, terms)?;
+        offers.push((found.agent, assignment));
+    }
+    for (repository, turn) in turns {
+        tx.execute(
+            "UPDATE repositories SET served = $1 WHERE id = $2 AND served < $1",
+            &[turn.into(), repository.into()],
+        )?;
+    }
+    Ok(offers)
+}
+
+/// The lanes with jobs that an asking agent can take, and the turns of their repositories.
+fn lanes(
+    tx: &mut Transaction<'_>,
+    asking: &[Asking],
+) -> Result<(Vec<Lane>, BTreeMap<i64, i64>), DatabaseError> {
+    // Jumps from lane to lane in the index of ready jobs, however many each has.
+    let rows = tx.query(
+        "WITH RECURSIVE busy (lane) AS ( \
+           SELECT min(lane) FROM jobs WHERE state = 'ready' \
+           UNION ALL \
+           SELECT (SELECT min(lane) FROM jobs WHERE state = 'ready' AND lane > busy.lane) FROM busy WHERE busy.lane IS NOT NULL \
+         ) SELECT l.id, l.repository, l.labels, r.served FROM busy \
+           JOIN lanes l ON l.id = busy.lane JOIN repositories r ON r.id = l.repository ORDER BY r.served, l.id",
+        &[],
+    )?;
+    let mut lanes = Vec::new();
+    let mut served = BTreeMap::new();
+    for row in &rows {
+        let labels: Labels = row.json(2)?;
+        let fitting = asking
+            .iter()
+            .filter(|agent| has_labels(&agent.labels, &labels))
+            .count();
+        if fitting == 0 {
+            continue;
+        }
+        let id = row.int(0)?;
+        let sql = skipping!(
+            tx,
+            "SELECT due, id FROM jobs WHERE state = 'ready' AND lane = $1 ORDER BY due, id LIMIT $2"
+        );
+        let mut jobs = Vec::new();
+        for job in tx.query(sql, &[id.into(), fitting.into()])? {
+            jobs.push((job.int(0)?, job.int(1)?));
+        }
+        let repository = row.int(1)?;
+        served.insert(repository, row.int(3)?);
+        lanes.push(Lane {
+            repository,
+            labels,
+            jobs,
+        });
+        if lanes.len() >= LANES + asking.len() {
+            break;
+        }
+    }
+    Ok((lanes, served))
+}
+
+fn assignment(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    pipeline: PipelineId,
+    plan: pipelines::plan::Plan,
+    terms: Terms,
+) -> Result<Assignment, OperationError> {
+    let row = tx.one(
+        "SELECT trigger_of, source, variables FROM pipelines WHERE id = $1",
+        &[pipeline.0.into()],
+    )?;
+    let (trigger, source, variables) = (row.json(0)?, row.maybe_json(1)?, row.json(2)?);
+    let has_needs = plan.jobs.iter().any(|job| !job.needs.is_empty());
+    let (needs, failed) = match has_needs {
+        false => (IndexMap::new(), false),
+        true => {
+            let loaded = flow::peek(tx, pipeline)?;
+            let index = loaded.place(id.job);
+            index.map_or_else(Default::default, |index| loaded.graph.needs_of(index))
+        }
+    };
+    Ok(Assignment {
+        id,
+        pipeline,
+        terms,
+        plan,
+        needs,
+        failed,
+        trigger,
+        source,
+        variables,
+        secrets: IndexMap::new(),
+        traceparent: None,
+    })
+}

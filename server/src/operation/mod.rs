@@ -1,0 +1,13 @@
+//! What can be asked of the server's state: each operation is one transaction, a synchronous function of a
+//! [`Transaction`](crate::database::Transaction) that asks the policy in `queue` and keeps what it says.
+
+pub(crate) mod agent;
+pub(crate) mod assign;
+pub(crate) mod attempt;
+pub(crate) mod control;
+pub(crate) mod events;
+pub(crate) mod flow;
+mod row;
+pub(crate) mod submit;
+pub(crate) mod token;
+pub(crate) mod view;

@@ -1,0 +1,161 @@
+//! A pipeline comes in.
+
+use indexmap::IndexMap;
+use pipelines::plan::{Concurrency, Job, Plan};
+use protocol::Conclusion;
+use protocol::service::{PipelineId, Source, Trigger};
+
+use super::flow::{Flow, group_id, shape};
+use crate::database::{DatabaseError, OperationError, Transaction, Value, word};
+use crate::queue::values::JobValues;
+use crate::queue::{Group, State};
+
+/// A pipeline as it was compiled, or not.
+#[derive(Debug, Clone)]
+pub(crate) struct Submission {
+    /// The repository's URL; empty for none.
+    pub(crate) repository: String,
+    pub(crate) key: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) source: Option<Source>,
+    pub(crate) trigger: Trigger,
+    pub(crate) variables: IndexMap<String, String>,
+    pub(crate) priority: i32,
+    pub(crate) diagnostics: String,
+    /// `Err` is why there is nothing to run, and how that counts.
+    pub(crate) plan: Result<Plan, (Conclusion, String)>,
+}
+
+/// Takes it in; the same key again is answered with the pipeline that is there.
+pub(crate) fn submit(
+    tx: &mut Transaction<'_>,
+    submission: &Submission,
+) -> Result<PipelineId, OperationError> {
+    if let Some(key) = &submission.key
+        && let Some(row) = tx.first(
+            "SELECT id FROM pipelines WHERE submission = $1",
+            &[key.into()],
+        )?
+    {
+        return Ok(PipelineId(row.number(0)?));
+    }
+    let now = tx.now();
+    let repository = repository(tx, &submission.repository)?;
+    let group = group(tx, repository, submission)?;
+    let (state, conclusion, reason, finished_at) = match (&submission.plan, &group) {
+        (Ok(_), None) => ("queued", None, None, None),
+        (Ok(_), Some(_)) => ("held", None, None, None),
+        (Err((conclusion, reason)), _) => ("finished", Some(*conclusion), Some(reason), Some(now)),
+    };
+    let source = submission.source.as_ref().map(Value::json).transpose()?;
+    let (group, cancels) = group.unzip();
+    let pipeline: i64 = tx
+        .one(
+            "INSERT INTO pipelines (repository, submission, name, source, trigger_of, variables, priority, state, conclusion, \
+             reason, diagnostics, group_of, cancels, created_at, finished_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id",
+            &[
+                repository.into(),
+                submission.key.as_ref().into(),
+                submission.name.as_ref().into(),
+                source.into(),
+                Value::json(&submission.trigger)?,
+                Value::json(&submission.variables)?,
+                submission.priority.into(),
+                state.into(),
+                word(&conclusion)?,
+                reason.into(),
+                (&submission.diagnostics).into(),
+                group.into(),
+                cancels.unwrap_or(false).into(),
+                now.into(),
+                finished_at.into(),
+            ],
+        )?
+        .int(0)?;
+    let id = PipelineId(u64::try_from(pipeline).unwrap_or_default());
+    let Ok(plan) = &submission.plan else {
+        return Ok(id);
+    };
+    let due = due(now, submission.priority);
+    for (place, job) in plan.jobs.iter().enumerate() {
+        tx.execute(
+            "INSERT INTO jobs (pipeline, place, name, shape, plan, state, due, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            &[
+                pipeline.into(),
+                place.into(),
+                (&job.id).into(),
+                Value::json(&shape(job))?,
+                Value::json(&alone(plan, job))?,
+                word(&State::Waiting)?,
+                due.into(),
+                now.into(),
+            ],
+        )?;
+    }
+    let mut flow = Flow::new(tx);
+    flow.pipeline(id)?;
+    if let Some(group) = group {
+        flow.look_at_group(group);
+    }
+    flow.settle()?;
+    Ok(id)
+}
+
+/// When a job is due: a priority's point is a minute's head start.
+fn due(now: u64, priority: i32) -> i64 {
+    const MINUTE: i64 = 60_000;
+    i64::try_from(now).unwrap_or(i64::MAX / 2) - i64::from(priority) * MINUTE
+}
+
+/// A plan of this job, without what the server decides.
+fn alone(plan: &Plan, job: &Job) -> Plan {
+    let job = Job {
+        condition: pipelines::plan::Condition::Success,
+        runs_on: IndexMap::new(),
+        concurrency: None,
+        approval: false,
+        ..job.clone()
+    };
+    Plan::new(plan.name.clone(), vec![job])
+}
+
+fn repository(tx: &mut Transaction<'_>, url: &str) -> Result<i64, DatabaseError> {
+    if let Some(row) = tx.first("SELECT id FROM repositories WHERE url = $1", &[url.into()])? {
+        return row.int(0);
+    }
+    tx.one(
+        "INSERT INTO repositories (url) VALUES ($1) \
+         ON CONFLICT (url) DO UPDATE SET url = excluded.url RETURNING id",
+        &[url.into()],
+    )?
+    .int(0)
+}
+
+/// The pipeline's group, and whether it pushes others out.
+fn group(
+    tx: &mut Transaction<'_>,
+    repository: i64,
+    submission: &Submission,
+) -> Result<Option<(i64, bool)>, DatabaseError> {
+    let concurrency = submission.plan.as_ref().ok();
+    let Some(Concurrency {
+        group,
+        cancel_in_progress,
+    }) = concurrency.and_then(|plan| plan.concurrency.as_ref())
+    else {
+        return Ok(None);
+    };
+    let context = submission.trigger.context();
+    let nothing = Job::new("", Vec::new());
+    let values = JobValues::new(&context, &nothing, &IndexMap::new(), false);
+    // The compiler has put in what it knows; what is still open has no value here, and then the text is the name.
+    let name = group.text(&values).unwrap_or_else(|_| format!("{group:?}"));
+    let group = Group {
+        name,
+        cancels: *cancel_in_progress,
+    };
+    let id = group_id(tx, repository, "pipeline", &group)?;
+    Ok(Some((id, group.cancels)))
+}

@@ -1,0 +1,67 @@
+//! Which ends of an attempt are worth another one.
+
+use protocol::service::ReleaseReason;
+use protocol::{Cause, Conclusion};
+
+use super::node::End;
+
+/// Why an attempt was accepted and did not come to an end of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Nothing was heard of the agent for longer than the lease lasts.
+    Silent,
+    /// It has given the attempt back.
+    Released(ReleaseReason),
+    /// An administrator has removed the agent.
+    Removed,
+}
+
+impl Loss {
+    /// For people, without a full stop.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Silent => {
+                "nothing was heard of its agent for longer than its lease lasts".to_owned()
+            }
+            Self::Removed => "its agent was removed".to_owned(),
+            Self::Released(ReleaseReason::Declined) => "its agent could not take it".to_owned(),
+            Self::Released(ReleaseReason::Shutdown) => "its agent was shut down".to_owned(),
+            Self::Released(ReleaseReason::Restarted) => "its agent was killed".to_owned(),
+            Self::Released(ReleaseReason::Broken { message }) => {
+                format!("its agent could not go on with it: {message}")
+            }
+        }
+    }
+
+    /// Why the attempt ended.
+    pub(crate) fn cause(&self) -> Cause {
+        Cause::Internal {
+            message: self.message(),
+        }
+    }
+}
+
+/// How often a job may be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts a job has whose agents are lost, the first included.
+    pub attempts: u32,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { attempts: 3 }
+    }
+}
+
+impl RetryPolicy {
+    /// How a job ends that was lost `lost` times, this one included; `None` lets it run again.
+    pub(crate) fn verdict(self, lost: u32, loss: &Loss) -> Option<End> {
+        if lost < self.attempts {
+            return None;
+        }
+        let times = if lost == 1 { "once" } else { "again" };
+        let message = format!("lost {times}, and not tried any more: {}", loss.message());
+        Some(End::of(Conclusion::Error, Cause::Internal { message }))
+    }
+}

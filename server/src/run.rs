@@ -1,0 +1,286 @@
+//! A server from its start to its end.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use protocol::service::{CreateToken, Role, TokenKind};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::compile::Compiler;
+use crate::config::{Config, ConfigError, Storage};
+use crate::database::{Database, DatabaseError, OperationError};
+use crate::dispatcher::Dispatcher;
+use crate::identity::Identities;
+use crate::limiter::Limiter;
+use crate::logs::{Directory, Logs};
+use crate::metrics::Metrics;
+use crate::operation::token;
+use crate::queue::watch::LeaseTerms;
+use crate::service::{Service, terms};
+use crate::{api, secret, sweeper};
+
+/// Submissions that are fetched and compiled at once.
+const COMPILING: usize = 16;
+
+/// Why a server does not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// A setting makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory or something in it cannot be used.
+    #[error("failed to {action} {path}: {source}", path = path.display())]
+    File {
+        /// What was to be done.
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The database cannot be opened.
+    #[error("failed to open the database: {0}")]
+    Database(#[from] DatabaseError),
+    /// The first token cannot be made.
+    #[error("failed to make the first token: {0}")]
+    FirstToken(Box<OperationError>),
+    /// The storage of logs cannot be used.
+    #[error("failed to open the storage of logs: {message}")]
+    Storage {
+        /// Why.
+        message: String,
+    },
+    /// The address cannot be listened at.
+    #[error("failed to listen at {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Certificate or key cannot be used.
+    #[error("failed to read the certificate {path}: {source}", path = path.display())]
+    Certificate {
+        /// The certificate's file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It ended by itself.
+    #[error("failed to serve: {source}")]
+    Serve {
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A server that answers.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens: the port is known even where any was asked for.
+    pub address: SocketAddr,
+    /// Where the first administrator's token was written, when this is the first start.
+    pub first_token: Option<PathBuf>,
+    /// Ends it.
+    pub shutdown: Shutdown,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+/// Ends a server.
+#[derive(Debug, Clone)]
+pub struct Shutdown {
+    ending: Arc<watch::Sender<bool>>,
+    handle: Handle<SocketAddr>,
+    grace: std::time::Duration,
+}
+
+impl Shutdown {
+    /// No more connections are taken; long polls and followers are answered at once, everything else in its own time, at most the
+    /// configured grace.
+    pub fn begin(&self) {
+        self.ending.send_replace(true);
+        self.handle.graceful_shutdown(Some(self.grace));
+    }
+
+    /// Ends it without waiting.
+    pub fn now(&self) {
+        self.ending.send_replace(true);
+        self.handle.shutdown();
+    }
+}
+
+impl Running {
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// It could not serve any more.
+    pub async fn ended(self) -> Result<(), ServerError> {
+        match self.served.await {
+            Ok(served) => served.map_err(|source| ServerError::Serve { source }),
+            Err(error) => Err(ServerError::Serve {
+                source: std::io::Error::other(error),
+            }),
+        }
+    }
+}
+
+/// Starts a server. Must be called within a tokio runtime.
+///
+/// # Errors
+/// See [`ServerError`].
+pub async fn start(config: Config) -> Result<Running, ServerError> {
+    config.check()?;
+    // The same cryptography as for registries; that somebody has chosen before is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    std::fs::create_dir_all(&config.data).map_err(|source| ServerError::File {
+        action: "make",
+        path: config.data.clone(),
+        source,
+    })?;
+    let location = config.database.clone();
+    let database = tokio::task::spawn_blocking(move || Database::open(&location))
+        .await
+        .map_err(|_| DatabaseError::Closed)??;
+    let logs = match &config.storage {
+        Storage::Directory(directory) => {
+            let logs = Directory::open(directory.clone(), config.retention);
+            Logs::Directory(logs.map_err(|error| ServerError::Storage {
+                message: error.to_string(),
+            })?)
+        }
+        Storage::Objects(_) => {
+            return Err(ServerError::Storage {
+                message: "objects are not supported yet".to_owned(),
+            });
+        }
+    };
+    let first_token = first_token(&database, &config.data).await?;
+    let (ending, ended) = watch::channel(false);
+    let metrics = Arc::new(Metrics::new());
+    let wire_terms = terms(&config);
+    let service = Service {
+        dispatcher: Dispatcher::start(
+            database.clone(),
+            wire_terms,
+            config.retry,
+            Arc::clone(&metrics),
+        ),
+        identities: Arc::new(Identities::default()),
+        limiter: Arc::new(Limiter::new(config.requests_per_second)),
+        compiler: Arc::new(Compiler::new(
+            config.data.join("mirrors"),
+            config.allow_file_repositories,
+        )),
+        compiling: Arc::new(Semaphore::new(COMPILING)),
+        metrics,
+        ending: ended.clone(),
+        database: database.clone(),
+        logs: logs.clone(),
+        config: Arc::new(config.clone()),
+    };
+    let lease_terms = LeaseTerms {
+        accept: config.terms.accept,
+        lease: config.terms.lease,
+    };
+    tokio::spawn(sweeper::sweep(
+        database,
+        logs,
+        lease_terms,
+        config.retry,
+        ended,
+    ));
+    let (address, handle, served) = listen(&config, service).await?;
+    tracing::info!(%address, "listening");
+    Ok(Running {
+        address,
+        first_token,
+        shutdown: Shutdown {
+            ending: Arc::new(ending),
+            handle,
+            grace: config.grace,
+        },
+        served,
+    })
+}
+
+type Listening = (
+    SocketAddr,
+    Handle<SocketAddr>,
+    JoinHandle<std::io::Result<()>>,
+);
+
+async fn listen(config: &Config, service: Service) -> Result<Listening, ServerError> {
+    let failed = |source| ServerError::Listen {
+        address: config.listen,
+        source,
+    };
+    let listener = TcpListener::bind(config.listen).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let handle = Handle::new();
+    let router = api::router(service).into_make_service_with_connect_info::<SocketAddr>();
+    let served = match &config.tls {
+        None => {
+            let server = axum_server::from_tcp(listener)
+                .map_err(failed)?
+                .handle(handle.clone());
+            tokio::spawn(server.serve(router))
+        }
+        Some((certificate, key)) => {
+            let tls = RustlsConfig::from_pem_file(certificate, key).await;
+            let tls = tls.map_err(|source| ServerError::Certificate {
+                path: certificate.clone(),
+                source,
+            })?;
+            let server = axum_server::from_tcp_rustls(listener, tls)
+                .map_err(failed)?
+                .handle(handle.clone());
+            tokio::spawn(server.serve(router))
+        }
+    };
+    Ok((address, handle, served))
+}
+
+/// A way in for the first administrator: a file that only who runs the server can read.
+async fn first_token(database: &Database, data: &Path) -> Result<Option<PathBuf>, ServerError> {
+    let failed = |error| ServerError::FirstToken(Box::new(error));
+    if database.read(token::has_users).await.map_err(failed)? {
+        return Ok(None);
+    }
+    let path = data.join("admin-token");
+    let file = |source| ServerError::File {
+        action: "write",
+        path: path.clone(),
+        source,
+    };
+    let (secret, hash) =
+        secret::generate(TokenKind::User).map_err(|error| file(std::io::Error::other(error)))?;
+    let mut written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(file)?;
+    written
+        .write_all(format!("{secret}\n").as_bytes())
+        .map_err(file)?;
+    let wanted = CreateToken {
+        name: "first administrator".to_owned(),
+        kind: TokenKind::User,
+        role: Some(Role::Admin),
+        expires_in_ms: None,
+        uses: None,
+    };
+    database
+        .write(move |tx| token::create(tx, &wanted, hash).map(drop))
+        .await
+        .map_err(failed)?;
+    Ok(Some(path))
+}

@@ -1,0 +1,55 @@
+//! What every handler has at hand.
+
+use std::sync::Arc;
+
+use protocol::service::Terms as WireTerms;
+use tokio::sync::{Semaphore, watch};
+
+use crate::compile::Compiler;
+use crate::config::Config;
+use crate::database::Database;
+use crate::dispatcher::Dispatcher;
+use crate::identity::Identities;
+use crate::limiter::Limiter;
+use crate::logs::Logs;
+use crate::metrics::Metrics;
+
+/// The server, as handlers see it. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    pub(crate) config: Arc<Config>,
+    pub(crate) database: Database,
+    pub(crate) logs: Logs,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) identities: Arc<Identities>,
+    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) compiler: Arc<Compiler>,
+    /// How many submissions are fetched and compiled at once; the others wait.
+    pub(crate) compiling: Arc<Semaphore>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// True once the server is to end: long answers end then.
+    pub(crate) ending: watch::Receiver<bool>,
+}
+
+impl Service {
+    /// As an assignment says them.
+    pub(crate) fn terms(&self) -> WireTerms {
+        terms(&self.config)
+    }
+
+    /// How long nothing may be heard of an agent that counts as online, milliseconds.
+    pub(crate) fn patience_ms(&self) -> u64 {
+        // An agent that holds nothing is heard of when its long poll is over.
+        self.terms().lease_ms + protocol::service::limits::WAIT_MS
+    }
+}
+
+pub(crate) fn terms(config: &Config) -> WireTerms {
+    let ms = |length: std::time::Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+    WireTerms {
+        accept_ms: ms(config.terms.accept),
+        lease_ms: ms(config.terms.lease),
+        heartbeat_ms: ms(config.terms.heartbeat),
+        log_bytes: config.retention.bytes(),
+    }
+}

@@ -1,0 +1,142 @@
+//! What happens when something dies.
+
+use std::time::Duration;
+
+use protocol::Conclusion::Success;
+use protocol::service::{AttemptState, HeartbeatAnswer, Order, ProblemCode, path};
+use serde_json::json;
+
+use crate::harness::{ONE, Server, finish};
+
+fn short(config: &mut server::Config) {
+    config.terms.accept = Duration::from_millis(300);
+    config.terms.heartbeat = Duration::from_millis(200);
+    config.terms.lease = Duration::from_millis(600);
+}
+
+#[tokio::test]
+async fn an_offer_that_nobody_accepts_goes_to_another_agent() {
+    let server = Server::start_with(short).await;
+    let (one, two) = (server.agent(&[]).await, server.agent(&[]).await);
+    let id = server.submit(ONE).await;
+    let lost = one.offered().await.unwrap();
+    let taken = two.take().await;
+    assert_eq!(taken.id.job, lost.id.job);
+    let late = one.refused(path::ACCEPT, lost.id, &json!({})).await;
+    assert_eq!(late.code, ProblemCode::Fenced);
+    two.finish(taken.id, Success).await;
+    let job = server.job(taken.id.job).await;
+    assert_eq!(job.attempts.len(), 1);
+    assert_eq!(server.shown(id).await, "main: Success\n= Success");
+}
+
+#[tokio::test]
+async fn a_silent_agent_loses_its_job_and_can_write_nothing_more() {
+    let server = Server::start_with(short).await;
+    let (one, two) = (server.agent(&[]).await, server.agent(&[]).await);
+    server.submit(ONE).await;
+    let lost = one.take().await;
+    let taken = two.take().await;
+    assert_eq!(taken.id.job, lost.id.job);
+    let held = json!({ "held": [lost.id] });
+    let answer: HeartbeatAnswer = one.user.post(path::HEARTBEAT, &held).await;
+    assert_eq!(answer.held[0].order, Order::Lost);
+    for (template, body) in [
+        (path::FINISH, serde_json::to_value(finish(Success)).unwrap()),
+        (path::EVENTS, json!({ "first": 0, "events": [] })),
+        (path::ACCEPT, json!({})),
+    ] {
+        let refused = one.refused(template, lost.id, &body).await;
+        assert_eq!(refused.code, ProblemCode::Fenced, "{template}");
+    }
+    two.finish(taken.id, Success).await;
+    let job = server.job(lost.id.job).await;
+    let states: Vec<AttemptState> = job.attempts.iter().map(|attempt| attempt.state).collect();
+    assert_eq!(states, [AttemptState::Lost, AttemptState::Finished]);
+}
+
+#[tokio::test]
+async fn heartbeats_keep_a_job() {
+    let server = Server::start_with(short).await;
+    let agent = server.agent(&[]).await;
+    server.submit(ONE).await;
+    let taken = agent.take().await;
+    let held = json!({ "held": [taken.id] });
+    for _ in 0..12 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let answer: HeartbeatAnswer = agent.user.post(path::HEARTBEAT, &held).await;
+        assert_eq!(answer.held[0].order, Order::Continue);
+    }
+    agent.finish(taken.id, Success).await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_lost_too_often_is_an_error() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    let id = server.submit(ONE).await;
+    for attempt in 1..=3 {
+        let taken = agent.take().await;
+        assert_eq!(taken.id.attempt, attempt);
+        let release = json!({ "reason": "restarted" });
+        agent.tell(path::RELEASE, taken.id, &release).await;
+        agent.tell(path::RELEASE, taken.id, &release).await;
+    }
+    let shown = server.shown(id).await;
+    assert!(shown.starts_with("main: Error, Internal"), "{shown}");
+    assert!(agent.offered().await.is_none());
+}
+
+#[tokio::test]
+async fn what_is_declined_counts_as_never_run() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    server.submit(ONE).await;
+    for _ in 0..5 {
+        let offer = agent.offered().await.unwrap();
+        let release = json!({ "reason": "declined" });
+        agent.tell(path::RELEASE, offer.id, &release).await;
+    }
+    let taken = agent.take().await;
+    agent.finish(taken.id, Success).await;
+    assert_eq!(server.job(taken.id.job).await.attempts.len(), 1);
+}
+
+#[tokio::test]
+async fn a_restart_of_the_server_changes_nothing_for_who_works() {
+    let mut server = Server::start_with(short).await;
+    let agent = server.agent(&[]).await;
+    let id = server.submit(ONE).await;
+    let taken = agent.take().await;
+    server.restart().await;
+    let held = json!({ "held": [taken.id] });
+    let answer: HeartbeatAnswer = agent.user.post(path::HEARTBEAT, &held).await;
+    assert_eq!(answer.held[0].order, Order::Continue);
+    agent.finish(taken.id, Success).await;
+    assert_eq!(server.shown(id).await, "main: Success\n= Success");
+}
+
+#[tokio::test]
+async fn a_server_that_ends_answers_those_who_wait() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    let waiting = tokio::spawn(async move { agent.acquire(60_000).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.running().shutdown.begin();
+    assert!(waiting.await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_agent_that_is_removed_loses_what_it_has() {
+    let server = Server::start().await;
+    let (one, two) = (server.agent(&[]).await, server.agent(&[]).await);
+    server.submit(ONE).await;
+    let taken = one.take().await;
+    let remove = path::of_agent(path::AGENT, one.id);
+    let answer = server.admin.request(reqwest::Method::DELETE, &remove);
+    assert_eq!(answer.send().await.unwrap().status(), 204);
+    let again = two.take().await;
+    assert_eq!(again.id.job, taken.id.job);
+    let refused = one.refused(path::FINISH, taken.id, &finish(Success)).await;
+    assert_eq!(refused.code, ProblemCode::Unauthorized);
+}

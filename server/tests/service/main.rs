@@ -1,0 +1,9 @@
+//! The service as agents and users meet it: a real server over loopback, and agents that only pretend to run jobs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod api;
+mod faults;
+mod harness;
+mod logs;
+mod queue;
