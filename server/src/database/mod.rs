@@ -10,6 +10,7 @@
 mod clock;
 mod error;
 mod migration;
+mod postgres;
 mod signals;
 mod sqlite;
 mod transaction;
@@ -58,11 +59,7 @@ impl Database {
         let signals = Arc::new(Signals::default());
         let pool = match location {
             Location::Sqlite(path) => sqlite::open(path, Arc::clone(&signals))?,
-            Location::Postgres(_) => {
-                return Err(DatabaseError::Unavailable {
-                    message: "not yet".to_owned(),
-                });
-            }
+            Location::Postgres(url) => postgres::open(url, &signals)?,
         };
         Ok(Self { pool, signals })
     }

@@ -30,6 +30,13 @@ impl Signals {
         }
     }
 
+    /// Wakes everybody: news may have been missed.
+    pub(super) fn wake_all(&self) {
+        self.ready.notify_one();
+        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.values().for_each(|notify| notify.notify_waiters());
+    }
+
     /// Waits until jobs may be ready; news that came since the last wait count.
     pub(crate) async fn ready(&self) {
         self.ready.notified().await;

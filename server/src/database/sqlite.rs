@@ -29,7 +29,7 @@ pub(super) fn open(path: &Path, signals: Arc<Signals>) -> Result<Pool, DatabaseE
     let clock = Clock::start();
     let mut writer = Session::open(path)?;
     writer.batch("BEGIN IMMEDIATE")?;
-    migration::migrate(&mut transaction(&mut writer, clock))?;
+    migration::migrate(&mut transaction(&mut writer))?;
     writer.batch("COMMIT")?;
     let (writes, received) = mpsc::channel(1_024);
     spawn("sqlite-writer", move || {
@@ -54,8 +54,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Database
         })
 }
 
-const fn transaction(session: &mut Session, clock: Clock) -> Transaction<'_> {
-    let _ = clock;
+const fn transaction(session: &mut Session) -> Transaction<'_> {
     Transaction {
         statements: session,
         dialect: Dialect::Sqlite,
@@ -122,7 +121,7 @@ fn run_one(
     if let Err(error) = session.batch("SAVEPOINT operation") {
         return (Some(error), nothing());
     }
-    let mut transaction = transaction(session, clock);
+    let mut transaction = transaction(session);
     transaction.now = clock.now();
     let verdict = work.run(&mut transaction);
     let news = std::mem::take(&mut transaction.news);
@@ -157,7 +156,7 @@ fn read(
             work.deliver(Some(error));
             continue;
         }
-        let mut transaction = transaction(&mut session, clock);
+        let mut transaction = transaction(&mut session);
         transaction.now = clock.now();
         let verdict = work.run(&mut transaction);
         let failed = match verdict {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use protocol::service::AttemptId;
+use protocol::service::{AttemptId, JobId};
 
 use super::{DatabaseError, Row, Value};
 
@@ -30,6 +30,28 @@ pub(crate) enum News {
     Ready,
     /// An attempt has more events or bytes, or is over.
     Attempt(AttemptId),
+}
+
+impl News {
+    /// As it travels between servers.
+    pub(super) fn to_text(self) -> String {
+        match self {
+            Self::Ready => "ready".to_owned(),
+            Self::Attempt(id) => id.to_string(),
+        }
+    }
+
+    /// The other way round; `None` is from a newer server.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if text == "ready" {
+            return Some(Self::Ready);
+        }
+        let (job, attempt) = text.split_once('-')?;
+        Some(Self::Attempt(AttemptId {
+            job: JobId(job.parse().ok()?),
+            attempt: attempt.parse().ok()?,
+        }))
+    }
 }
 
 /// One operation's transaction. It is run again from its start when somebody else was faster, so an operation must not

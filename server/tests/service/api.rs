@@ -53,9 +53,13 @@ async fn the_first_token_is_for_the_one_who_runs_the_server() {
     let file = server.running().first_token.clone().unwrap();
     let mode = std::fs::metadata(file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    let server::Location::Sqlite(path) = &server.config.database else {
+        assert_eq!(server.kind(), "PostgreSQL");
+        return;
+    };
     // Nothing of a token is in the database but its hash.
-    let database = std::fs::read(server.config.data.join("server.sqlite")).unwrap();
-    let wal = std::fs::read(server.config.data.join("server.sqlite-wal")).unwrap();
+    let database = std::fs::read(path).unwrap();
+    let wal = std::fs::read(path.with_extension("sqlite-wal")).unwrap();
     let token = server.admin.token.as_bytes();
     assert!(
         ![database, wal]

@@ -16,10 +16,14 @@ use serde_json::json;
 use server::{Config, Running};
 use tempfile::TempDir;
 
+use crate::database::Database;
+
 /// A server in a directory of its own.
 pub(crate) struct Server {
     pub(crate) directory: TempDir,
-    running: Option<Running>,
+    pub(crate) running: Option<Running>,
+    // Behind the server: it outlives it.
+    pub(crate) database: Option<std::sync::Arc<Database>>,
     pub(crate) config: Config,
     /// As its administrator.
     pub(crate) admin: User,
@@ -52,6 +56,10 @@ impl Server {
         config.grace = Duration::from_secs(5);
         config.requests_per_second = 0;
         config.allow_file_repositories = true;
+        let database = crate::database::make().map(std::sync::Arc::new);
+        if let Some(database) = &database {
+            config.database = database.location.clone();
+        }
         change(&mut config);
         let running = server::start(config.clone()).await.unwrap();
         let file = running.first_token.clone().unwrap();
@@ -60,6 +68,7 @@ impl Server {
         Self {
             directory,
             running: Some(running),
+            database,
             config,
             admin,
         }
@@ -164,6 +173,14 @@ impl Server {
 
     pub(crate) async fn job(&self, id: JobId) -> Job {
         self.admin.get(&path::of_job(path::JOB, id)).await
+    }
+
+    /// Which database it is on.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.database {
+            None => "SQLite",
+            Some(_) => "PostgreSQL",
+        }
     }
 
     /// `name: state conclusion` of every job, and how the pipeline ended.

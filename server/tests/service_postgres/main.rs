@@ -1,0 +1,16 @@
+//! The same tests as of the service on SQLite, on PostgreSQL; and what only several servers can show.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "../service/api.rs"]
+mod api;
+mod database;
+#[path = "../service/faults.rs"]
+mod faults;
+#[path = "../service/harness.rs"]
+mod harness;
+#[path = "../service/logs.rs"]
+mod logs;
+#[path = "../service/queue.rs"]
+mod queue;
+mod several;
