@@ -19,6 +19,8 @@ pub struct Config {
     pub database: Location,
     /// Where logs are kept.
     pub storage: Storage,
+    /// Of S3: `endpoint`, `region`, `access_key_id`, `secret_access_key` and the like, over what the environment says.
+    pub storage_options: Vec<(String, String)>,
     /// Certificate chain and key, PEM; without them the server speaks plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// How long leases last.
@@ -103,6 +105,7 @@ impl Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8_700)),
             database: Location::Sqlite(data.join("server.sqlite")),
             storage: Storage::Directory(data.join("logs")),
+            storage_options: Vec::new(),
             data,
             tls: None,
             terms: Terms::default(),

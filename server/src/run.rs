@@ -18,7 +18,7 @@ use crate::database::{Database, DatabaseError, OperationError};
 use crate::dispatcher::Dispatcher;
 use crate::identity::Identities;
 use crate::limiter::Limiter;
-use crate::logs::{Directory, Logs};
+use crate::logs::{Directory, Logs, Objects};
 use crate::metrics::Metrics;
 use crate::operation::token;
 use crate::queue::watch::LeaseTerms;
@@ -154,10 +154,16 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
                 message: error.to_string(),
             })?)
         }
-        Storage::Objects(_) => {
-            return Err(ServerError::Storage {
-                message: "objects are not supported yet".to_owned(),
-            });
+        Storage::Objects(url) => {
+            let objects = Objects::open(
+                url,
+                &config.storage_options,
+                database.clone(),
+                config.retention,
+            );
+            Logs::Objects(objects.map_err(|error| ServerError::Storage {
+                message: error.to_string(),
+            })?)
         }
     };
     let first_token = first_token(&database, &config.data).await?;

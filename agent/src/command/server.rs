@@ -27,6 +27,8 @@ struct Settings {
     listen: Option<SocketAddr>,
     database: Option<String>,
     storage: Option<String>,
+    /// Of S3: `endpoint`, `region`, `access_key_id`, `secret_access_key` and the like.
+    s3: std::collections::BTreeMap<String, String>,
     tls: Option<Tls>,
     log_format: Option<LogFormat>,
     allow_file_repositories: bool,
@@ -175,6 +177,7 @@ fn config(
     if let Some(storage) = storage {
         config.storage = storage.parse::<Storage>()?;
     }
+    config.storage_options = settings.s3.into_iter().collect();
     let given = arguments
         .tls_certificate
         .clone()

@@ -127,7 +127,7 @@ pub(super) async fn finish(
             attempt::finish(tx, agent, id, &finish)
         })
         .await?;
-    service.logs.forget(id);
+    service.logs.finished(id);
     tracing::info!(%agent, job = %id, ?conclusion, "a job is finished");
     Ok(StatusCode::NO_CONTENT)
 }

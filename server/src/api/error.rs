@@ -78,15 +78,15 @@ impl From<DatabaseError> for ApiError {
 
 impl From<LogError> for ApiError {
     fn from(error: LogError) -> Self {
-        match &error {
+        let message = error.to_string();
+        match error {
             LogError::Gap { next } | LogError::Cut { next } => {
-                Problem::new(ProblemCode::Offset, error.to_string())
-                    .next(*next)
-                    .into()
+                Problem::new(ProblemCode::Offset, message).next(next).into()
             }
-            LogError::NotFound => Self::new(ProblemCode::NotFound, error.to_string()),
+            LogError::NotFound => Self::new(ProblemCode::NotFound, message),
+            LogError::Database(error) => (*error).into(),
             LogError::Storage { .. } => {
-                tracing::error!(%error, "a log cannot be kept or read");
+                tracing::error!(error = message, "a log cannot be kept or read");
                 Self::new(
                     ProblemCode::Unavailable,
                     "the storage of logs is not available",

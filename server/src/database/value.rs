@@ -131,6 +131,15 @@ impl Row {
             .ok_or(DatabaseError::Shape { column })
     }
 
+    /// Bytes or nothing.
+    pub(crate) fn maybe_blob(&self, column: usize) -> Result<Option<&[u8]>, DatabaseError> {
+        match self.at(column)? {
+            Value::Null => Ok(None),
+            Value::Blob(bytes) => Ok(Some(bytes)),
+            _ => Err(DatabaseError::Shape { column }),
+        }
+    }
+
     /// Bytes.
     pub(crate) fn blob(&self, column: usize) -> Result<&[u8], DatabaseError> {
         match self.at(column)? {

@@ -1,15 +1,17 @@
 //! The bytes of logs: appended by offset, read by range, followed while they grow.
 //!
 //! Of a log that is longer than [`Retention::bytes`] head and tail are kept. Everything has to be sent all the same: the checksum is
-//! over all of it. Two places have the same interface: [`Directory`], for one server, and objects, for several.
+//! over all of it. Two places have the same interface: [`Directory`], for one server, and [`Objects`], for several.
 
 mod directory;
+mod objects;
 mod retention;
 
 use bytes::Bytes;
 use protocol::service::{AttemptId, LogEnd, Missing, StreamInfo, StreamName};
 
 pub(crate) use directory::Directory;
+pub(crate) use objects::Objects;
 pub use retention::Retention;
 
 /// What can fail about a log.
@@ -24,6 +26,9 @@ pub(crate) enum LogError {
     /// What was asked for lies where nothing was kept.
     #[error("nothing is kept before {next}")]
     Cut { next: u64 },
+    /// The database that knows where the pieces are failed or refused.
+    #[error(transparent)]
+    Database(Box<crate::database::OperationError>),
     /// The storage failed.
     #[error("failed to {action} {what}: {source}")]
     Storage {
@@ -45,6 +50,7 @@ pub(crate) struct Piece {
 #[derive(Debug, Clone)]
 pub(crate) enum Logs {
     Directory(Directory),
+    Objects(Objects),
 }
 
 impl Logs {
@@ -61,6 +67,7 @@ impl Logs {
                 let directory = directory.clone();
                 blocking(move || directory.append(id, &name, offset, &bytes)).await
             }
+            Self::Objects(objects) => objects.append(id, name, offset, bytes).await,
         }
     }
 
@@ -75,6 +82,7 @@ impl Logs {
                 let directory = directory.clone();
                 blocking(move || directory.complete(id, &ends)).await
             }
+            Self::Objects(objects) => objects.complete(id, &ends).await,
         }
     }
 
@@ -85,6 +93,7 @@ impl Logs {
                 let directory = directory.clone();
                 blocking(move || directory.list(id)).await
             }
+            Self::Objects(objects) => objects.list(id).await,
         }
     }
 
@@ -99,6 +108,7 @@ impl Logs {
                 let directory = directory.clone();
                 blocking(move || directory.info(id, &name)).await
             }
+            Self::Objects(objects) => objects.info(id, &name).await,
         }
     }
 
@@ -115,6 +125,16 @@ impl Logs {
                 let directory = directory.clone();
                 blocking(move || directory.read(id, &name, offset, most)).await
             }
+            Self::Objects(objects) => objects.read(id, &name, offset, most).await,
+        }
+    }
+
+    /// An attempt is finished: puts its logs as they are best read.
+    pub(crate) fn finished(&self, id: AttemptId) {
+        self.forget(id);
+        if let Self::Objects(objects) = self {
+            let objects = objects.clone();
+            tokio::spawn(async move { objects.join(id).await });
         }
     }
 
@@ -122,6 +142,7 @@ impl Logs {
     pub(crate) fn forget(&self, id: AttemptId) {
         match self {
             Self::Directory(directory) => directory.forget(id),
+            Self::Objects(objects) => objects.forget(id),
         }
     }
 }

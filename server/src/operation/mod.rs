@@ -8,6 +8,7 @@ pub(crate) mod control;
 pub(crate) mod events;
 pub(crate) mod flow;
 mod row;
+pub(crate) mod stream;
 pub(crate) mod submit;
 pub(crate) mod token;
 pub(crate) mod view;

@@ -11,6 +11,7 @@ mod faults;
 mod harness;
 #[path = "../service/logs.rs"]
 mod logs;
+mod objects;
 #[path = "../service/queue.rs"]
 mod queue;
 mod several;

@@ -1,0 +1,407 @@
+//! Logs as objects, for several servers: each piece that comes is an object and a row, and counts once both are there.
+//!
+//! ```text
+//! PUT PREFIX/logs/12-1/step-0/OFFSET-RANDOM --> transaction: the stream still ends at OFFSET, its agent still holds the attempt
+//! ```
+//! Whoever loses a race, or dies in between, leaves an object without a row, which nobody reads. When an attempt is finished its
+//! pieces are joined. The digests of the blocks so far are in the stream's row, so that any server can go on.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::aws::AmazonS3Builder;
+use object_store::path::Path;
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt as _, RetryConfig, WriteMultipart};
+use protocol::service::{AttemptId, BLOCK, BlockHasher, LogEnd, Missing, StreamInfo, StreamName};
+
+use super::{LogError, Piece, Retention};
+use crate::database::{Database, OperationError};
+use crate::operation::stream::{self, Appended, PieceRow};
+
+/// How many streams are remembered as far as they have come.
+const REMEMBERED: usize = 4_096;
+
+/// What is read at once where everything is read.
+const READ: u64 = 4 << 20;
+
+/// The objects. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub(crate) struct Objects {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+    database: Database,
+    retention: Retention,
+    hashers: Arc<Mutex<HashMap<(AttemptId, StreamName), BlockHasher>>>,
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(object_store::Error) -> LogError {
+    let what = path.to_string();
+    move |source| LogError::Storage {
+        action,
+        what,
+        source: std::io::Error::other(source),
+    }
+}
+
+impl From<OperationError> for LogError {
+    fn from(error: OperationError) -> Self {
+        Self::Database(Box::new(error))
+    }
+}
+
+impl Objects {
+    /// A bucket: `s3://bucket/prefix`. Credentials, region and endpoint come from the environment, as for Amazon's own tools,
+    /// unless `options` says otherwise.
+    pub(crate) fn open(
+        url: &str,
+        options: &[(String, String)],
+        database: Database,
+        retention: Retention,
+    ) -> Result<Self, object_store::Error> {
+        let prefix = url
+            .strip_prefix("s3://")
+            .and_then(|rest| rest.split_once('/'))
+            .map_or("", |(_, prefix)| prefix);
+        let mut store = AmazonS3Builder::from_env().with_url(url);
+        for (name, value) in options {
+            store = store.with_config(name.to_ascii_lowercase().parse()?, value);
+        }
+        let store = store
+            .with_retry(RetryConfig {
+                max_retries: 3,
+                retry_timeout: Duration::from_secs(20),
+                ..RetryConfig::default()
+            })
+            .with_client_options(
+                ClientOptions::default()
+                    .with_timeout(Duration::from_secs(30))
+                    .with_connect_timeout(Duration::from_secs(5))
+                    .with_allow_http(true),
+            )
+            .build()?;
+        Ok(Self {
+            store: Arc::new(store),
+            prefix: Path::from(prefix),
+            database,
+            retention,
+            hashers: Arc::default(),
+        })
+    }
+
+    /// A name for a new object.
+    fn name(&self, id: AttemptId, name: &StreamName, start: u64) -> Path {
+        let mut bits = [0; 8];
+        // Without random numbers two who race might meet: then the row of one of them names what both have written.
+        let _ = getrandom::fill(&mut bits);
+        let random = u64::from_le_bytes(bits);
+        self.prefix
+            .clone()
+            .join("logs")
+            .join(id.to_string())
+            .join(name.to_string())
+            .join(format!("{start:016}-{random:016x}"))
+    }
+
+    pub(super) fn forget(&self, id: AttemptId) {
+        self.lock().retain(|(of, _), _| *of != id);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(AttemptId, StreamName), BlockHasher>> {
+        self.hashers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn append(
+        &self,
+        id: AttemptId,
+        name: StreamName,
+        offset: u64,
+        bytes: Bytes,
+    ) -> Result<u64, LogError> {
+        let mut hasher = self.hasher(id, &name).await?;
+        let length = hasher.length();
+        if offset > length {
+            return Err(LogError::Gap { next: length });
+        }
+        let known = usize::try_from(length - offset).unwrap_or(usize::MAX);
+        if known >= bytes.len() {
+            return Ok(length);
+        }
+        let new = bytes.slice(known..);
+        let object = self.name(id, &name, length);
+        self.store
+            .put(&object, new.clone().into())
+            .await
+            .map_err(failed("write", &object))?;
+        hasher.update(&new);
+        let piece = PieceRow {
+            start: length,
+            length: new.len() as u64,
+            object: object.to_string(),
+        };
+        let digests = hasher.full_blocks().to_vec();
+        let (retention, of) = (self.retention, name.clone());
+        let appended = self
+            .database
+            .write(move |tx| stream::append(tx, id, &of, &piece, &digests, retention))
+            .await?;
+        match appended {
+            Appended::Kept { thrown_away } => {
+                let next = hasher.length();
+                self.remember(id, name, hasher);
+                self.delete(thrown_away).await;
+                Ok(next)
+            }
+            Appended::Elsewhere { length } => {
+                self.delete(vec![object.to_string()]).await;
+                match offset + bytes.len() as u64 <= length {
+                    true => Ok(length),
+                    false => Err(LogError::Gap { next: length }),
+                }
+            }
+        }
+    }
+
+    fn remember(&self, id: AttemptId, name: StreamName, hasher: BlockHasher) {
+        let mut hashers = self.lock();
+        if hashers.len() >= REMEMBERED {
+            hashers.clear();
+        }
+        hashers.insert((id, name), hasher);
+    }
+
+    /// As far as a stream was remembered, when that is how long it is.
+    fn remembered(&self, id: AttemptId, name: &StreamName, length: u64) -> Option<BlockHasher> {
+        let hashers = self.lock();
+        let known = hashers.get(&(id, name.clone()));
+        known.filter(|known| known.length() == length).cloned()
+    }
+
+    /// A stream's hash so far: remembered, or computed from what is behind its last full block.
+    async fn hasher(&self, id: AttemptId, name: &StreamName) -> Result<BlockHasher, LogError> {
+        let of = name.clone();
+        let (length, digests) = self
+            .database
+            .read(move |tx| stream::state(tx, id, &of))
+            .await?;
+        if let Some(known) = self.remembered(id, name, length) {
+            return Ok(known);
+        }
+        let mut hasher = BlockHasher::behind(digests);
+        debug_assert!(hasher.full_blocks().len() * BLOCK <= usize::try_from(length).unwrap_or(0));
+        while hasher.length() < length {
+            let most = usize::try_from(READ).unwrap_or(usize::MAX);
+            let piece = self.read(id, name, hasher.length(), most).await?;
+            if piece.bytes.is_empty() {
+                return Err(LogError::NotFound);
+            }
+            hasher.update(&piece.bytes);
+        }
+        Ok(hasher)
+    }
+
+    pub(super) async fn complete(
+        &self,
+        id: AttemptId,
+        ends: &[LogEnd],
+    ) -> Result<Result<Vec<StreamInfo>, Vec<Missing>>, LogError> {
+        let mut missing = Vec::new();
+        let mut infos = Vec::with_capacity(ends.len());
+        for end in ends {
+            let hasher = self.hasher(id, &end.name).await?;
+            let length = hasher.length();
+            if length == end.length && hasher.checksum() == end.checksum {
+                let info = self.info(id, &end.name).await;
+                infos.push(match info {
+                    Ok(info) => StreamInfo {
+                        complete: true,
+                        ..info
+                    },
+                    // An empty log has no row yet.
+                    Err(LogError::NotFound) => StreamInfo {
+                        name: end.name.clone(),
+                        length: 0,
+                        complete: true,
+                        cut_from: None,
+                        cut_to: None,
+                    },
+                    Err(error) => return Err(error),
+                });
+                continue;
+            }
+            let mut from = length;
+            if length >= end.length {
+                tracing::warn!(%id, name = %end.name, "a log differed from its agent's and is thrown away");
+                let name = end.name.clone();
+                let objects = self
+                    .database
+                    .write(move |tx| stream::remove(tx, id, &name))
+                    .await?;
+                self.lock().remove(&(id, end.name.clone()));
+                self.delete(objects).await;
+                from = 0;
+            }
+            missing.push(Missing {
+                log: Some(end.name.clone()),
+                from,
+            });
+        }
+        Ok(match missing.is_empty() {
+            true => Ok(infos),
+            false => Err(missing),
+        })
+    }
+
+    pub(super) async fn list(&self, id: AttemptId) -> Result<Vec<StreamInfo>, LogError> {
+        let streams = self
+            .database
+            .read(move |tx| Ok(crate::operation::view::streams(tx, id)?));
+        Ok(streams.await?)
+    }
+
+    pub(super) async fn info(
+        &self,
+        id: AttemptId,
+        name: &StreamName,
+    ) -> Result<StreamInfo, LogError> {
+        let streams = self.list(id).await?;
+        let found = streams.into_iter().find(|stream| stream.name == *name);
+        found.ok_or(LogError::NotFound)
+    }
+
+    pub(super) async fn read(
+        &self,
+        id: AttemptId,
+        name: &StreamName,
+        offset: u64,
+        most: usize,
+    ) -> Result<Piece, LogError> {
+        // Pieces may be joined between the look at their row and at themselves: then there is another row.
+        for attempt in 1.. {
+            let of = name.clone();
+            let piece = self
+                .database
+                .read(move |tx| stream::piece_at(tx, id, &of, offset))
+                .await?;
+            let Some(piece) = piece else {
+                break;
+            };
+            let object = Path::from(piece.object);
+            let start = offset - piece.start;
+            let end = piece.length.min(start.saturating_add(most as u64));
+            match self.get(&object, start..end).await {
+                Err(object_store::Error::NotFound { .. }) if attempt < 3 => {}
+                bytes => {
+                    let bytes = bytes.map_err(failed("read", &object))?;
+                    return Ok(Piece { offset, bytes });
+                }
+            }
+        }
+        let info = self.info(id, name).await?;
+        match info.cut_to.filter(|cut_to| offset < *cut_to) {
+            Some(next) => Err(LogError::Cut { next }),
+            None => Ok(Piece {
+                offset,
+                bytes: Bytes::new(),
+            }),
+        }
+    }
+
+    async fn get(&self, object: &Path, range: Range<u64>) -> Result<Bytes, object_store::Error> {
+        self.store.get_range(object, range).await
+    }
+
+    /// Joins the pieces of a finished attempt, so that reading a log is few requests. What fails stays in pieces.
+    pub(super) async fn join(&self, id: AttemptId) {
+        if let Err(error) = self.try_join(id).await {
+            tracing::warn!(%error, %id, "logs stay in pieces");
+        }
+    }
+
+    async fn try_join(&self, id: AttemptId) -> Result<(), LogError> {
+        for info in self.list(id).await? {
+            let name = info.name.clone();
+            let pieces = self
+                .database
+                .read(move |tx| stream::pieces(tx, id, &name))
+                .await?;
+            for run in runs(pieces) {
+                if run.len() > 1 {
+                    self.join_run(id, &info.name, run).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn join_run(
+        &self,
+        id: AttemptId,
+        name: &StreamName,
+        run: Vec<PieceRow>,
+    ) -> Result<(), LogError> {
+        let Some(start) = run.first().map(|piece| piece.start) else {
+            return Ok(());
+        };
+        let object = self.name(id, name, start);
+        let upload = self.store.put_multipart(&object).await;
+        let mut upload = WriteMultipart::new(upload.map_err(failed("write", &object))?);
+        for piece in &run {
+            let from = Path::from(piece.object.as_str());
+            let mut at = 0;
+            while at < piece.length {
+                let end = piece.length.min(at + READ);
+                let bytes = self.get(&from, at..end).await;
+                upload.write(&bytes.map_err(failed("read", &from))?);
+                upload
+                    .wait_for_capacity(4)
+                    .await
+                    .map_err(failed("write", &object))?;
+                at = end;
+            }
+        }
+        upload.finish().await.map_err(failed("write", &object))?;
+        let joined = PieceRow {
+            start,
+            length: run.iter().map(|piece| piece.length).sum(),
+            object: object.to_string(),
+        };
+        let (name, old) = (name.clone(), run.clone());
+        self.database
+            .write(move |tx| stream::replace(tx, id, &name, &old, &joined))
+            .await?;
+        self.delete(run.into_iter().map(|piece| piece.object).collect())
+            .await;
+        Ok(())
+    }
+
+    /// Deletes what no row names any more. What cannot be deleted takes space and does no other harm.
+    async fn delete(&self, objects: Vec<String>) {
+        for object in objects {
+            let path = Path::from(object);
+            if let Err(error) = self.store.delete(&path).await {
+                tracing::debug!(%error, %path, "an object stays that nobody needs");
+            }
+        }
+    }
+}
+
+/// Pieces that follow each other without a gap.
+fn runs(pieces: Vec<PieceRow>) -> Vec<Vec<PieceRow>> {
+    let mut runs: Vec<Vec<PieceRow>> = Vec::new();
+    for piece in pieces {
+        match runs.last_mut() {
+            Some(run)
+                if run
+                    .last()
+                    .is_some_and(|last| last.start + last.length == piece.start) =>
+            {
+                run.push(piece);
+            }
+            _ => runs.push(vec![piece]),
+        }
+    }
+    runs
+}

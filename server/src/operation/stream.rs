@@ -1,0 +1,219 @@
+//! Streams of logs whose pieces are objects.
+
+use protocol::service::{AttemptId, StreamName};
+
+use super::attempt::fenced;
+use crate::database::{
+    DatabaseError, News, OperationError, Row, Transaction, Value, locking, word,
+};
+use crate::logs::Retention;
+use crate::queue::State;
+
+/// A piece: which bytes, and the object they are in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PieceRow {
+    pub(crate) start: u64,
+    pub(crate) length: u64,
+    pub(crate) object: String,
+}
+
+/// What became of a piece.
+#[derive(Debug)]
+pub(crate) enum Appended {
+    /// It counts. These objects are not kept any more.
+    Kept { thrown_away: Vec<String> },
+    /// Somebody else was faster: the stream has this length now.
+    Elsewhere { length: u64 },
+}
+
+/// Length and digests of the full blocks of a stream.
+pub(crate) fn state(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    name: &StreamName,
+) -> Result<(u64, Vec<[u8; 32]>), OperationError> {
+    let row = tx.first(
+        "SELECT length, digests FROM streams WHERE job = $1 AND attempt = $2 AND name = $3",
+        &[id.job.0.into(), id.attempt.into(), word(name)?],
+    )?;
+    let Some(row) = row else {
+        return Ok((0, Vec::new()));
+    };
+    let digests = row.maybe_blob(1)?.unwrap_or_default().chunks_exact(32);
+    let digests = digests.filter_map(|digest| digest.try_into().ok());
+    Ok((row.number(0)?, digests.collect()))
+}
+
+/// Lets a piece count, when the stream still ends where it starts and its attempt is still going on.
+pub(crate) fn append(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    name: &StreamName,
+    piece: &PieceRow,
+    digests: &[[u8; 32]],
+    retention: Retention,
+) -> Result<Appended, OperationError> {
+    let sql = locking!(tx, "SELECT attempt, state FROM jobs WHERE id = $1");
+    let job = tx.first(sql, &[id.job.0.into()])?;
+    let Some(job) = job else {
+        return Err(fenced(id));
+    };
+    if job.number::<u32>(0)? != id.attempt || job.word::<State>(1)? != State::Running {
+        return Err(fenced(id));
+    }
+    let stream = [id.job.0.into(), id.attempt.into(), word(name)?];
+    tx.execute(
+        "INSERT INTO streams (job, attempt, name, length) VALUES ($1, $2, $3, 0) ON CONFLICT (job, attempt, name) DO NOTHING",
+        &stream,
+    )?;
+    let (length, _) = state(tx, id, name)?;
+    if length != piece.start {
+        return Ok(Appended::Elsewhere { length });
+    }
+    let next = piece.start + piece.length;
+    let mut values = stream.to_vec();
+    values.extend([
+        piece.start.into(),
+        piece.length.into(),
+        (&piece.object).into(),
+    ]);
+    tx.execute(
+        "INSERT INTO pieces (job, attempt, name, start, length, object) VALUES ($1, $2, $3, $4, $5, $6)",
+        &values,
+    )?;
+    let mut values = stream.to_vec();
+    values.extend([next.into(), Value::from(digests.as_flattened())]);
+    tx.execute(
+        "UPDATE streams SET length = $4, digests = $5 WHERE job = $1 AND attempt = $2 AND name = $3",
+        &values,
+    )?;
+    let thrown_away = throw_away(tx, &stream, next, retention)?;
+    tx.tell(News::Attempt(id));
+    Ok(Appended::Kept { thrown_away })
+}
+
+/// Forgets pieces that are behind the head and before the tail.
+fn throw_away(
+    tx: &mut Transaction<'_>,
+    stream: &[Value<'_>; 3],
+    length: u64,
+    retention: Retention,
+) -> Result<Vec<String>, DatabaseError> {
+    if length <= retention.bytes() {
+        return Ok(Vec::new());
+    }
+    let mut values = stream.to_vec();
+    let tail = length - retention.bytes() / 2;
+    values.extend([retention.head().into(), tail.into()]);
+    let rows = tx.query(
+        "DELETE FROM pieces WHERE job = $1 AND attempt = $2 AND name = $3 AND start >= $4 AND start + length <= $5 \
+         RETURNING start, length, object",
+        &values,
+    )?;
+    let pieces: Vec<PieceRow> = rows.iter().map(piece_of).collect::<Result<_, _>>()?;
+    let from = pieces.iter().map(|piece| piece.start).min();
+    let to = pieces.iter().map(|piece| piece.start + piece.length).max();
+    if let (Some(from), Some(to)) = (from, to) {
+        let mut values = stream.to_vec();
+        values.extend([from.into(), to.into()]);
+        tx.execute(
+            "UPDATE streams SET cut_from = COALESCE(cut_from, $4), cut_to = $5 WHERE job = $1 AND attempt = $2 AND name = $3",
+            &values,
+        )?;
+    }
+    Ok(pieces.into_iter().map(|piece| piece.object).collect())
+}
+
+fn piece_of(row: &Row) -> Result<PieceRow, DatabaseError> {
+    Ok(PieceRow {
+        start: row.number(0)?,
+        length: row.number(1)?,
+        object: row.text(2)?.to_owned(),
+    })
+}
+
+/// The piece that a byte is in.
+pub(crate) fn piece_at(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    name: &StreamName,
+    offset: u64,
+) -> Result<Option<PieceRow>, OperationError> {
+    let row = tx.first(
+        "SELECT start, length, object FROM pieces WHERE job = $1 AND attempt = $2 AND name = $3 AND start <= $4 \
+         AND start + length > $4 ORDER BY start DESC LIMIT 1",
+        &[
+            id.job.0.into(),
+            id.attempt.into(),
+            word(name)?,
+            offset.into(),
+        ],
+    )?;
+    Ok(row.as_ref().map(piece_of).transpose()?)
+}
+
+/// All pieces of a stream.
+pub(crate) fn pieces(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    name: &StreamName,
+) -> Result<Vec<PieceRow>, OperationError> {
+    let rows = tx.query(
+        "SELECT start, length, object FROM pieces WHERE job = $1 AND attempt = $2 AND name = $3 ORDER BY start",
+        &[id.job.0.into(), id.attempt.into(), word(name)?],
+    )?;
+    Ok(rows.iter().map(piece_of).collect::<Result<_, _>>()?)
+}
+
+/// One piece takes the place of several that follow each other.
+pub(crate) fn replace(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    name: &StreamName,
+    old: &[PieceRow],
+    new: &PieceRow,
+) -> Result<(), OperationError> {
+    for piece in old {
+        tx.execute(
+            "DELETE FROM pieces WHERE job = $1 AND attempt = $2 AND name = $3 AND start = $4 AND object = $5",
+            &[
+                id.job.0.into(),
+                id.attempt.into(),
+                word(name)?,
+                piece.start.into(),
+                (&piece.object).into(),
+            ],
+        )?;
+    }
+    tx.execute(
+        "INSERT INTO pieces (job, attempt, name, start, length, object) VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            id.job.0.into(),
+            id.attempt.into(),
+            word(name)?,
+            new.start.into(),
+            new.length.into(),
+            (&new.object).into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Forgets a stream. Its objects are returned.
+pub(crate) fn remove(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    name: &StreamName,
+) -> Result<Vec<String>, OperationError> {
+    let stream = [id.job.0.into(), id.attempt.into(), word(name)?];
+    let rows = tx.query(
+        "DELETE FROM pieces WHERE job = $1 AND attempt = $2 AND name = $3 RETURNING start, length, object",
+        &stream,
+    )?;
+    tx.execute(
+        "DELETE FROM streams WHERE job = $1 AND attempt = $2 AND name = $3",
+        &stream,
+    )?;
+    let pieces: Vec<PieceRow> = rows.iter().map(piece_of).collect::<Result<_, _>>()?;
+    Ok(pieces.into_iter().map(|piece| piece.object).collect())
+}
