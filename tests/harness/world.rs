@@ -223,22 +223,20 @@ impl World {
         })
     }
 
-    /// Takes datagrams and counts them.
+    /// Takes datagrams at an address of the world and counts them.
     ///
     /// # Panics
     /// When they cannot be taken.
     pub fn datagrams(&self, address: &str) -> Arc<AtomicUsize> {
-        let address: SocketAddr = address.parse().expect("an address");
-        let socket = within(&self.outside(), move || UdpSocket::bind(address)).expect("bind");
-        let count = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&count);
-        thread::spawn(move || {
-            let mut buffer = vec![0; 65_536];
-            while socket.recv_from(&mut buffer).is_ok() {
-                counter.fetch_add(1, Ordering::SeqCst);
-            }
-        });
-        count
+        count_datagrams(&self.outside(), address)
+    }
+
+    /// The same at an address of the machine.
+    ///
+    /// # Panics
+    /// When they cannot be taken.
+    pub fn datagrams_on_machine(&self, address: &str) -> Arc<AtomicUsize> {
+        count_datagrams(&self.machine(), address)
     }
 
     /// Sends every datagram back.
@@ -322,6 +320,20 @@ fn within<T: Send + 'static>(namespace: &str, act: impl FnOnce() -> T + Send + '
         act()
     });
     entered.join().expect("act in the network namespace")
+}
+
+fn count_datagrams(namespace: &str, address: &str) -> Arc<AtomicUsize> {
+    let address: SocketAddr = address.parse().expect("an address");
+    let socket = within(namespace, move || UdpSocket::bind(address)).expect("bind");
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&count);
+    thread::spawn(move || {
+        let mut buffer = vec![0; 65_536];
+        while socket.recv_from(&mut buffer).is_ok() {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    count
 }
 
 /// In its place is the program: the child's process id is the program's.

@@ -11,6 +11,8 @@ use std::ffi::CString;
 /// What cannot be left out without building something else in its place, such as namespaces, has no name here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defence {
+    /// What a container reaches is held to its list.
+    AllowLists,
     /// A command has eleven capabilities at most.
     Capabilities,
     /// What a process has inherited and does not need is closed.
@@ -27,6 +29,8 @@ pub(crate) enum Defence {
     Masks,
     /// Nothing is mounted over the kernel's files.
     MountTargets,
+    /// Neither the machine itself nor what clouds tell it is reached from a private network.
+    NeverReached,
     /// Executing a program adds no privilege.
     NoNewPrivileges,
     /// Set-user-id bits have no effect on what is mounted into a container.

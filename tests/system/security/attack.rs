@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use harness::{Agent, Finished, TestEnvironment, images};
+use harness::{Agent, Finished, TestEnvironment, World, images};
 use tempfile::TempDir;
 
 use crate::support::must;
@@ -20,6 +20,8 @@ pub(super) struct Attack<'a> {
     script: String,
     user: &'a str,
     options: &'a [&'a str],
+    /// The world that it is in, and its `network`.
+    reaching: Option<(&'a World, &'a str)>,
 }
 
 impl<'a> Attack<'a> {
@@ -31,6 +33,7 @@ impl<'a> Attack<'a> {
             script: script.into(),
             user: "root",
             options: &[],
+            reaching: None,
         }
     }
 
@@ -64,15 +67,27 @@ impl<'a> Attack<'a> {
         Self { options, ..self }
     }
 
+    /// In a world, of which its `network` lets it reach so much.
+    pub(super) fn reaching(self, world: &'a World, network: &'a str) -> Self {
+        let reaching = Some((world, network));
+        Self { reaching, ..self }
+    }
+
     /// The agent that runs it, to be changed further.
     pub(super) fn agent<'e>(&self, env: &'e TestEnvironment) -> Agent<'e> {
         env.copy_program(program(), "project/attack");
         let script = serde_json::to_string(&self.script).unwrap_or_default();
+        let network = self.reaching.map(|(_, network)| network);
+        let network = network.map_or_else(String::new, |network| format!(", network: {network}"));
         env.pipeline(&format!(
-            "image: \"{}\"\nsteps:\n  - {{ name: step, user: \"{}\", run: {script} }}\n",
+            "image: \"{}\"\nsteps:\n  - {{ name: step, user: \"{}\"{network}, run: {script} }}\n",
             self.image, self.user
         ));
-        env.agent(["run-local"].iter().chain(self.options))
+        let agent = env.agent(["run-local"].iter().chain(self.options));
+        match self.reaching {
+            Some((world, _)) => agent.in_world(world),
+            None => agent,
+        }
     }
 
     /// Runs it.

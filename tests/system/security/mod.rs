@@ -9,6 +9,7 @@ mod calls;
 mod descriptors;
 mod images;
 mod kernel_files;
+mod networks;
 mod privileges;
 mod races;
 mod reach;
