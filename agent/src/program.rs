@@ -106,6 +106,7 @@ fn execute(command: &Command) -> Result<ExitCode, CommandError> {
         Command::Drain(arguments) => service::drain(arguments, &machine),
         Command::Tokens(arguments) => service::tokens(arguments, &machine),
         Command::Start(arguments) => start::execute(arguments, &machine),
+        Command::Job(arguments) if arguments.sweep => job::sweep(&machine),
         Command::Job(_) => job::execute(&machine, Containers::connect),
         Command::Server(arguments) => server::execute(arguments, &machine),
         Command::Doctor(_) => doctor::execute(&machine),

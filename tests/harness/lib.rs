@@ -9,7 +9,7 @@
 //! ```
 //!
 //! [`Registry`] is Debian's registry with what a test pushes; [`FaultServer`] is a registry that misbehaves on purpose;
-//! [`Proxy`] stands before one; [`Docker`] is Docker's daemon; [`World`] is a network for the machine and what is in it; [`images`] finds what `tests/images/make` made. A test that a machine cannot run says `skipped: why` on standard
+//! [`Service`] is a server that does as a test says; [`Proxy`] stands before one; [`Docker`] is Docker's daemon; [`World`] is a network for the machine and what is in it; [`images`] finds what `tests/images/make` made. A test that a machine cannot run says `skipped: why` on standard
 //! error, or fails where `SLIPWAY_TEST_SKIP_NOTHING` is set, as `tests/run` does.
 
 mod agent;
@@ -29,6 +29,7 @@ mod registry;
 mod run;
 mod running;
 mod served_image;
+mod service;
 mod skip;
 mod terminal;
 pub mod wait;
@@ -46,6 +47,7 @@ pub use registry::{PASSWORD, Registry, USER};
 pub use run::run;
 pub use running::Running;
 pub use served_image::ServedImage;
+pub use service::{AttemptState, Faults, Service};
 pub use skip::{Skip, skip};
 pub use who::Who;
 pub use world::{MACHINE, SERVER, World};

@@ -1,5 +1,7 @@
 //! The system tests, a subject a file. Each drives the built binary as a user would and says in its name what holds.
 
+mod agents;
+mod agents_faults;
 mod ahead;
 mod bad_input;
 mod broken_registries;

@@ -1,5 +1,9 @@
 use clap::Args;
 
-/// Nothing to say: standard input says it.
+/// For `agent start`: standard input says what to run.
 #[derive(Debug, Args)]
-pub struct Job {}
+pub struct Job {
+    /// Instead: look whether this host can run containers, and remove what killed processes have left
+    #[arg(long)]
+    pub sweep: bool,
+}

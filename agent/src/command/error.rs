@@ -264,6 +264,7 @@ impl CommandError {
                     IdentityError::Register(error) | IdentityError::Describe(error),
                 ),
             ) => of_call(error),
+            Self::Daemon(DaemonError::Host(_)) => ExitCode::HostUnsupported,
             Self::Daemon(
                 DaemonError::Machine { .. } | DaemonError::Identity(IdentityError::File { .. }),
             ) => ExitCode::Internal,

@@ -17,6 +17,7 @@ use pipelines::plan::Plan;
 use protocol::service::Assignment;
 use protocol::{Cause, Conclusion, Event, WorkspaceMode};
 use repository::{Mirrors, Watch};
+use runtime::zygote::Zygote;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::sync::mpsc;
 
@@ -86,6 +87,23 @@ pub fn execute<B: Backend>(
     Ok(ExitCode::Success)
 }
 
+/// Removes what the containers of killed processes have left.
+///
+/// # Errors
+/// When this host cannot run containers.
+pub fn sweep(machine: &Machine) -> Result<ExitCode, CommandError> {
+    machine.create_data()?;
+    let zygote = Zygote::spawn(&machine.data).map_err(ConnectError::from)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(starting("start the async runtime"))?;
+    if let Err(error) = runtime.block_on(zygote.sweep()) {
+        tracing::warn!(%error, "the remains of a killed process cannot be removed");
+    }
+    Ok(ExitCode::Success)
+}
+
 /// Has the kernel end this process with the daemon, and with it the zygote and every container.
 fn die_with(daemon: u32) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -101,16 +119,12 @@ fn die_with(daemon: u32) -> io::Result<()> {
 fn obey(mut orders: Orders, requests: mpsc::UnboundedSender<Request>) -> io::Result<()> {
     let body = move || {
         loop {
-            let times = match orders.wait() {
-                Order::Cancel => 1,
-                Order::Abort => 2,
+            let order = orders.wait();
+            let request = match order {
+                Order::Cancel => Request::Cancel,
+                Order::Abort => Request::Abort,
             };
-            for _ in 0..times {
-                if requests.send(Request::Cancel).is_err() {
-                    return;
-                }
-            }
-            if times == 2 {
+            if requests.send(request).is_err() || order == Order::Abort {
                 return;
             }
         }

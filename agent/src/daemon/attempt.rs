@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::persist::persist;
-use super::process::Process;
+use super::process::{Process, sweep};
 use super::tell;
 use super::upload::{Upload, UploadError};
 use crate::attempt::{Finished, Input, Order, Spool, SpoolError};
@@ -67,6 +67,8 @@ pub(super) struct Attempt {
     pub(super) client: Client,
     pub(super) words: mpsc::UnboundedReceiver<Word>,
     pub(super) news: mpsc::UnboundedSender<News>,
+    /// Its process came to no end of its own: containers may have left something.
+    pub(super) killed: bool,
 }
 
 /// What is to be said to the server when everything else is there.
@@ -108,6 +110,11 @@ impl Attempt {
     }
 
     async fn conclude(self, ended: Result<(), Stopped>) {
+        if self.killed
+            && let Err((_, error)) = sweep().await
+        {
+            tracing::warn!(error, "what a killed job has left stays for the next one");
+        }
         match ended {
             Ok(()) => self.throw_away().await,
             Err(Stopped::Lost) => {
@@ -207,8 +214,7 @@ impl Attempt {
                     }
                     Some(Word::Order(_)) => {}
                     Some(Word::Lost) => {
-                        process.kill();
-                        process.end().await;
+                        self.kill(process).await;
                         return Err(Stopped::Lost);
                     }
                     Some(Word::Shutdown) | None => {
@@ -219,8 +225,7 @@ impl Attempt {
                 result = &mut sending.0, if sent.is_none() => match settled(result) {
                     Ok(upload) => sent = Some(upload),
                     Err(stopped) => {
-                        process.kill();
-                        process.end().await;
+                        self.kill(process).await;
                         return Err(stopped);
                     }
                 },
@@ -247,9 +252,17 @@ impl Attempt {
         self.hand_over(upload, last).await
     }
 
+    async fn kill(&mut self, mut process: Process) {
+        self.killed = true;
+        process.kill();
+        process.end().await;
+    }
+
     /// What is to be said of a job whose process is over.
-    fn last(&self, ordered: Option<u8>, shutdown: bool, ending: String) -> Last {
-        match self.spool.finished() {
+    fn last(&mut self, ordered: Option<u8>, shutdown: bool, ending: String) -> Last {
+        let finished = self.spool.finished();
+        self.killed = !matches!(finished, Ok(Some(_)));
+        match finished {
             Ok(Some(finished)) => Last::Finish(finished),
             Ok(None) if shutdown => Last::Release(ReleaseReason::Shutdown),
             // It was to be killed and was: that is how it ended.

@@ -40,6 +40,9 @@ use attempt::{Attempt, News, Word};
 /// How long the server is asked to keep a call without a job waiting.
 const WAIT: Duration = Duration::from_secs(50);
 
+/// With this the process ends that looks whether the host can run containers, and it cannot.
+const HOST_UNSUPPORTED: i32 = 77;
+
 /// How often a heartbeat is due until the server says otherwise.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -60,6 +63,9 @@ pub enum DaemonError {
     /// It is nobody to the server.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// This host cannot run containers: what it lacks, and what to do.
+    #[error("{0}")]
+    Host(String),
     /// Another one is at work.
     #[error("another `agent start` uses the data directory {0}")]
     Busy(PathBuf),
@@ -96,6 +102,14 @@ pub enum Ending {
 pub async fn run(settings: Settings, client: Client) -> Result<Ending, DaemonError> {
     let _lock = lock(&settings.data)?;
     let mut signals = Signals::new().map_err(machine("handle signals"))?;
+    match process::sweep().await {
+        Ok(()) => {}
+        // It would take every job and fail it.
+        Err((Some(HOST_UNSUPPORTED), why)) => return Err(DaemonError::Host(why)),
+        Err((_, why)) => tell(format_args!(
+            "warning: what was left cannot be removed: {why}"
+        )),
+    }
     let token = settings.token.as_deref();
     let identity = identity::establish(&settings.data, &client, token, &settings.description);
     let (agent, client) = tokio::select! {
@@ -331,6 +345,7 @@ impl Daemon {
             client: self.client.clone(),
             words: receiver,
             news: self.teller.clone(),
+            killed: false,
         }
     }
 

@@ -1,6 +1,5 @@
 //! The process of a job.
 
-use std::ffi::OsStr;
 use std::io;
 use std::process::Stdio;
 
@@ -16,6 +15,36 @@ const COMPLAINTS: usize = 4 << 10;
 /// Variables that are the daemon's alone.
 const OURS: [&str; 2] = ["SLIPWAY_TOKEN", "SLIPWAY_TOKEN_FILE"];
 
+/// Looks whether this host can run containers, and removes what killed processes have left; in a process of its own, which
+/// is the one that makes a zygote. What it complains about, when it cannot, and its exit code.
+pub(super) async fn sweep() -> Result<(), (Option<i32>, String)> {
+    let mut command = this_program(&["job", "--sweep"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    match command.output().await {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stderr);
+            let text = text.trim().trim_start_matches("error: ").to_owned();
+            Err((output.status.code(), text))
+        }
+        Err(error) => Err((None, error.to_string())),
+    }
+}
+
+fn this_program(arguments: &[&str]) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg0("agent")
+        .args(arguments)
+        // What a terminal sends to the daemon is the daemon's to pass on.
+        .process_group(0)
+        .kill_on_drop(true);
+    for name in OURS {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// A job's process that runs. Dropping it kills it.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -28,19 +57,11 @@ pub(super) struct Process {
 impl Process {
     /// Starts this program again, and tells it what to do.
     pub(super) async fn start(input: &Input) -> io::Result<Self> {
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = this_program(&["job"]);
         command
-            .arg0("agent")
-            .arg(OsStr::new("job"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // What a terminal sends to the daemon is the daemon's to pass on.
-            .process_group(0)
-            .kill_on_drop(true);
-        for name in OURS {
-            command.env_remove(name);
-        }
+            .stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let lost = || io::Error::other("a pipe is missing");
         let mut orders = child.stdin.take().ok_or_else(lost)?;

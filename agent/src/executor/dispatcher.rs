@@ -55,6 +55,8 @@ pub struct Run<B> {
 pub enum Request {
     /// Stop: steps are asked to end, and killed after the grace period. Asked again, they are killed at once.
     Cancel,
+    /// Kill: steps are killed at once.
+    Abort,
     /// Stop without a word: nobody reads the output any more.
     OutputLost,
 }
@@ -417,15 +419,15 @@ impl<B: Backend> Dispatcher<B> {
     }
 
     fn on_request(&mut self, request: Request) {
-        let level = match self.level {
-            CancelLevel::None => CancelLevel::Terminate,
-            CancelLevel::Terminate | CancelLevel::Kill => CancelLevel::Kill,
+        let level = match (request, self.level) {
+            (Request::Cancel | Request::OutputLost, CancelLevel::None) => CancelLevel::Terminate,
+            _ => CancelLevel::Kill,
         };
         self.context.queue.hurry(match level {
             CancelLevel::None | CancelLevel::Terminate => PATIENCE,
             CancelLevel::Kill => LAST_PATIENCE,
         });
-        if level == CancelLevel::Terminate {
+        if self.level == CancelLevel::None {
             if request == Request::Cancel {
                 let grace = duration(milliseconds(self.context.settings.grace));
                 self.emit(Event::Warning {
