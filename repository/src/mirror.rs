@@ -120,6 +120,36 @@ impl Mirrors {
         Ok((mirror, answer))
     }
 
+    /// Removes the mirrors that nobody has fetched to for so long; one that is being written to stays. Best effort.
+    pub fn prune(&self, unused_for: Duration) {
+        let Ok(entries) = fs::read_dir(&self.directory) else {
+            return;
+        };
+        for lock in entries.flatten().map(|entry| entry.path()) {
+            if lock.extension().is_none_or(|suffix| suffix != "lock") {
+                continue;
+            }
+            // Whoever fetches opens it anew.
+            let used = fs::metadata(&lock).and_then(|metadata| metadata.modified());
+            let idle = used.ok().and_then(|used| used.elapsed().ok());
+            let is_unused = idle.is_some_and(|idle| idle >= unused_for);
+            let Some(held) = is_unused.then(|| File::open(&lock).ok()).flatten() else {
+                continue;
+            };
+            if held.try_lock().is_err() {
+                continue;
+            }
+            let mirror = lock.with_extension("git");
+            match fs::remove_dir_all(&mirror) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(path = %mirror.display(), %error, "an unused mirror stays");
+                }
+                // The lock stays: somebody may wait for it.
+                _ => {}
+            }
+        }
+    }
+
     /// What is here of a repository already.
     ///
     /// # Errors

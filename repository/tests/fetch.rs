@@ -337,6 +337,29 @@ fn a_damaged_mirror_is_fetched_anew() {
     );
 }
 
+#[test]
+fn mirrors_that_nobody_uses_go_and_are_fetched_again_when_somebody_does() {
+    let place = Place::new();
+    let commit = place.upstream.write("a", "1").commit("first");
+    let fetch = || {
+        place
+            .mirrors
+            .fetch(&place.upstream.remote(), &Want::commit(commit), &Unwatched)
+            .unwrap()
+    };
+    let has_pack = || {
+        walk(&place.path("mirrors"))
+            .iter()
+            .any(|path| path.to_string_lossy().contains("/objects/"))
+    };
+    fetch();
+    place.mirrors.prune(std::time::Duration::from_secs(3600));
+    assert!(has_pack());
+    place.mirrors.prune(std::time::Duration::ZERO);
+    assert!(!has_pack());
+    assert!(fetch().0.has(commit));
+}
+
 fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(directory).unwrap().flatten();
     entries

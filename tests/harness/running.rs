@@ -42,6 +42,21 @@ impl Running {
         );
     }
 
+    /// Waits until the agent has printed `text` on its standard error; answers all that it has printed there.
+    ///
+    /// # Panics
+    /// When it does not come, with all that came.
+    pub fn wait_for_complaint(&mut self, text: &str) -> String {
+        let seen = wait::until(wait::PATIENCE, || {
+            let over = self.stderr.as_ref().is_none_or(Capture::is_over);
+            let found = String::from_utf8_lossy(&self.errors_so_far()).contains(text);
+            (found || over).then_some(found)
+        });
+        let all = String::from_utf8_lossy(&self.errors_so_far()).into_owned();
+        assert!(seen == Some(true), "`{text}` did not come:\n{all}");
+        all
+    }
+
     /// Waits until the line with the cursor, the last one on the terminal, fits.
     ///
     /// # Panics

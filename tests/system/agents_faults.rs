@@ -21,6 +21,8 @@ for_one_user!(
     a_cancelled_job_may_clean_up_and_an_aborted_one_may_not,
     an_agent_that_drains_ends_behind_its_jobs_and_a_second_signal_gives_them_back,
     a_server_that_drains_its_agent_gives_it_no_more,
+    a_full_disk_is_told_and_the_agent_goes_on,
+    an_agent_that_is_to_end_does_not_wait_for_a_server_that_is_away,
 );
 
 /// A job that waits for a file `go` of the machine, and what tells it to go on.
@@ -234,6 +236,25 @@ fn an_agent_that_drains_ends_behind_its_jobs_and_a_second_signal_gives_them_back
     );
 }
 
+fn an_agent_that_is_to_end_does_not_wait_for_a_server_that_is_away(env: &TestEnvironment) {
+    let service = Service::start();
+    waiting(env, &service, 1, "echo begin");
+    let agent = start(env, &service, &[]).spawn();
+    has_begun(&service, 1);
+    service.set(|faults| faults.away = true);
+    agent.signal(Signal::TERM);
+    let mut agent = agent;
+    let _ = agent.wait_for_complaint("takes no more jobs");
+    agent.signal(Signal::TERM);
+    let _ = agent.finish().expect(130);
+    env.assert_nothing_survives();
+    service.set(|faults| faults.away = false);
+    let agent = start(env, &service, &[]).spawn();
+    let attempt = service.wait(1, |attempt| attempt.release.is_some());
+    assert_eq!(attempt.release, Some(json!({ "reason": "restarted" })));
+    let _ = drain(agent);
+}
+
 fn a_server_that_drains_its_agent_gives_it_no_more(env: &TestEnvironment) {
     let service = Service::start();
     service.set(|faults| faults.drain = true);
@@ -248,5 +269,35 @@ fn a_server_that_drains_its_agent_gives_it_no_more(env: &TestEnvironment) {
     assert!(!service.attempt(1).accepted);
     service.set(|faults| faults.drain = false);
     let _ = service.wait_for_finish(1);
+    let _ = drain(agent);
+}
+
+fn a_full_disk_is_told_and_the_agent_goes_on(env: &TestEnvironment) {
+    if !env.is_set_up_by_root() {
+        return;
+    }
+    let service = Service::start();
+    let much = "  - run: i=0; while [ $i -lt 100000 ]; do echo \"line $i that goes to a disk that is too small\"; i=$((i+1)); done\n";
+    service.offer(1, &plan(env, &host(much)), json!({}));
+    env.write("data/jobs/here", "");
+    env.own(&env.data());
+    let jobs = env.data().join("jobs");
+    let small = format!(
+        "mount -t tmpfs -o size=1m,mode=777 tmpfs {}",
+        jobs.display()
+    );
+    let agent = start(env, &service, &[]).after(&small).spawn();
+    let attempt = service.wait(1, |attempt| {
+        attempt.finish.is_some() || attempt.release.is_some()
+    });
+    let told = format!("{:?} {:?}", attempt.finish, attempt.release);
+    assert!(told.contains("No space left on device"), "{told}");
+    // What was sent of it is what it wrote.
+    let log = String::from_utf8_lossy(&attempt.logs["step-0"]).into_owned();
+    assert!(log.starts_with("line 0 that goes to a disk"), "{log:.200}");
+    service.offer(2, &plan(env, &host("  - run: echo fits\n")), json!({}));
+    let (finish, attempt) = service.wait_for_finish(2);
+    assert_eq!(finish["conclusion"], "success");
+    assert_eq!(attempt.logs["step-0"], b"fits\n");
     let _ = drain(agent);
 }

@@ -43,6 +43,7 @@ mod reference;
 mod registries;
 mod secrets;
 mod security;
+mod service;
 mod services;
 mod services_many;
 mod services_real;

@@ -10,6 +10,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use pipelines::Tree;
@@ -36,6 +37,9 @@ use crate::secrets::Secrets;
 use crate::sink::{Printer, Queue};
 use crate::sources;
 use crate::workspace::TreeFiles;
+
+/// How long a mirror stays that nobody fetches to.
+const UNUSED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Runs the job that standard input names. `connect` is called on the process's only thread.
 pub fn execute<B: Backend>(
@@ -101,6 +105,7 @@ pub fn sweep(machine: &Machine) -> Result<ExitCode, CommandError> {
     if let Err(error) = runtime.block_on(zygote.sweep()) {
         tracing::warn!(%error, "the remains of a killed process cannot be removed");
     }
+    Mirrors::new(machine.data.join("mirrors")).prune(UNUSED);
     Ok(ExitCode::Success)
 }
 

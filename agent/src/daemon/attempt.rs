@@ -16,12 +16,11 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::persist::persist;
 use super::process::{Process, sweep};
 use super::tell;
 use super::upload::{Upload, UploadError};
 use crate::attempt::{Finished, Input, Order, Spool, SpoolError};
-use crate::source::{CallError, Client};
+use crate::source::{CallError, Client, persist};
 
 /// How often the spool is looked at when nobody says that there is something: services do not.
 const LOOK: Duration = Duration::from_millis(500);
@@ -69,6 +68,8 @@ pub(super) struct Attempt {
     pub(super) news: mpsc::UnboundedSender<News>,
     /// Its process came to no end of its own: containers may have left something.
     pub(super) killed: bool,
+    /// The daemon is about to end: nothing is waited for any longer.
+    pub(super) hurried: bool,
 }
 
 /// What is to be said to the server when everything else is there.
@@ -219,6 +220,7 @@ impl Attempt {
                     }
                     Some(Word::Shutdown) | None => {
                         shutdown = true;
+                        self.hurried = true;
                         process.kill();
                     }
                 },
@@ -354,16 +356,19 @@ impl Attempt {
     async fn unless_told<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stopped> {
         let mut work = std::pin::pin!(work);
         loop {
+            if self.hurried {
+                // One more chance: most of the time the server is there.
+                return timeout(LAST_WORDS, work)
+                    .await
+                    .map_err(|_| Stopped::Shutdown);
+            }
             tokio::select! {
                 biased;
                 word = self.words.recv() => match word {
                     Some(Word::Lost) => return Err(Stopped::Lost),
                     // What has ended already cannot be stopped.
                     Some(Word::Order(_)) => {}
-                    Some(Word::Shutdown) | None => {
-                        // One more chance: most of the time the server is there.
-                        return timeout(LAST_WORDS, work).await.map_err(|_| Stopped::Shutdown);
-                    }
+                    Some(Word::Shutdown) | None => self.hurried = true,
                 },
                 done = &mut work => return Ok(done),
             }

@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use protocol::service::{AgentDescription, AgentId, ProblemCode, Registered, path};
 use serde::{Deserialize, Serialize};
 
-use super::persist::persist;
-use crate::source::{CallError, Client};
+use crate::source::{CallError, Client, persist};
 
 /// Largest file that is read, bytes.
 const LARGEST: u64 = 64 << 10;

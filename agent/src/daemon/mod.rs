@@ -11,7 +11,6 @@
 
 mod attempt;
 mod identity;
-mod persist;
 mod process;
 mod upload;
 
@@ -42,6 +41,9 @@ const WAIT: Duration = Duration::from_secs(50);
 
 /// With this the process ends that looks whether the host can run containers, and it cannot.
 const HOST_UNSUPPORTED: i32 = 77;
+
+/// How long at least lies between two calls for a job that were answered with none.
+const SOONEST: Duration = Duration::from_secs(1);
 
 /// How often a heartbeat is due until the server says otherwise.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -158,6 +160,7 @@ fn lock(data: &Path) -> Result<File, DaemonError> {
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -165,6 +168,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
@@ -172,6 +176,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
 }
@@ -209,6 +214,8 @@ struct Daemon {
     /// Of an ephemeral one: it has had its job.
     spent: bool,
     backoff: Backoff,
+    /// The server does not answer.
+    away: bool,
 }
 
 impl Daemon {
@@ -225,6 +232,7 @@ impl Daemon {
             server_drains: false,
             spent: false,
             backoff: Backoff::default(),
+            away: false,
         }
     }
 
@@ -234,7 +242,7 @@ impl Daemon {
         let mut beating: JoinSet<Result<HeartbeatAnswer, CallError>> = JoinSet::new();
         let mut every = HEARTBEAT;
         let mut beat_at = tokio::time::Instant::now();
-        let mut acquire_at = beat_at;
+        let (mut acquire_at, mut asked_at) = (beat_at, beat_at);
         loop {
             if self.stage > Stage::Working && self.held.is_empty() {
                 return Ok(match self.stage {
@@ -252,16 +260,17 @@ impl Daemon {
                 }
                 Some(news) = self.news.recv() => self.on_news(news),
                 Some(result) = acquiring.join_next() => match result {
-                    Ok(Ok(None)) => self.backoff = Backoff::default(),
+                    Ok(Ok(None)) => {
+                        self.on_answer();
+                        // A server that does not wait is not to be asked all the time.
+                        acquire_at = acquire_at.max(asked_at + SOONEST);
+                    }
                     Ok(Ok(Some(assignment))) => {
-                        self.backoff = Backoff::default();
+                        self.on_answer();
                         self.take(assignment);
                     }
                     Ok(Err(error)) if error.is_worth_another_attempt() => {
-                        let wait = self.backoff.wait();
-                        let wait = error.after().map_or(wait, |after| after.max(wait));
-                        tracing::debug!(%error, "no job can be asked for");
-                        acquire_at = tokio::time::Instant::now() + wait;
+                        acquire_at = tokio::time::Instant::now() + self.on_silence(&error);
                     }
                     Ok(Err(error)) => self.on_refusal(error)?,
                     // Aborted, because it takes no more.
@@ -279,6 +288,7 @@ impl Daemon {
                 }
                 () = tokio::time::sleep_until(acquire_at), if may_acquire => {
                     let client = self.client.clone();
+                    asked_at = tokio::time::Instant::now();
                     let ask = Acquire { free, wait_ms: u64::try_from(WAIT.as_millis()).unwrap_or_default() };
                     acquiring.spawn(async move { client.wait(path::ACQUIRE, &ask, WAIT).await });
                 }
@@ -294,6 +304,25 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    /// The server is there.
+    fn on_answer(&mut self) {
+        self.backoff = Backoff::default();
+        if std::mem::take(&mut self.away) {
+            tell("the server is back");
+        }
+    }
+
+    /// The server is not there; how long to leave it alone.
+    fn on_silence(&mut self, error: &CallError) -> Duration {
+        if !std::mem::replace(&mut self.away, true) {
+            tell(format_args!(
+                "warning: {error}; what is held goes on, and the server is asked again"
+            ));
+        }
+        let wait = self.backoff.wait();
+        error.after().map_or(wait, |after| after.max(wait))
     }
 
     /// How many more jobs it can run, and wants to.
@@ -346,6 +375,7 @@ impl Daemon {
             words: receiver,
             news: self.teller.clone(),
             killed: false,
+            hurried: false,
         }
     }
 

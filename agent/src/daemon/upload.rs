@@ -17,15 +17,14 @@ use protocol::service::{
     ProblemCode, StreamName, limits, path,
 };
 
-use super::persist::persist;
 use crate::attempt::{Spool, SpoolError};
-use crate::source::{CallError, Client};
+use crate::source::{CallError, Client, persist};
 
 /// Bytes of a log that are sent at once. A block of its checksum.
 const PIECE: u64 = 1 << 20;
 
-/// Bytes of events that are read at once.
-const EVENTS_PIECE: u64 = 2 << 20;
+/// Bytes of events that are read at once. Proxies take bodies of 1 MiB where nobody has told them otherwise.
+const EVENTS_PIECE: u64 = 768 << 10;
 
 /// Why sending ends early.
 #[derive(Debug, thiserror::Error)]

@@ -41,14 +41,13 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether the same call may go better later: a network, a server that is starting or has too much to do.
+    /// Whether the same call may go better later: a network, a server that is starting or has too much to do, whatever stands
+    /// before it and has a page of its own for that.
     #[must_use]
     pub const fn is_worth_another_attempt(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
-            Self::Refused { status, .. } | Self::Foreign { status, .. } => {
-                *status >= 500 || matches!(*status, 408 | 429)
-            }
+            Self::Unreachable { .. } | Self::Foreign { .. } => true,
+            Self::Refused { status, .. } => *status >= 500 || matches!(*status, 408 | 429),
             Self::Setup(_) => false,
         }
     }

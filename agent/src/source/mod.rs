@@ -7,10 +7,12 @@ mod backoff;
 mod client;
 mod error;
 mod follow;
+mod persist;
 mod url;
 
 pub use backoff::Backoff;
 pub use client::{Client, Trust};
 pub use error::CallError;
 pub use follow::{Followed, Follower};
+pub use persist::persist;
 pub use url::{ServerUrl, ServerUrlError};

@@ -30,7 +30,7 @@ use crate::log::{Chunk, RunDirectory, StepId};
 use crate::machine::Machine;
 use crate::output::{Stdout, complain};
 use crate::sink::{Json, Layout, Plain, Printer, Queue, Sink, Style, Terminal, Verbosity};
-use crate::source::{Backoff, CallError, Client, Follower};
+use crate::source::{CallError, Client, Follower, persist};
 
 /// How often the pipeline is looked at.
 const LOOK: Duration = Duration::from_millis(400);
@@ -88,16 +88,7 @@ pub(super) fn pipeline(
 /// The pipeline now; a server that is away is waited for.
 async fn look(client: &Client, id: PipelineId) -> Result<Pipeline, CallError> {
     let address = path::of_pipeline(path::PIPELINE, id);
-    let mut backoff = Backoff::default();
-    loop {
-        match client.get(&address).await {
-            Err(error) if error.is_worth_another_attempt() => {
-                tracing::debug!(%error, "the pipeline cannot be looked at for now");
-                tokio::time::sleep(error.after().unwrap_or_else(|| backoff.wait())).await;
-            }
-            other => return other,
-        }
-    }
+    persist("pipeline", || client.get(&address)).await
 }
 
 /// It is not valid, or does not run.
@@ -166,7 +157,8 @@ async fn follow(
         network: "private".to_owned(),
     });
     let mut seen = HashSet::new();
-    let mut following: JoinSet<Result<(), CommandError>> = JoinSet::new();
+    let mut following: JoinSet<Result<Option<String>, CommandError>> = JoinSet::new();
+    let mut told = HashSet::new();
     loop {
         for job in &pipeline.jobs {
             let has_begun = matches!(job.state, JobState::Running | JobState::Finished);
@@ -192,6 +184,7 @@ async fn follow(
                 logs: Arc::clone(logs),
                 active: None,
                 waiting: VecDeque::new(),
+                told: false,
             };
             following.spawn(attempt.follow());
         }
@@ -199,15 +192,16 @@ async fn follow(
             break;
         }
         tokio::select! {
-            Some(result) = following.join_next() => result.unwrap_or(Ok(()))?,
+            Some(result) = following.join_next() => told.extend(result.unwrap_or(Ok(None))?),
             () = tokio::time::sleep(LOOK) => {}
         }
         pipeline = look(client, id).await?;
     }
     while let Some(result) = following.join_next().await {
-        result.unwrap_or(Ok(()))?;
+        told.extend(result.unwrap_or(Ok(None))?);
     }
-    for job in pipeline.jobs.iter().filter(|job| job.attempt == 0) {
+    // Those that never ran, and those whose agents were lost for good.
+    for job in pipeline.jobs.iter().filter(|job| !told.contains(&job.name)) {
         queue.push(Event::JobFinished {
             job: job.name.clone(),
             conclusion: job.conclusion.unwrap_or(Conclusion::Skipped),
@@ -242,10 +236,13 @@ struct Attempt {
     active: Option<Active>,
     /// Events of other steps than the one that is shown.
     waiting: VecDeque<Event>,
+    /// It has come to an end of its own.
+    told: bool,
 }
 
 impl Attempt {
-    async fn follow(mut self) -> Result<(), CommandError> {
+    /// Shows it; answers the job if it has told how it ended.
+    async fn follow(mut self) -> Result<Option<String>, CommandError> {
         let address = path::of_attempt(path::EVENTS_FOLLOW, self.id);
         let mut follower = Follower::new(&self.client, address, None);
         loop {
@@ -271,7 +268,7 @@ impl Attempt {
             self.active = None;
             self.show().await?;
         }
-        Ok(())
+        Ok(self.told.then_some(self.job))
     }
 
     /// Shows what can be shown now.
@@ -298,6 +295,10 @@ impl Attempt {
                     // Every byte of its log was there before.
                     self.pump().await?;
                     self.active = None;
+                    self.queue.push(event);
+                }
+                Event::JobFinished { .. } => {
+                    self.told = true;
                     self.queue.push(event);
                 }
                 _ => self.queue.push(event),

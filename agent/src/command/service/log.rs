@@ -25,6 +25,52 @@ struct Wanted<'a> {
     timestamps: bool,
 }
 
+/// Where the logs go.
+#[derive(Debug)]
+struct Out {
+    /// How many lines from the end are wanted, and what has come so far.
+    tail: Option<(usize, Vec<u8>)>,
+}
+
+impl Out {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
+        match &mut self.tail {
+            None => write(bytes),
+            Some((lines, kept)) => {
+                kept.extend_from_slice(bytes);
+                // Not for each piece: looking for lines takes time.
+                if kept.len() > KEPT {
+                    let from = last_lines(kept, *lines);
+                    kept.drain(..from);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Everything has come, or everything there is before what is still to come.
+    fn caught_up(&mut self) -> Result<(), CommandError> {
+        match self.tail.take() {
+            Some((lines, kept)) => write(kept.get(last_lines(&kept, lines)..).unwrap_or_default()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// So much is kept before it is looked for lines that nobody wants, bytes.
+const KEPT: usize = 16 << 20;
+
+/// Where the last lines begin.
+fn last_lines(text: &[u8], lines: usize) -> usize {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    match lines {
+        0 => text.len() + 1,
+        lines => memchr::memrchr_iter(b'\n', text)
+            .nth(lines - 1)
+            .map_or(0, |at| at + 1),
+    }
+}
+
 /// Prints the logs of a job's steps, one behind the other.
 pub fn logs(id: JobId, arguments: &Logs, machine: &Machine) -> Result<ExitCode, CommandError> {
     let client = client(&arguments.server, machine)?;
@@ -34,7 +80,10 @@ pub fn logs(id: JobId, arguments: &Logs, machine: &Machine) -> Result<ExitCode, 
             follow: arguments.follow,
             timestamps: arguments.timestamps,
         };
-        match print(&client, id, arguments.attempt, &wanted).await {
+        let mut out = Out {
+            tail: arguments.tail.map(|lines| (lines, Vec::new())),
+        };
+        match print(&client, id, arguments.attempt, &wanted, &mut out).await {
             Err(CommandError::Start { source, .. })
                 if source.kind() == io::ErrorKind::BrokenPipe =>
             {
@@ -50,6 +99,7 @@ async fn print(
     id: JobId,
     attempt: Option<u32>,
     wanted: &Wanted<'_>,
+    out: &mut Out,
 ) -> Result<(), CommandError> {
     let address = path::of_job(path::JOB, id);
     loop {
@@ -82,10 +132,10 @@ async fn print(
         // One behind the other, whatever ran at once.
         for (index, step) in job.steps.iter().enumerate() {
             if wanted.step.is_none_or(|name| name == step) {
-                stream(client, of, (index, step), &mut ended, wanted).await?;
+                stream(client, of, (index, step), &mut ended, wanted, out).await?;
             }
         }
-        return Ok(());
+        return out.caught_up();
     }
 }
 
@@ -96,6 +146,7 @@ async fn stream(
     (index, step): (usize, &str),
     ended: &mut Ended,
     wanted: &Wanted<'_>,
+    out: &mut Out,
 ) -> Result<(), CommandError> {
     let name = StreamName::step(u32::try_from(index).unwrap_or(u32::MAX));
     let address = path::of_log(path::LOG, of, &name);
@@ -106,7 +157,7 @@ async fn stream(
         let is_over = !wanted.follow || ended.has(step).await?;
         let mut pieces = Vec::new();
         rest(client, &address, &mut offset, |_, bytes| match times {
-            None => write(bytes),
+            None => out.write(bytes),
             Some(_) => {
                 pieces.extend_from_slice(bytes);
                 Ok(())
@@ -114,11 +165,13 @@ async fn stream(
         })
         .await?;
         if let Some(times) = &mut times {
-            write(&times.stamp(&pieces, is_over).await?)?;
+            out.write(&times.stamp(&pieces, is_over).await?)?;
         }
         if is_over {
             return Ok(());
         }
+        // What comes from now on is new.
+        out.caught_up()?;
         tokio::time::sleep(LOOK).await;
     }
 }
@@ -129,4 +182,20 @@ fn write(bytes: &[u8]) -> Result<(), CommandError> {
         .write_all(bytes)
         .and_then(|()| stdout.flush())
         .map_err(starting("write to standard output"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_lines;
+
+    #[test]
+    fn lines_are_counted_from_the_end() {
+        let tail =
+            |text: &'static str, lines| &text[last_lines(text.as_bytes(), lines).min(text.len())..];
+        assert_eq!(tail("a\nb\nc\n", 2), "b\nc\n");
+        assert_eq!(tail("a\nb\nc", 2), "b\nc");
+        assert_eq!(tail("a\nb\n", 9), "a\nb\n");
+        assert_eq!(tail("a\n", 0), "");
+        assert_eq!(tail("", 3), "");
+    }
 }

@@ -5,7 +5,7 @@ use protocol::service::{AttemptId, EventPage, ProblemCode, StreamName, path};
 use std::collections::HashSet;
 
 use super::super::CommandError;
-use crate::source::{CallError, Client};
+use crate::source::{CallError, Client, persist};
 
 /// Reads what there is of a log from an offset on, which moves behind it. A log that has not begun is empty; where a
 /// server has not kept everything, a line says so.
@@ -16,16 +16,17 @@ pub(super) async fn rest(
     mut take: impl FnMut(u64, &[u8]) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     loop {
-        let mut response = match client.bytes(address, *offset).await {
+        let (from, answer) = (*offset, persist("log", || client.bytes(address, *offset)));
+        let mut response = match answer.await {
             Ok(response) => response,
             Err(CallError::Refused {
                 status: 416,
                 problem,
                 ..
             }) => match problem.next {
-                Some(next) if next > *offset => {
-                    let line = format!("\n[{} bytes are not kept]\n", next - *offset);
-                    take(*offset, line.as_bytes())?;
+                Some(next) if next > from => {
+                    let line = format!("\n[{} bytes are not kept]\n", next - from);
+                    take(from, line.as_bytes())?;
                     *offset = next;
                     continue;
                 }
@@ -77,7 +78,7 @@ impl Ended {
     pub(super) async fn has(&mut self, step: &str) -> Result<bool, CommandError> {
         while !self.all && !self.steps.contains(step) {
             let address = format!("{}?from={}", self.address, self.from);
-            let page: EventPage = self.client.get(&address).await?;
+            let page: EventPage = persist("events", || self.client.get(&address)).await?;
             self.all = page.complete;
             let is_new = page.next > self.from;
             self.from = page.next;

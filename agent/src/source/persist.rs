@@ -2,11 +2,14 @@
 
 use std::future::Future;
 
-use crate::source::{Backoff, CallError};
+use super::{Backoff, CallError};
 
 /// Makes a call until the server has said something that will not change: its answer, or a refusal. A server that is away for
 /// an hour is waited for that long.
-pub(super) async fn persist<T, F: Future<Output = Result<T, CallError>>>(
+///
+/// # Errors
+/// The refusal.
+pub async fn persist<T, F: Future<Output = Result<T, CallError>>>(
     what: &str,
     mut call: impl FnMut() -> F,
 ) -> Result<T, CallError> {
