@@ -34,7 +34,6 @@ fn of_job(job: &Job) -> Option<&'static str> {
         ("cache", !job.cache.is_empty()),
         ("artifacts", !job.artifacts.is_empty()),
         ("reports", !job.reports.is_empty()),
-        ("approval", job.approval),
     ];
     first(&keys)
 }
@@ -77,7 +76,6 @@ mod tests {
             ("job", "cache", "[{ key: k, paths: [p] }]"),
             ("job", "artifacts", "[{ name: a, paths: [p] }]"),
             ("job", "reports", "{ junit: x.xml }"),
-            ("job", "approval", "true"),
             ("step", "snapshot", "true"),
             ("step", "inputs", "[a]"),
             ("step", "from", "first"),

@@ -116,9 +116,8 @@ pub(super) static JOB: Keys<Job> = Keys {
             .example("concurrency: { group: production, cancel_in_progress: true }"),
         key("approval", &Put(&BOOLEAN, |job: &mut Job, approval| job.approval = approval))
             .default("`false`")
-            .means("A person has to agree first.")
-            .example("approval: true")
-            .later(),
+            .means("A person has to agree first; under `run-local`, whoever starts it has agreed.")
+            .example("approval: true"),
         key("steps", &Put(&STEPS, |job: &mut Job, steps| job.steps = steps))
             .means("What the job does, in this order. At least one.")
             .example("steps: [{ run: make }]"),

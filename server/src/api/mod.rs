@@ -10,6 +10,7 @@ mod health;
 mod jobs;
 mod layer;
 mod logs;
+mod openapi;
 mod pipelines;
 mod range;
 mod tokens;
@@ -67,6 +68,7 @@ pub(crate) fn router(service: Service) -> Router {
         .route(path::LOG_FOLLOW, get(logs::follow))
         .route(path::TOKENS, post(tokens::create).get(tokens::list))
         .route(path::TOKEN, delete(tokens::revoke))
+        .route(path::OPENAPI, get(openapi::get))
         .route(path::HEALTH, get(health::alive))
         .route(path::READY, get(health::ready))
         .route(path::METRICS, get(health::metrics))

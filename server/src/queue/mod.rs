@@ -4,6 +4,8 @@
 pub(crate) mod dispatch;
 pub(crate) mod graph;
 pub(crate) mod node;
+#[cfg(test)]
+mod properties;
 mod retry;
 pub(crate) mod values;
 pub(crate) mod watch;

@@ -201,3 +201,74 @@ async fn a_pipeline_comes_from_the_commit_of_a_repository() {
         assert_eq!(problem.code, code, "{wrong}: {}", problem.message);
     }
 }
+
+#[tokio::test]
+async fn the_description_of_the_api_names_what_there_is() {
+    let server = Server::start().await;
+    let stranger = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("{}{}", server.admin.base, path::OPENAPI);
+    let described: Value = stranger
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert!(described["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut operations = 0;
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        let filled = path.replace("{name}", "step-0");
+        let filled: String = filled
+            .split(['{', '}'])
+            .enumerate()
+            .map(|(index, part)| if index % 2 == 1 { "77" } else { part })
+            .collect();
+        for method in methods.as_object().unwrap().keys() {
+            operations += 1;
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let answer = server
+                .admin
+                .request(method.clone(), &filled)
+                .send()
+                .await
+                .unwrap();
+            let status = answer.status().as_u16();
+            let text = answer.text().await.unwrap();
+            assert!(
+                status != 405 && !text.contains("nothing at this address"),
+                "{method} {path}: {text}"
+            );
+        }
+    }
+    assert_eq!(operations, 35);
+    // Every reference leads somewhere.
+    let text = described.to_string();
+    for reference in text.split("\"#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(
+            described["components"]["schemas"][name].is_object(),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_asks_for_approval_waits_for_a_person() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    let id = server
+        .submit("image: host\njobs: { a: { approval: true, steps: [{ run: x }] } }\n")
+        .await;
+    assert!(agent.offered().await.is_none());
+    assert_eq!(server.shown(id).await, "a: Approval\n= Queued");
+    let job = server.pipeline(id).await.jobs[0].id;
+    let approve = path::of_job(path::JOB_APPROVE, job);
+    let reader = server.user(Role::Reader).await;
+    assert_eq!(
+        reader.refused(&approve, &json!({})).await.code,
+        ProblemCode::Forbidden
+    );
+    server.admin.tell(&approve, &json!({})).await;
+    assert_eq!(agent.run(protocol::Conclusion::Success).await, "a");
+}
