@@ -1,0 +1,53 @@
+//! Jobs whose output is known: numbers that the shell computes in a step, and this program computes again.
+
+use std::fmt::Write as _;
+
+/// Lines of a job are between these.
+const LINES: (usize, usize) = (60, 600);
+/// After so many a step rests, so that something can happen meanwhile.
+const BURST: u64 = 20;
+
+/// What one job prints.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Noise {
+    pub(crate) seed: u64,
+    pub(crate) lines: usize,
+}
+
+impl Noise {
+    pub(crate) fn draw(draw: &mut crate::draw::Draw) -> Self {
+        Self {
+            seed: draw.next() % MODULUS,
+            lines: LINES.0 + draw.below(LINES.1 - LINES.0),
+        }
+    }
+
+    /// A step's script. What it prints last has no line end, and what it prints before it is not text.
+    pub(crate) fn script(&self) -> String {
+        let Self { seed, lines } = self;
+        format!(
+            "i=0; x={seed}; while [ $i -lt {lines} ]; do \
+             x=$(((x * {FACTOR} + {SUMMAND}) % {MODULUS})); i=$((i + 1)); echo \"$i $x\"; \
+             [ $((i % {BURST})) != 0 ] || sleep 0.05; done; printf '\\377\\000the end of {seed}'"
+        )
+    }
+
+    /// Its whole log.
+    pub(crate) fn log(&self) -> Vec<u8> {
+        let mut text = String::new();
+        let mut x = self.seed;
+        for line in 1..=self.lines {
+            x = (x * FACTOR + SUMMAND) % MODULUS;
+            let _ = writeln!(text, "{line} {x}");
+        }
+        let mut bytes = text.into_bytes();
+        bytes.extend(b"\xff\x00");
+        bytes.extend(format!("the end of {}", self.seed).bytes());
+        bytes
+    }
+}
+
+/// Of a linear congruential generator: what a shell can compute.
+const FACTOR: u64 = 1_103_515_245;
+const SUMMAND: u64 = 12_345;
+const MODULUS: u64 = 1 << 31;
