@@ -9,7 +9,9 @@ use harness::{Running, TestEnvironment, wait};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::database::Database;
 use crate::link::Link;
+use crate::objects::{KEY, Objects, STORAGE};
 
 /// Leases that are over soon, and jobs that may be lost as often as chance has it.
 const SERVER: &str =
@@ -46,8 +48,8 @@ impl Program {
 #[derive(Debug)]
 pub(crate) struct Cluster<'a> {
     env: &'a TestEnvironment,
-    /// What servers have in common, besides their configuration: `--database` and `--storage`.
-    shared: Vec<String>,
+    /// What several servers have in common.
+    shared: Option<(Database, Objects)>,
     addresses: Vec<SocketAddr>,
     servers: Vec<Program>,
     agents: Vec<Program>,
@@ -57,12 +59,7 @@ pub(crate) struct Cluster<'a> {
 }
 
 impl<'a> Cluster<'a> {
-    pub(crate) fn start(
-        env: &'a TestEnvironment,
-        servers: usize,
-        agents: usize,
-        shared: Vec<String>,
-    ) -> Self {
+    pub(crate) fn start(env: &'a TestEnvironment, servers: usize, agents: usize) -> Self {
         let addresses: Vec<_> = (0..servers).map(|_| free()).collect();
         let dead = |_| Program {
             running: None,
@@ -70,7 +67,7 @@ impl<'a> Cluster<'a> {
         };
         let mut cluster = Self {
             env,
-            shared,
+            shared: (servers > 1).then(|| (Database::start(), Objects::start())),
             servers: (0..servers).map(dead).collect(),
             agents: (0..agents).map(dead).collect(),
             links: (0..agents)
@@ -116,11 +113,21 @@ impl<'a> Cluster<'a> {
             .display()
             .to_string();
         let listen = self.addresses[server].to_string();
-        let words = ["server", "--listen", &listen, "--data", &data];
-        let words = words
-            .into_iter()
-            .chain(self.shared.iter().map(String::as_str));
-        self.servers[server].running = Some(self.env.agent(words).spawn());
+        let mut words = vec!["server", "--listen", &listen, "--data", &data];
+        let database = self.shared.as_ref().map(|(database, _)| database.url());
+        if let Some(database) = &database {
+            words.extend(["--database", database, "--storage", STORAGE]);
+        }
+        let mut agent = self.env.agent(words);
+        if let Some((_, objects)) = &self.shared {
+            agent = agent
+                .variable("AWS_ENDPOINT", &objects.endpoint)
+                .variable("AWS_ALLOW_HTTP", "true")
+                .variable("AWS_REGION", "us-east-1")
+                .variable("AWS_ACCESS_KEY_ID", KEY.0)
+                .variable("AWS_SECRET_ACCESS_KEY", KEY.1);
+        }
+        self.servers[server].running = Some(agent.spawn());
     }
 
     pub(crate) fn start_agent(&mut self, agent: usize) {
@@ -183,6 +190,12 @@ impl<'a> Cluster<'a> {
             let _ = running.finish().expect(0);
             true
         })
+    }
+
+    /// Ends all connections of the database, where it is one that has some.
+    pub(crate) fn cut_database(&self) -> bool {
+        let database = self.shared.as_ref().map(|(database, _)| database);
+        database.is_some_and(Database::cut)
     }
 
     /// Leads an agent to another server.

@@ -20,6 +20,7 @@ pub(crate) enum Fault {
     Line(usize, Mood),
     /// The agent is led to another server.
     Led(usize, usize),
+    DatabaseCut,
 }
 
 impl fmt::Display for Fault {
@@ -35,6 +36,7 @@ impl fmt::Display for Fault {
             Self::Line(_, Mood::Silent) => f.write_str("lines silent"),
             Self::Line(..) => f.write_str("lines cut"),
             Self::Led(..) => f.write_str("agents led to another server"),
+            Self::DatabaseCut => f.write_str("connections of the database cut"),
         }
     }
 }
@@ -42,7 +44,7 @@ impl fmt::Display for Fault {
 impl Fault {
     pub(crate) fn draw(draw: &mut Draw, servers: usize, agents: usize) -> Self {
         let (server, agent) = (draw.below(servers), draw.below(agents));
-        match draw.below(13) {
+        match draw.below(14) {
             0..3 => Self::AgentKilled(agent),
             3 => Self::ServerKilled(server),
             4 | 5 => Self::AgentPaused(agent),
@@ -52,6 +54,7 @@ impl Fault {
             9 => Self::Line(agent, Mood::Slow),
             10 => Self::Line(agent, Mood::Silent),
             11 => Self::Line(agent, Mood::Cut),
+            12 => Self::DatabaseCut,
             _ => Self::Led(agent, server),
         }
     }
@@ -73,6 +76,7 @@ impl Fault {
                 cluster.lead(agent, server);
                 true
             }
+            Self::DatabaseCut => cluster.cut_database(),
         }
     }
 
@@ -84,7 +88,7 @@ impl Fault {
             Self::AgentPaused(agent) => drop(cluster.pause_agent(agent, false)),
             Self::ServerPaused(server) => drop(cluster.pause_server(server, false)),
             Self::Line(agent, _) => cluster.links[agent].be(Mood::Good),
-            Self::JobKilled(_) | Self::Led(..) => {}
+            Self::JobKilled(_) | Self::Led(..) | Self::DatabaseCut => {}
         }
     }
 

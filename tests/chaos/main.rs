@@ -5,10 +5,12 @@
 #![expect(clippy::print_stdout, reason = "its report")]
 
 mod cluster;
+mod database;
 mod draw;
 mod fault;
 mod link;
 mod noise;
+mod objects;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,7 +23,10 @@ use draw::Draw;
 use fault::Trouble;
 use noise::Noise;
 
-for_one_user!(every_job_has_one_conclusion_and_every_log_is_whole_whatever_dies);
+for_one_user!(
+    one_server_on_sqlite_loses_nothing_whatever_dies,
+    several_servers_on_postgresql_and_s3_lose_nothing_whatever_dies,
+);
 
 /// Jobs of one pipeline.
 const TOGETHER: usize = 10;
@@ -41,15 +46,23 @@ fn count(name: &str, default: u64) -> usize {
     usize::try_from(number(name, default)).expect("a small number")
 }
 
-fn every_job_has_one_conclusion_and_every_log_is_whole_whatever_dies(env: &TestEnvironment) {
+fn one_server_on_sqlite_loses_nothing_whatever_dies(env: &TestEnvironment) {
+    lose_nothing(env, 1);
+}
+
+fn several_servers_on_postgresql_and_s3_lose_nothing_whatever_dies(env: &TestEnvironment) {
+    lose_nothing(env, count("SLIPWAY_CHAOS_SERVERS", 3));
+}
+
+/// Every job has one conclusion, and every log is whole.
+fn lose_nothing(env: &TestEnvironment, servers: usize) {
     let seed = number("SLIPWAY_CHAOS_SEED", u64::from(std::process::id()));
     let jobs = count("SLIPWAY_CHAOS_JOBS", 60);
     let agents = count("SLIPWAY_CHAOS_AGENTS", 4);
-    let servers = count("SLIPWAY_CHAOS_SERVERS", 1);
     println!("seed {seed}: {jobs} jobs, {agents} agents, {servers} servers");
     let mut draw = Draw::new(seed);
     let noises: Vec<_> = (0..jobs).map(|_| Noise::draw(&mut draw)).collect();
-    let mut cluster = Cluster::start(env, servers, agents, Vec::new());
+    let mut cluster = Cluster::start(env, servers, agents);
     let mut run = Run::new(noises);
     let from = Instant::now();
     run.carry_out(&mut cluster, &mut draw, env);
