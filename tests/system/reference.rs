@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use harness::{TestEnvironment, for_one_user, for_root};
+use serde_json::json;
 
-use crate::support::{git, run_local};
+use crate::support::{configured, git, run_local};
 
 for_root!(the_example_of_every_key_that_is_carried_out_runs);
 
@@ -15,10 +16,22 @@ for_one_user!(
 );
 
 /// An example that is not run, and why.
-const NOT_RUN: &[(&str, &str)] = &[(
+const NOT_RUN: &[(&str, &str, &str)] = &[(
+    "a step",
     "args",
     "the machine's own files have no entrypoint; `images` runs one of an image",
 )];
+
+/// What the reference takes PostgreSQL for: it has a client that says so when it is ready, and a page that does.
+const DATABASE: &str = "
+set -e
+mkdir /www
+touch /www/health
+printf '#!/bin/sh\\n' > /bin/pg_isready
+chmod +x /bin/pg_isready
+for port in 80 5432 8080; do httpd -p $port -h /www; done
+echo database system is ready to accept connections
+exec sleep 600";
 
 fn the_example_of_every_key_that_is_carried_out_runs(env: &TestEnvironment) {
     let commit = upstream(env);
@@ -28,7 +41,10 @@ fn the_example_of_every_key_that_is_carried_out_runs(env: &TestEnvironment) {
         ("project/crates/core/x", ""),
         ("project/docs/x", ""),
         ("project/collect.sh", "#!/bin/sh\n"),
-        ("secrets", "TOKEN=a-token\nDEPLOY_KEY=a-deploy-key\n"),
+        (
+            "secrets",
+            "TOKEN=a-token\nDEPLOY_KEY=a-deploy-key\nDB_PASSWORD=a-password\n",
+        ),
     ] {
         env.write(path, text);
     }
@@ -38,13 +54,12 @@ fn the_example_of_every_key_that_is_carried_out_runs(env: &TestEnvironment) {
     fs::set_permissions(&secrets, fs::Permissions::from_mode(0o600)).expect("make it private");
     let secrets = secrets.display().to_string();
     env.write("config.yml", "network: { host: true }\n");
-    let mut run = 0;
+    let database = configured(env, &json!({ "Entrypoint": ["sh", "-c", DATABASE] }));
+    let (mut run, mut served) = (0, 0);
     for example in pipelines::schema::examples() {
-        if !example.carried_out || NOT_RUN.iter().any(|(key, _)| *key == example.key) {
-            continue;
-        }
-        // Their images are a registry's.
-        if example.pipeline.contains("services:") {
+        let (of, key) = (example.of, example.key);
+        let is_left_out = NOT_RUN.iter().any(|not| (not.0, not.1) == (of, key));
+        if !example.carried_out || is_left_out {
             continue;
         }
         let upstream = format!("file://{}", env.root().join("upstream").display());
@@ -52,6 +67,7 @@ fn the_example_of_every_key_that_is_carried_out_runs(env: &TestEnvironment) {
             &example
                 .pipeline
                 .replace("https://example.org/ci.git", &upstream)
+                .replace("postgres:16", &database)
                 .replace("0123456789abcdef0123456789abcdef01234567", &commit),
         );
         let mut options = vec!["--image", "host", "--secret-file", &secrets];
@@ -60,8 +76,10 @@ fn the_example_of_every_key_that_is_carried_out_runs(env: &TestEnvironment) {
         }
         let _ = run_local(env, &options).expect(0).says("run: ok");
         run += 1;
+        served += usize::from(example.pipeline.contains("postgres:16"));
     }
-    assert!(run > 60, "only {run} examples were run");
+    assert!(run > 70, "only {run} examples were run");
+    assert!(served > 10, "only {served} of them have services");
 }
 
 /// A repository with the file that examples include. The answer is its commit.

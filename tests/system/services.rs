@@ -3,13 +3,12 @@
 //! All of it needs the network of a job.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use harness::{Finished, TestEnvironment, for_everyone, for_one_user, images};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{must, run_local};
+use crate::support::{configured, run_local};
 
 for_everyone!(
     a_step_reaches_a_service_by_its_name_once_it_is_ready,
@@ -122,45 +121,12 @@ fn every_kind_of_probe_sees_that_a_service_is_ready(env: &TestEnvironment) {
     }
 }
 
-/// An archive of busybox whose configuration has this health check.
-fn with_check(env: &TestEnvironment, check: &str) -> String {
-    let directory = env.root().join("checked");
-    fs::create_dir_all(&directory).expect("make a directory");
-    let layer = images::path("busybox.tar");
-    let sum = must(Command::new("sha256sum").arg(&layer));
-    let digest = sum.split_whitespace().next().expect("a digest");
-    let write = |name: &str, text: String| {
-        fs::write(directory.join(name), text).expect("write the image");
-    };
-    write(
-        "config.json",
-        format!(
-            r#"{{"architecture":"amd64","os":"linux","config":{{"Healthcheck":{check}}},"rootfs":{{"type":"layers","diff_ids":["sha256:{digest}"]}}}}"#
-        ),
-    );
-    write(
-        "manifest.json",
-        r#"[{"Config":"config.json","RepoTags":["checked:1"],"Layers":["layer.tar"]}]"#.to_owned(),
-    );
-    fs::copy(layer, directory.join("layer.tar")).expect("copy the layer");
-    let archive = env.root().join("checked.tar");
-    must(
-        Command::new("tar")
-            .arg("-cf")
-            .arg(&archive)
-            .arg("-C")
-            .arg(&directory)
-            .args(["config.json", "manifest.json", "layer.tar"]),
-    );
-    env.own(Path::new(&archive));
-    format!("docker-archive:{}", archive.display())
-}
-
 fn the_images_own_check_decides_where_the_pipeline_says_nothing(env: &TestEnvironment) {
-    let image = with_check(
-        env,
-        r#"{"Test":["CMD-SHELL","wget -q -O /dev/null http://127.0.0.1:8080/"],"Interval":1000000000}"#,
-    );
+    let check = json!({
+        "Test": ["CMD-SHELL", "wget -q -O /dev/null http://127.0.0.1:8080/"],
+        "Interval": 1_000_000_000,
+    });
+    let image = configured(env, &json!({ "Healthcheck": check }));
     let services = WEB.replace("IMAGE", &image);
     env.pipeline(&pipeline(&services, &step("wget -q -O - http://web:8080/")));
     let done = run_local(env, &["--json"]).expect(0);

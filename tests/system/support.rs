@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::{Finished, Running, TestEnvironment};
+use harness::{Finished, Running, TestEnvironment, images};
+use serde_json::{Value, json};
 
 /// Runs one script as the only step, named `step`, in an image; more options may follow `run-local`.
 pub(crate) fn run_script(
@@ -139,4 +140,35 @@ impl Moments {
         let bits = self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
         f64::from(u32::try_from(bits).unwrap_or_default()) / f64::from(u32::MAX)
     }
+}
+
+/// An archive of busybox, with this as its configuration of containers.
+pub(crate) fn configured(env: &TestEnvironment, config: &Value) -> String {
+    let directory = env.root().join("configured");
+    fs::create_dir_all(&directory).expect("make a directory");
+    let layer = images::path("busybox.tar");
+    let sum = must(Command::new("sha256sum").arg(&layer));
+    let digest = sum.split_whitespace().next().expect("a digest");
+    let write = |name: &str, content: Value| {
+        fs::write(directory.join(name), content.to_string()).expect("write the image");
+    };
+    let layers = json!({ "type": "layers", "diff_ids": [format!("sha256:{digest}")] });
+    let whole =
+        json!({ "architecture": "amd64", "os": "linux", "config": config, "rootfs": layers });
+    write("config.json", whole);
+    let image =
+        json!({ "Config": "config.json", "RepoTags": ["configured:1"], "Layers": ["layer.tar"] });
+    write("manifest.json", json!([image]));
+    fs::copy(layer, directory.join("layer.tar")).expect("copy the layer");
+    let archive = env.root().join("configured.tar");
+    must(
+        Command::new("tar")
+            .arg("-cf")
+            .arg(&archive)
+            .arg("-C")
+            .arg(&directory)
+            .args(["config.json", "manifest.json", "layer.tar"]),
+    );
+    env.own(&archive);
+    format!("docker-archive:{}", archive.display())
 }

@@ -51,6 +51,21 @@ pub(super) struct Outcome {
     pub(super) data: tempfile::TempDir,
 }
 
+/// What every run on a private network begins with.
+const HEAD: &str = "run RUN of `test`
+workspace: an overlay of the working tree; what steps write never reaches it
+network: private; steps reach what this machine reaches, but not this machine
+";
+
+impl Outcome {
+    /// What a user saw behind the lines that every run begins with.
+    #[track_caller]
+    pub(super) fn told(&self) -> &str {
+        let told = self.output.strip_prefix(HEAD);
+        told.unwrap_or_else(|| panic!("it begins otherwise:\n{}", self.output))
+    }
+}
+
 /// A run about to be started.
 pub(super) struct TestRun {
     pub(super) jobs: Vec<Job>,

@@ -6,7 +6,7 @@ use pipelines::plan::{Network, Probe};
 use protocol::{Cause, Conclusion, Event, Protocol};
 
 use super::super::harness::{Format, TestRun, step};
-use super::{dies_beside, hangs, service, when, with};
+use super::{beside, dies_beside, service, when, with};
 use crate::backend::fake::{End, Fake, FakeImage, Script};
 use crate::backend::{ExitStatus, ImageErrorKind, NetworkUse, Place, StartErrorKind};
 use crate::executor::Fault;
@@ -19,13 +19,10 @@ async fn a_service_that_dies_stops_the_step_that_needs_it_with_that_reason() {
     let outcome = TestRun::of([job])
         .on(Fake::default()
             .service("main/db", dies_beside("main/build", ExitStatus::Signal(11)))
-            .step("main/build", hangs()))
+            .step("main/build", Script::serves()))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Failure);
-    insta::assert_snapshot!(outcome.output, @r"
-    run RUN of `test`
-    workspace: an overlay of the working tree; what steps write never reaches it
-    network: private; steps reach what this machine reaches, but not this machine
+    insta::assert_snapshot!(outcome.told(), @r"
     ==> main / service db (db:16)
     === main / service db: ready (0ms)
     ==> main / build (host)
@@ -103,13 +100,10 @@ async fn a_failure_that_is_allowed_does_not_bring_a_service_back() {
     let outcome = TestRun::of([job])
         .on(Fake::default()
             .service("main/db", dies_beside("main/build", ExitStatus::Code(3)))
-            .step("main/build", hangs()))
+            .step("main/build", Script::serves()))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Failure);
-    insta::assert_snapshot!(outcome.output, @r"
-    run RUN of `test`
-    workspace: an overlay of the working tree; what steps write never reaches it
-    network: private; steps reach what this machine reaches, but not this machine
+    insta::assert_snapshot!(outcome.told(), @r"
     ==> main / service db (db:16)
     === main / service db: ready (0ms)
     ==> main / build (host)
@@ -153,10 +147,7 @@ async fn a_service_that_dies_before_it_is_ready_fails_the_job() {
         .on(Fake::default().service("main/db", script))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Failure);
-    insta::assert_snapshot!(outcome.output, @r"
-    run RUN of `test`
-    workspace: an overlay of the working tree; what steps write never reaches it
-    network: private; steps reach what this machine reaches, but not this machine
+    insta::assert_snapshot!(outcome.told(), @r"
     ==> main / service db (db:16)
     ==> main / service web (web:1)
     <== main / service db: failed, exit status 1 (0ms)
@@ -191,18 +182,11 @@ async fn a_service_that_dies_before_it_is_ready_fails_the_job() {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_started_is_the_jobs_reason() {
-    let run = async |fake: Fake| {
-        TestRun::of([with([service("db", Some(Probe::Tcp(1)))])])
-            .on(fake)
-            .await
-    };
+    let run = async |fake: Fake| beside(Some(Probe::Tcp(1))).on(fake).await;
     let outcome =
         run(Fake::default().image("db:16", FakeImage::Fails(ImageErrorKind::NotFound))).await;
     assert_eq!(outcome.report.conclusion, Conclusion::Failure);
-    insta::assert_snapshot!(outcome.output, @r"
-    run RUN of `test`
-    workspace: an overlay of the working tree; what steps write never reaches it
-    network: private; steps reach what this machine reaches, but not this machine
+    insta::assert_snapshot!(outcome.told(), @r"
     <== main / service db: failed, failed to get image db:16: NotFound (0ms)
     <== main / build: skipped, service `db` is not there
     <== main / test: skipped, service `db` is not there
@@ -245,11 +229,11 @@ async fn a_service_that_writes_more_than_is_kept_is_ended() {
     };
     let outcome = TestRun {
         limits: serde_yaml::from_str("log: 1KiB").unwrap(),
-        ..TestRun::of([with([service("db", None)])])
+        ..beside(None)
     }
     .on(Fake::default()
         .service("main/db", script)
-        .step("main/build", hangs()))
+        .step("main/build", Script::serves()))
     .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Failure);
     let cause = "<== main / build: failed, service `db` ended: wrote more output than 1.0 KiB";
@@ -269,12 +253,12 @@ async fn events_tell_of_services_and_refusals_in_order() {
     };
     let run = |format| TestRun {
         format,
-        ..TestRun::of([with([service("db", None)])])
+        ..beside(None)
     };
     let fake = || {
         let fake = Fake::default().refuses(refusal.clone());
         fake.service("main/db", dies_beside("main/build", ExitStatus::Code(1)))
-            .step("main/build", hangs())
+            .step("main/build", Script::serves())
     };
     let outcome = run(Format::Json).on(fake()).await;
     insta::assert_snapshot!(outcome.output, @r#"

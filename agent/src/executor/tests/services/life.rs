@@ -6,7 +6,7 @@ use pipelines::plan::Probe;
 use protocol::Conclusion;
 
 use super::super::harness::{Format, TestRun, step};
-use super::{hangs, service, with};
+use super::{beside, service, with};
 use crate::backend::fake::{Answer, End, Fake, FakeImage, Script};
 use crate::executor::Request;
 
@@ -21,10 +21,7 @@ async fn a_service_is_ready_before_the_first_step_and_is_stopped_behind_the_last
         ))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Success);
-    insta::assert_snapshot!(outcome.output, @r"
-    run RUN of `test`
-    workspace: an overlay of the working tree; what steps write never reaches it
-    network: private; steps reach what this machine reaches, but not this machine
+    insta::assert_snapshot!(outcome.told(), @r"
     ==> main / service db (db:16)
     === main / service db: ready (0ms)
     ==> main / build (host)
@@ -95,18 +92,15 @@ async fn the_services_of_a_job_start_side_by_side_from_images_that_are_prepared_
 
 #[tokio::test(start_paused = true)]
 async fn what_a_service_writes_is_kept_apart_and_shown_when_its_job_fails() {
-    let outcome = TestRun::of([with([service("db", None)])])
+    let outcome = beside(None)
         .on(Fake::default()
             .service(
                 "main/db",
-                hangs().writing(b"\x1b[1mlistening\x1b[0m\nFATAL: no such table\n"),
+                Script::serves().writing(b"\x1b[1mlistening\x1b[0m\nFATAL: no such table\n"),
             )
             .step("main/build", Script::exits(1).writing(b"cannot query\n")))
         .await;
-    insta::assert_snapshot!(outcome.output, @r"
-    run RUN of `test`
-    workspace: an overlay of the working tree; what steps write never reaches it
-    network: private; steps reach what this machine reaches, but not this machine
+    insta::assert_snapshot!(outcome.told(), @r"
     ==> main / service db (db:16)
     === main / service db: ready (0ms)
     ==> main / build (host)
@@ -159,7 +153,10 @@ async fn a_services_secrets_are_in_its_environment_and_masked_in_its_log() {
         ..TestRun::of([with([db])])
     }
     .on(Fake::default()
-        .service("main/db", hangs().writing(b"password is correct horse\n"))
+        .service(
+            "main/db",
+            Script::serves().writing(b"password is correct horse\n"),
+        )
         .step("main/build", Script::exits(1)))
     .await;
     let has = "service main/db has PASSWORD=correct horse";
@@ -174,7 +171,7 @@ async fn a_services_secrets_are_in_its_environment_and_masked_in_its_log() {
 
 #[tokio::test(start_paused = true)]
 async fn cancelling_while_services_start_stops_them() {
-    let outcome = TestRun::of([with([service("db", Some(Probe::Tcp(1)))])])
+    let outcome = beside(Some(Probe::Tcp(1)))
         .with_requests(
             Fake::default().answers("main/db", &[Answer::Hangs]),
             async |backend, requests| {
@@ -184,10 +181,7 @@ async fn cancelling_while_services_start_stops_them() {
         )
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Cancelled);
-    insta::assert_snapshot!(outcome.output, @r"
-    run RUN of `test`
-    workspace: an overlay of the working tree; what steps write never reaches it
-    network: private; steps reach what this machine reaches, but not this machine
+    insta::assert_snapshot!(outcome.told(), @r"
     warning: Cancelled: running steps have 10.0s to end; cancel again to kill them.
     ==> main / service db (db:16)
     <== main / build: cancelled (0ms)
@@ -211,7 +205,7 @@ async fn cancelling_while_services_start_stops_them() {
     ");
 
     // One whose image is on its way is not waited for.
-    let outcome = TestRun::of([with([service("db", None)])])
+    let outcome = beside(None)
         .with_requests(
             Fake::default().image("db:16", FakeImage::Hangs),
             async |backend, requests| {
@@ -229,7 +223,7 @@ async fn cancelling_while_services_start_stops_them() {
 #[tokio::test(start_paused = true)]
 async fn cancelling_again_kills_services_at_once() {
     let started = tokio::time::Instant::now();
-    let outcome = TestRun::of([with([service("db", None)])])
+    let outcome = beside(None)
         .with_requests(
             Fake::default()
                 .service("main/db", Script::ends(End::OnKill))
@@ -253,10 +247,7 @@ async fn a_jobs_timeout_counts_while_services_start() {
     let outcome = TestRun::of([job]).on(Fake::default()).await;
     assert_eq!(started.elapsed().as_secs(), 7);
     assert_eq!(outcome.report.conclusion, Conclusion::Failure);
-    insta::assert_snapshot!(outcome.output, @r"
-    run RUN of `test`
-    workspace: an overlay of the working tree; what steps write never reaches it
-    network: private; steps reach what this machine reaches, but not this machine
+    insta::assert_snapshot!(outcome.told(), @r"
     ==> main / service db (db:16)
     <== main / build: skipped, service `db` is not there
     <== main / test: skipped, service `db` is not there

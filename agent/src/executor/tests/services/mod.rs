@@ -9,7 +9,7 @@ use std::time::Duration;
 use pipelines::expression::Expression;
 use pipelines::plan::{Action, Command, Condition, Job, Network, Probe, Ready, Service};
 
-use super::harness::{job, step};
+use super::harness::{TestRun, job, step};
 use crate::backend::ExitStatus;
 use crate::backend::fake::{End, Script};
 
@@ -41,16 +41,16 @@ pub(super) fn with(services: impl IntoIterator<Item = Service>) -> Job {
     }
 }
 
+/// A run of that job with the service `db` alone.
+pub(super) fn beside(probe: Option<Probe>) -> TestRun {
+    TestRun::of([with([service("db", probe)])])
+}
+
 /// A condition that asks how things went.
 pub(super) fn when(text: &str) -> Condition {
     Condition::When {
         expression: Expression::parse(text).unwrap(),
     }
-}
-
-/// A step that hangs until it is told to end.
-pub(super) fn hangs() -> Script {
-    Script::ends(End::OnTerminate(ExitStatus::Code(0)))
 }
 
 /// A service that says something and dies as soon as `place` has been started.

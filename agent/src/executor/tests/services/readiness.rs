@@ -6,23 +6,20 @@ use pipelines::plan::Probe;
 use protocol::Conclusion;
 
 use super::super::harness::TestRun;
-use super::{hangs, service, with};
+use super::{beside, service, with};
 use crate::backend::fake::{Answer, End, Fake, FakeImage, Script};
 use crate::backend::{ExitStatus, Healthcheck};
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_is_not_ready_in_time_is_stopped_and_fails_the_job() {
     let started = tokio::time::Instant::now();
-    let outcome = TestRun::of([with([service("db", Some(Probe::Tcp(5432)))])])
+    let outcome = beside(Some(Probe::Tcp(5432)))
         .on(Fake::default().service("main/db", Script::ends(End::OnKill)))
         .await;
     // Its time, and the grace period.
     assert_eq!(started.elapsed().as_secs(), 30 + 10);
     assert_eq!(outcome.report.conclusion, Conclusion::Failure);
-    insta::assert_snapshot!(outcome.output, @r"
-    run RUN of `test`
-    workspace: an overlay of the working tree; what steps write never reaches it
-    network: private; steps reach what this machine reaches, but not this machine
+    insta::assert_snapshot!(outcome.told(), @r"
     ==> main / service db (db:16)
     <== main / service db: failed, not ready within 30.0s: port 5432: connection refused (0ms)
     <== main / build: skipped, service `db` is not there
@@ -46,11 +43,11 @@ async fn a_service_that_is_not_ready_in_time_is_stopped_and_fails_the_job() {
 
 #[tokio::test(start_paused = true)]
 async fn a_try_that_hangs_is_given_up_and_made_again() {
-    let outcome = TestRun::of([with([service("db", Some(Probe::Tcp(1)))])])
+    let outcome = beside(Some(Probe::Tcp(1)))
         .on(Fake::default().answers("main/db", &[Answer::Hangs, Answer::Says(b"")]))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Success);
-    let outcome = TestRun::of([with([service("db", Some(Probe::Tcp(1)))])])
+    let outcome = beside(Some(Probe::Tcp(1)))
         .on(Fake::default().answers("main/db", &[Answer::Hangs]))
         .await;
     let cause = "service `db` was not ready within 30.0s: no answer within ";
@@ -82,7 +79,7 @@ async fn a_script_or_the_images_check_runs_in_the_services_container() {
         Answer::Ends(ExitStatus::Code(1)),
         Answer::Ends(ExitStatus::Code(0)),
     ];
-    let outcome = TestRun::of([with([service("db", Some(Probe::Run("pg_isready".into())))])])
+    let outcome = beside(Some(Probe::Run("pg_isready".into())))
         .on(Fake::default().answers("main/db", &once_failed))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Success);
@@ -107,7 +104,7 @@ async fn a_script_or_the_images_check_runs_in_the_services_container() {
         retries: 3,
     };
     let fake = || Fake::default().image("db:16", FakeImage::Checks(check.clone()));
-    let outcome = TestRun::of([with([service("db", None)])])
+    let outcome = beside(None)
         .on(fake().answers("main/db", &once_failed))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Success);
@@ -115,7 +112,7 @@ async fn a_script_or_the_images_check_runs_in_the_services_container() {
     let checks = checks.filter(|entry| *entry == "exec main/db: /check -q");
     assert_eq!(checks.count(), 2);
 
-    let outcome = TestRun::of([with([service("db", None)])])
+    let outcome = beside(None)
         .on(fake().answers("main/db", &[Answer::Ends(ExitStatus::Code(7))]))
         .await;
     let cause = "not ready within 5m00s: the check ended with exit status 7";
@@ -130,7 +127,7 @@ async fn a_line_of_its_log_shows_that_a_service_is_ready() {
     let outcome = TestRun::of([with([logs])])
         .on(Fake::default().service(
             "main/db",
-            hangs().writing(b"starting\nready to accept connections\n"),
+            Script::serves().writing(b"starting\nready to accept connections\n"),
         ))
         .await;
     assert_eq!(outcome.report.conclusion, Conclusion::Success);
@@ -138,7 +135,7 @@ async fn a_line_of_its_log_shows_that_a_service_is_ready() {
 
     let silent = service("db", Some(Probe::Log("ready".to_owned())));
     let outcome = TestRun::of([with([silent])])
-        .on(Fake::default().service("main/db", hangs().writing(b"starting\n")))
+        .on(Fake::default().service("main/db", Script::serves().writing(b"starting\n")))
         .await;
     let cause = "<== main: failed, service `db` was not ready within 30.0s (0ms)";
     assert!(outcome.output.contains(cause), "{}", outcome.output);
@@ -156,9 +153,7 @@ async fn a_wrong_ready_is_the_pipelines_mistake() {
             "`log: (` is no regular expression",
         ),
     ] {
-        let outcome = TestRun::of([with([service("db", Some(probe))])])
-            .on(Fake::default())
-            .await;
+        let outcome = beside(Some(probe)).on(Fake::default()).await;
         assert_eq!(outcome.report.conclusion, Conclusion::Failure);
         assert!(outcome.output.contains(message), "{}", outcome.output);
         assert!(!outcome.journal.join("\n").contains("start"));
