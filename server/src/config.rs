@@ -56,6 +56,8 @@ pub struct Terms {
     pub lease: Duration,
     /// How often an agent is to be heard of.
     pub heartbeat: Duration,
+    /// How long an agent that asks for a job waits for one at most, before it has to ask again.
+    pub wait: Duration,
 }
 
 impl Default for Terms {
@@ -64,6 +66,7 @@ impl Default for Terms {
             accept: Duration::from_secs(10),
             lease: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
+            wait: Duration::from_millis(protocol::service::limits::WAIT_MS),
         }
     }
 }

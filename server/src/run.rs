@@ -190,6 +190,7 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         logs: logs.clone(),
         config: Arc::new(config.clone()),
     };
+    let patience = service.patience_ms();
     let lease_terms = LeaseTerms {
         accept: config.terms.accept,
         lease: config.terms.lease,
@@ -199,6 +200,7 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         logs,
         lease_terms,
         config.retry,
+        patience,
         ended,
     ));
     let (address, handle, served) = listen(&config, service).await?;
@@ -256,7 +258,7 @@ async fn listen(config: &Config, service: Service) -> Result<Listening, ServerEr
 /// A way in for the first administrator: a file that only who runs the server can read.
 async fn first_token(database: &Database, data: &Path) -> Result<Option<PathBuf>, ServerError> {
     let failed = |error| ServerError::FirstToken(Box::new(error));
-    if database.read(token::has_users).await.map_err(failed)? {
+    if database.read(token::has_administrator).await.map_err(failed)? {
         return Ok(None);
     }
     let path = data.join("admin-token");

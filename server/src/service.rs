@@ -40,7 +40,8 @@ impl Service {
     /// How long nothing may be heard of an agent that counts as online, milliseconds.
     pub(crate) fn patience_ms(&self) -> u64 {
         // An agent that holds nothing is heard of when its long poll is over.
-        self.terms().lease_ms + protocol::service::limits::WAIT_MS
+        let wait = self.config.terms.wait.as_millis();
+        self.terms().lease_ms + u64::try_from(wait).unwrap_or(u64::MAX / 2)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Ends leases that are over.
+//! Ends leases that are over, and forgets agents that were for one job.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::database::Database;
 use crate::logs::Logs;
-use crate::operation::attempt;
+use crate::operation::{agent, attempt};
 use crate::queue::watch::LeaseTerms;
 use crate::queue::{RetryPolicy, Watch};
 
@@ -20,14 +20,25 @@ pub(crate) async fn sweep(
     logs: Logs,
     terms: LeaseTerms,
     policy: RetryPolicy,
+    patience: u64,
     mut ending: watch::Receiver<bool>,
 ) {
     let mut watch = Watch::new(terms);
+    let mut forgot = Instant::now();
     let period = PERIOD.min(terms.accept / 4);
     loop {
         tokio::select! {
             _ = ending.wait_for(|ending| *ending) => return,
             () = tokio::time::sleep(period) => {}
+        }
+        if forgot.elapsed() >= terms.lease {
+            forgot = Instant::now();
+            let forgotten = database.write(move |tx| agent::forget_ephemeral(tx, patience));
+            match forgotten.await {
+                Ok(0) => {}
+                Ok(agents) => tracing::info!(agents, "agents for one job are forgotten"),
+                Err(error) => tracing::warn!(%error, "agents for one job cannot be forgotten"),
+            }
         }
         let leases = match database.read(attempt::leases).await {
             Ok(leases) => leases,

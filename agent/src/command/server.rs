@@ -60,6 +60,8 @@ struct LeaseSettings {
     lasts: Option<Duration>,
     #[serde(deserialize_with = "duration")]
     heartbeat: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    wait: Option<Duration>,
 }
 
 /// As `10s` and `1m 30s`.
@@ -190,10 +192,12 @@ fn config(
         accept,
         lasts,
         heartbeat,
+        wait,
     } = settings.lease;
     config.terms.accept = accept.unwrap_or(config.terms.accept);
     config.terms.lease = lasts.unwrap_or(config.terms.lease);
     config.terms.heartbeat = heartbeat.unwrap_or(config.terms.heartbeat);
+    config.terms.wait = wait.unwrap_or(config.terms.wait);
     if let Some(bytes) = settings.log_bytes {
         config.retention = Retention::of(bytes);
     }

@@ -95,7 +95,7 @@ pub(super) async fn acquire(
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     database.write(move |tx| agent::seen(tx, id)).await?;
-    let most = Duration::from_millis(acquire.wait_ms.min(limits::WAIT_MS));
+    let most = Duration::from_millis(acquire.wait_ms).min(service.config.terms.wait);
     let mut ending = service.ending.clone();
     let assignment = tokio::select! {
         assignment = service.dispatcher.acquire(id, labels, most) => assignment,

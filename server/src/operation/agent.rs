@@ -58,6 +58,29 @@ pub(crate) fn seen(tx: &mut Transaction<'_>, agent: AgentId) -> Result<(), Opera
     Ok(())
 }
 
+/// Forgets agents that were for one job, hold nothing, and were not heard of for so long, milliseconds. How many.
+pub(crate) fn forget_ephemeral(
+    tx: &mut Transaction<'_>,
+    patience: Patience,
+) -> Result<u64, OperationError> {
+    let before = tx.now().saturating_sub(patience);
+    let rows = tx.query(
+        "SELECT id, description FROM agents WHERE seen_at < $1 AND NOT EXISTS \
+         (SELECT 1 FROM jobs WHERE jobs.agent = agents.id AND jobs.state IN ('assigned', 'running')) ORDER BY id LIMIT 1000",
+        &[before.into()],
+    )?;
+    let mut forgotten = 0;
+    for row in &rows {
+        let description: AgentDescription = row.json(1)?;
+        if description.ephemeral {
+            let id: i64 = row.int(0)?;
+            tx.execute("DELETE FROM tokens WHERE agent = $1", &[id.into()])?;
+            forgotten += tx.execute("DELETE FROM agents WHERE id = $1", &[id.into()])?;
+        }
+    }
+    Ok(forgotten)
+}
+
 /// What agents hold, of all or of one.
 fn holds(
     tx: &mut Transaction<'_>,

@@ -135,9 +135,13 @@ pub(crate) fn revoke(tx: &mut Transaction<'_>, id: TokenId) -> Result<(), Operat
     }
 }
 
-/// Whether there is any user's token: a new database has none.
-pub(crate) fn has_users(tx: &mut Transaction<'_>) -> Result<bool, OperationError> {
-    let row = tx.first("SELECT id FROM tokens WHERE kind = 'user' LIMIT 1", &[])?;
+/// Whether there is any administrator's token that counts: a new database has none.
+pub(crate) fn has_administrator(tx: &mut Transaction<'_>) -> Result<bool, OperationError> {
+    let now = tx.now();
+    let row = tx.first(
+        "SELECT id FROM tokens WHERE kind = 'user' AND role = 'admin' AND (expires_at IS NULL OR expires_at > $1) LIMIT 1",
+        &[now.into()],
+    )?;
     Ok(row.is_some())
 }
 

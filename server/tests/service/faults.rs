@@ -12,6 +12,7 @@ fn short(config: &mut server::Config) {
     config.terms.accept = Duration::from_millis(300);
     config.terms.heartbeat = Duration::from_millis(200);
     config.terms.lease = Duration::from_millis(600);
+    config.terms.wait = Duration::from_secs(2);
 }
 
 #[tokio::test]
@@ -53,6 +54,25 @@ async fn a_silent_agent_loses_its_job_and_can_write_nothing_more() {
     let job = server.job(lost.id.job).await;
     let states: Vec<AttemptState> = job.attempts.iter().map(|attempt| attempt.state).collect();
     assert_eq!(states, [AttemptState::Lost, AttemptState::Finished]);
+}
+
+#[tokio::test]
+async fn an_agent_for_one_job_is_forgotten_when_it_has_gone() {
+    let server = Server::start_with(short).await;
+    let agent = server.agent(&[]).await;
+    let description = json!({ "name": "once", "slots": 1, "version": "0", "ephemeral": true });
+    let path = path::SELF;
+    let said = agent.user.request(reqwest::Method::PUT, path);
+    assert_eq!(said.json(&description).send().await.unwrap().status(), 204);
+    let stays = server.agent(&[]).await;
+    for _ in 0..100 {
+        let agents: protocol::service::Agents = server.admin.get(path::AGENTS).await;
+        if agents.agents.iter().all(|known| known.id == stays.id) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it is still known");
 }
 
 #[tokio::test]
