@@ -258,7 +258,11 @@ async fn listen(config: &Config, service: Service) -> Result<Listening, ServerEr
 /// A way in for the first administrator: a file that only who runs the server can read.
 async fn first_token(database: &Database, data: &Path) -> Result<Option<PathBuf>, ServerError> {
     let failed = |error| ServerError::FirstToken(Box::new(error));
-    if database.read(token::has_administrator).await.map_err(failed)? {
+    if database
+        .read(token::has_administrator)
+        .await
+        .map_err(failed)?
+    {
         return Ok(None);
     }
     let path = data.join("admin-token");
