@@ -98,3 +98,41 @@ impl Database {
         answer.wait().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bug_in_one_operation_is_its_own_failure() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let location = Location::Sqlite(directory.path().join("db"));
+        let database = Database::open(&location).unwrap();
+        let write = database.write(|tx| -> Result<(), OperationError> {
+            tx.execute("UPDATE schema_version SET version = 7", &[])?;
+            panic!("a bug");
+        });
+        assert!(write.await.is_err());
+        let version = |tx: &mut Transaction<'_>| {
+            Ok(tx.one("SELECT version FROM schema_version", &[])?.int(0)?)
+        };
+        assert_eq!(database.write(version).await.unwrap(), 1);
+        assert_eq!(database.read(version).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_schema_of_a_newer_program_is_left_alone() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let location = Location::Sqlite(directory.path().join("db"));
+        let database = Database::open(&location).unwrap();
+        let newer =
+            database.write(|tx| Ok(tx.execute("UPDATE schema_version SET version = 99", &[])?));
+        assert_eq!(newer.await.unwrap(), 1);
+        drop(database);
+        let opened = Database::open(&location);
+        assert!(matches!(
+            opened,
+            Err(DatabaseError::Newer { found: 99, .. })
+        ));
+    }
+}

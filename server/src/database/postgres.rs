@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::clock::Clock;
 use super::migration;
 use super::transaction::{Dialect, Statements, Transaction};
-use super::work::{Verdict, Work};
+use super::work::{self, Verdict, Work};
 use super::{DatabaseError, News, Pool, Row, Signals, Value};
 
 /// Threads that read and write.
@@ -213,7 +213,7 @@ impl Session {
             now: clock.now(),
             news: BTreeSet::new(),
         };
-        let verdict = work.run(&mut transaction);
+        let verdict = work::run(work, &mut transaction);
         let news = std::mem::take(&mut transaction.news);
         let ended = match verdict {
             Verdict::Commit => self.tell(&news).and_then(|()| self.end("COMMIT")),

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::clock::Clock;
 use super::migration;
 use super::transaction::{Dialect, Statements, Transaction};
-use super::work::{Verdict, Work};
+use super::work::{self, Verdict, Work};
 use super::{DatabaseError, Pool, Row, Signals, Value};
 
 /// Operations of one transaction at most.
@@ -123,7 +123,7 @@ fn run_one(
     }
     let mut transaction = transaction(session);
     transaction.now = clock.now();
-    let verdict = work.run(&mut transaction);
+    let verdict = work::run(work, &mut transaction);
     let news = std::mem::take(&mut transaction.news);
     let (end, failed, news) = match verdict {
         Verdict::Commit => ("RELEASE operation", None, news),
@@ -158,7 +158,7 @@ fn read(
         }
         let mut transaction = transaction(&mut session);
         transaction.now = clock.now();
-        let verdict = work.run(&mut transaction);
+        let verdict = work::run(work.as_mut(), &mut transaction);
         let failed = match verdict {
             Verdict::Failed(error) => Some(error),
             Verdict::Commit | Verdict::Rollback => None,

@@ -24,6 +24,16 @@ pub(super) trait Work: Send {
     fn deliver(self: Box<Self>, failed: Option<DatabaseError>);
 }
 
+/// Runs an operation. A bug in one is its own failure, and not the end of the thread that all others need.
+pub(super) fn run(work: &mut dyn Work, transaction: &mut Transaction<'_>) -> Verdict {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work.run(transaction)));
+    caught.unwrap_or_else(|_| {
+        Verdict::Failed(DatabaseError::Statement {
+            message: "the operation has panicked".to_owned(),
+        })
+    })
+}
+
 struct Operation<F, T> {
     operation: F,
     result: Option<Result<T, OperationError>>,
