@@ -2,9 +2,10 @@
 //! of five layers, 30,000 files and 600 MB, against podman, docker, skopeo with umoci, and what the same bytes take
 //! programs that do nothing else. In one run, everybody in turn, on memory and on a fresh ext4 with a journal.
 //!
-//! `cargo bench -p system-tests --bench pull`; as root, since it mounts both. Needs docker-registry, skopeo, umoci, curl,
-//! pigz, `libdeflate-gunzip` and zstd; peers that are not there are left out and named. Docker's daemon is one of its own, with
-//! its store in the place that is measured; its time and memory count, too.
+//! `cargo bench -p system-tests --bench pull`; as root, since it mounts both. Words behind `--` choose kinds of layers: `gzip`, `zstd`,
+//! `uncompressed`. Needs docker-registry, skopeo, umoci, curl, pigz, `libdeflate-gunzip` and zstd; peers that are not there are
+//! left out and named. Docker's daemon is one of its own, with its store in the place that is measured; its time and memory
+//! count, too.
 #![expect(clippy::print_stdout, reason = "a benchmark's table")]
 
 #[path = "../release/mod.rs"]
@@ -41,7 +42,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let registry = Registry::start();
     let image = Image::make(&work.path().join("image"))?;
     println!("{image}");
+    // Cargo says `--bench`.
+    let asked = std::env::args().skip(1);
+    let asked: Vec<String> = asked.filter(|word| !word.starts_with('-')).collect();
     for compression in [Compression::Gzip, Compression::Zstd, Compression::None] {
+        if !asked.is_empty() && !asked.contains(&compression.to_string()) {
+            continue;
+        }
         let reference = image.push(&registry, compression)?;
         let blobs = image.blobs(compression);
         for place in [Place::Memory, Place::Ext4] {
@@ -79,6 +86,7 @@ fn in_a_mount_namespace() -> Result<(), Box<dyn Error>> {
     let status = Command::new("unshare")
         .arg("--mount")
         .arg(std::env::current_exe()?)
+        .args(std::env::args().skip(1))
         .env(INSIDE, "1")
         .status()?;
     if status.success() {
