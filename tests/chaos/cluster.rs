@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Program {
     running: Option<Running>,
     paused: bool,
+    /// It was asked to end. A second time would be an order to drop everything.
+    draining: bool,
 }
 
 impl Program {
@@ -64,6 +66,7 @@ impl<'a> Cluster<'a> {
         let dead = |_| Program {
             running: None,
             paused: false,
+            draining: false,
         };
         let mut cluster = Self {
             env,
@@ -108,6 +111,9 @@ impl<'a> Cluster<'a> {
     }
 
     pub(crate) fn start_server(&mut self, server: usize) {
+        if self.servers[server].running.is_some() {
+            return;
+        }
         let data = self
             .place(&format!("servers/{server}"))
             .display()
@@ -131,6 +137,9 @@ impl<'a> Cluster<'a> {
     }
 
     pub(crate) fn start_agent(&mut self, agent: usize) {
+        if self.agents[agent].running.is_some() {
+            return;
+        }
         let url = format!("http://{}", self.links[agent].address);
         let name = format!("agent-{agent}");
         let words = [
@@ -146,7 +155,11 @@ impl<'a> Cluster<'a> {
         ];
         let data = self.place(&format!("agents/{agent}/data"));
         let spawned = self.env.agent(words).variable("SLIPWAY_DATA", data).spawn();
-        self.agents[agent].running = Some(spawned);
+        self.agents[agent] = Program {
+            running: Some(spawned),
+            paused: false,
+            draining: false,
+        };
     }
 
     pub(crate) fn kill_server(&mut self, server: usize) -> bool {
@@ -179,17 +192,24 @@ impl<'a> Cluster<'a> {
         job.is_some_and(|job| kill_process(job, Signal::KILL).is_ok())
     }
 
-    /// Asks an agent to end behind the jobs that it has, and waits for that.
+    /// Asks an agent to end behind the jobs that it has.
     pub(crate) fn drain_agent(&mut self, agent: usize) -> bool {
         let program = &mut self.agents[agent];
-        if program.paused {
+        if program.running.is_none() || program.draining {
             return false;
         }
         program.signal(Signal::TERM);
-        program.running.take().is_some_and(|running| {
+        program.draining = true;
+        true
+    }
+
+    /// Whether an agent that was asked to end has ended: well, unless something else has ended it. It may need a server for that.
+    pub(crate) fn is_drained(&mut self, agent: usize) -> bool {
+        let program = &mut self.agents[agent];
+        if let Some(running) = program.running.take_if(|running| running.is_over()) {
             let _ = running.finish().expect(0);
-            true
-        })
+        }
+        program.running.is_none()
     }
 
     /// Ends all connections of the database, where it is one that has some.
@@ -245,6 +265,10 @@ impl<'a> Cluster<'a> {
     pub(crate) fn end(mut self) {
         for agent in 0..self.agents.len() {
             let _ = self.drain_agent(agent);
+        }
+        for agent in 0..self.agents.len() {
+            let drained = wait::until(PATIENCE, || self.is_drained(agent).then_some(()));
+            assert!(drained.is_some(), "agent {agent} does not end");
         }
         for server in &mut self.servers {
             server.signal(Signal::TERM);

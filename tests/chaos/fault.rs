@@ -80,9 +80,10 @@ impl Fault {
         }
     }
 
-    /// Makes it right again.
-    pub(crate) fn mend(self, cluster: &mut Cluster<'_>) {
+    /// Makes it right again, if that is possible already.
+    pub(crate) fn mend(self, cluster: &mut Cluster<'_>) -> bool {
         match self {
+            Self::AgentDrained(agent) if !cluster.is_drained(agent) => return false,
             Self::AgentKilled(agent) | Self::AgentDrained(agent) => cluster.start_agent(agent),
             Self::ServerKilled(server) => cluster.start_server(server),
             Self::AgentPaused(agent) => drop(cluster.pause_agent(agent, false)),
@@ -90,6 +91,7 @@ impl Fault {
             Self::Line(agent, _) => cluster.links[agent].be(Mood::Good),
             Self::JobKilled(_) | Self::Led(..) | Self::DatabaseCut => {}
         }
+        true
     }
 
     /// How long it stays wrong.
@@ -121,19 +123,12 @@ impl Trouble {
 
     /// Makes right what was wrong for long enough.
     pub(crate) fn mend(&mut self, cluster: &mut Cluster<'_>, now: Instant) {
-        self.0.retain(|(until, fault)| {
-            let is_over = *until <= now;
-            if is_over {
-                fault.mend(cluster);
-            }
-            !is_over
-        });
+        self.0
+            .retain(|(until, fault)| *until > now || !fault.mend(cluster));
     }
 
-    /// Makes everything right.
+    /// Makes everything right that can be right already.
     pub(crate) fn mend_all(&mut self, cluster: &mut Cluster<'_>) {
-        for (_, fault) in self.0.drain(..) {
-            fault.mend(cluster);
-        }
+        self.0.retain(|(_, fault)| !fault.mend(cluster));
     }
 }
