@@ -11,6 +11,7 @@ mod jobs;
 mod layer;
 mod logs;
 mod openapi;
+mod operations;
 mod pipelines;
 mod range;
 mod tokens;

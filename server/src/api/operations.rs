@@ -1,0 +1,375 @@
+//! Every operation of the API, in one table: who may call it, what goes in and what comes out.
+
+use protocol::service::path;
+use utoipa::openapi::path::HttpMethod;
+
+use Form::{Bytes, Json as Of, Nothing, Stream, Text};
+use HttpMethod::{Delete, Get, Patch, Post, Put};
+
+/// Who may call an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    Everybody,
+    Registrars,
+    Agents,
+    Readers,
+    Writers,
+    Administrators,
+}
+
+impl For {
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Everybody => "Needs no token.",
+            Self::Registrars => "Needs a registration token.",
+            Self::Agents => "Needs an agent's token.",
+            Self::Readers => "Needs a user's token.",
+            Self::Writers => "Needs the token of a writer or an administrator.",
+            Self::Administrators => "Needs the token of an administrator.",
+        }
+    }
+}
+
+/// What an answer or a body is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Form {
+    Nothing,
+    /// A type of the protocol, by its name.
+    Json(&'static str),
+    Bytes,
+    Text,
+    Stream,
+}
+
+/// An operation: method, address, who, what for, body, status and form of its answer.
+pub(super) type Row = (HttpMethod, &'static str, For, &'static str, Form, u16, Form);
+
+/// Every operation.
+pub(super) const OPERATIONS: &[Row] = &[
+    (
+        Post,
+        path::AGENTS,
+        For::Registrars,
+        "Registers an agent",
+        Of("AgentDescription"),
+        201,
+        Of("Registered"),
+    ),
+    (
+        Get,
+        path::AGENTS,
+        For::Readers,
+        "Lists agents",
+        Nothing,
+        200,
+        Of("Agents"),
+    ),
+    (
+        Put,
+        path::SELF,
+        For::Agents,
+        "Says anew what the agent is",
+        Of("AgentDescription"),
+        204,
+        Nothing,
+    ),
+    (
+        Post,
+        path::ACQUIRE,
+        For::Agents,
+        "Waits for a job; 204 when there is none",
+        Of("Acquire"),
+        200,
+        Of("Assignment"),
+    ),
+    (
+        Post,
+        path::HEARTBEAT,
+        For::Agents,
+        "Extends leases, and says what becomes of them",
+        Of("Heartbeat"),
+        200,
+        Of("HeartbeatAnswer"),
+    ),
+    (
+        Get,
+        path::AGENT,
+        For::Readers,
+        "Shows an agent",
+        Nothing,
+        200,
+        Of("AgentInfo"),
+    ),
+    (
+        Delete,
+        path::AGENT,
+        For::Administrators,
+        "Forgets an agent",
+        Nothing,
+        204,
+        Nothing,
+    ),
+    (
+        Post,
+        path::AGENT_DRAIN,
+        For::Administrators,
+        "Lets an agent take no more jobs",
+        Nothing,
+        200,
+        Of("Drain"),
+    ),
+    (
+        Delete,
+        path::AGENT_DRAIN,
+        For::Administrators,
+        "Lets an agent take jobs again",
+        Nothing,
+        200,
+        Of("Drain"),
+    ),
+    (
+        Post,
+        path::PIPELINES,
+        For::Writers,
+        "Submits a pipeline",
+        Of("Submit"),
+        201,
+        Of("Submitted"),
+    ),
+    (
+        Get,
+        path::PIPELINES,
+        For::Readers,
+        "Lists pipelines",
+        Nothing,
+        200,
+        Of("Pipelines"),
+    ),
+    (
+        Get,
+        path::PIPELINE,
+        For::Readers,
+        "Shows a pipeline with its jobs",
+        Nothing,
+        200,
+        Of("Pipeline"),
+    ),
+    (
+        Post,
+        path::PIPELINE_CANCEL,
+        For::Writers,
+        "Stops a pipeline",
+        Nothing,
+        204,
+        Nothing,
+    ),
+    (
+        Post,
+        path::PIPELINE_RETRY,
+        For::Writers,
+        "Runs a pipeline's jobs again",
+        Of("Retry"),
+        204,
+        Nothing,
+    ),
+    (
+        Get,
+        path::JOBS,
+        For::Readers,
+        "Lists jobs",
+        Nothing,
+        200,
+        Of("Jobs"),
+    ),
+    (
+        Get,
+        path::JOB,
+        For::Readers,
+        "Shows a job with its attempts",
+        Nothing,
+        200,
+        Of("Job"),
+    ),
+    (
+        Post,
+        path::JOB_CANCEL,
+        For::Writers,
+        "Stops a job",
+        Nothing,
+        204,
+        Nothing,
+    ),
+    (
+        Post,
+        path::JOB_RETRY,
+        For::Writers,
+        "Runs a job again",
+        Nothing,
+        204,
+        Nothing,
+    ),
+    (
+        Post,
+        path::JOB_APPROVE,
+        For::Writers,
+        "Agrees to a job",
+        Nothing,
+        204,
+        Nothing,
+    ),
+    (
+        Post,
+        path::ACCEPT,
+        For::Agents,
+        "Takes an attempt on",
+        Nothing,
+        204,
+        Nothing,
+    ),
+    (
+        Post,
+        path::FINISH,
+        For::Agents,
+        "Ends an attempt",
+        Of("Finish"),
+        204,
+        Nothing,
+    ),
+    (
+        Post,
+        path::RELEASE,
+        For::Agents,
+        "Gives an attempt back",
+        Of("Release"),
+        204,
+        Nothing,
+    ),
+    (
+        Post,
+        path::EVENTS,
+        For::Agents,
+        "Adds events",
+        Of("EventBatch"),
+        200,
+        Of("EventsKept"),
+    ),
+    (
+        Get,
+        path::EVENTS,
+        For::Readers,
+        "Reads events",
+        Nothing,
+        200,
+        Of("EventPage"),
+    ),
+    (
+        Get,
+        path::EVENTS_FOLLOW,
+        For::Readers,
+        "Follows events",
+        Nothing,
+        200,
+        Stream,
+    ),
+    (
+        Patch,
+        path::LOG,
+        For::Agents,
+        "Adds a piece of a log",
+        Bytes,
+        200,
+        Of("LogKept"),
+    ),
+    (
+        Get,
+        path::LOG,
+        For::Readers,
+        "Reads a log, or a range of it",
+        Nothing,
+        200,
+        Text,
+    ),
+    (
+        Get,
+        path::LOG_FOLLOW,
+        For::Readers,
+        "Follows a log",
+        Nothing,
+        200,
+        Stream,
+    ),
+    (
+        Post,
+        path::TOKENS,
+        For::Administrators,
+        "Makes a token",
+        Of("CreateToken"),
+        201,
+        Of("CreatedToken"),
+    ),
+    (
+        Get,
+        path::TOKENS,
+        For::Administrators,
+        "Lists tokens",
+        Nothing,
+        200,
+        Of("Tokens"),
+    ),
+    (
+        Delete,
+        path::TOKEN,
+        For::Administrators,
+        "Revokes a token",
+        Nothing,
+        204,
+        Nothing,
+    ),
+    (
+        Get,
+        path::HEALTH,
+        For::Everybody,
+        "Whether the process answers",
+        Nothing,
+        200,
+        Text,
+    ),
+    (
+        Get,
+        path::READY,
+        For::Everybody,
+        "Whether the server can do its work",
+        Nothing,
+        200,
+        Text,
+    ),
+    (
+        Get,
+        path::METRICS,
+        For::Everybody,
+        "Figures, as OpenMetrics",
+        Nothing,
+        200,
+        Text,
+    ),
+    (
+        Get,
+        path::OPENAPI,
+        For::Everybody,
+        "This description",
+        Nothing,
+        200,
+        Text,
+    ),
+];
+
+/// What is asked for behind the `?`.
+pub(super) const QUERIES: &[(&str, &str)] = &[
+    (path::AGENTS, "after"),
+    (path::PIPELINES, "before"),
+    (path::JOBS, "before"),
+    (path::EVENTS, "from"),
+];
+
+/// Bodies that may be left out.
+pub(super) const OPTIONAL: &[&str] = &[path::PIPELINE_RETRY];
