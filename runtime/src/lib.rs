@@ -11,6 +11,7 @@ pub mod container;
 pub mod detach;
 pub mod doctor;
 pub mod host;
+pub mod idle;
 pub mod image;
 pub mod layer;
 pub mod message;

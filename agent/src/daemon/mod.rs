@@ -216,6 +216,8 @@ struct Daemon {
     backoff: Backoff,
     /// The server does not answer.
     away: bool,
+    /// Nothing has happened since memory was given back.
+    rested: bool,
 }
 
 impl Daemon {
@@ -233,6 +235,7 @@ impl Daemon {
             spent: false,
             backoff: Backoff::default(),
             away: false,
+            rested: false,
         }
     }
 
@@ -294,6 +297,7 @@ impl Daemon {
                 }
                 () = tokio::time::sleep_until(beat_at) => {
                     beat_at = tokio::time::Instant::now() + every;
+                    self.rest();
                     // One that is not answered yet is as good.
                     if beating.is_empty() {
                         let client = self.client.clone();
@@ -303,6 +307,18 @@ impl Daemon {
                     }
                 }
             }
+        }
+    }
+
+    /// Gives memory back, once each time there has been something to do and there is nothing now.
+    fn rest(&mut self) {
+        if self.rested || !self.held.is_empty() {
+            return;
+        }
+        match runtime::idle::give_back() {
+            Ok(()) => self.rested = true,
+            // A thread that has read a file or looked a name up is about to end.
+            Err(error) => tracing::debug!(%error, "memory is given back later"),
         }
     }
 
@@ -368,6 +384,7 @@ impl Daemon {
             running,
         };
         self.held.insert(id, held);
+        self.rested = false;
         Attempt {
             id,
             spool,
