@@ -229,6 +229,33 @@ fn a_further_name_needs_no_registry(env: &TestEnvironment) {
     .says("it runs")
     .does_not_say("warning");
     assert_eq!(names(env), ["docker.io/own/name:1", image.as_str()]);
+    let tagged = json(
+        env,
+        &["image", "tag", "--format", "json", &image, "own/name:1"],
+    );
+    let ids = agent(env, &["images", "-q"]).expect(0).output();
+    assert_eq!(tagged["name"], "docker.io/own/name:1");
+    assert!(
+        tagged["id"]
+            .as_str()
+            .is_some_and(|id| id.contains(ids.lines().next().unwrap_or("?"))),
+        "{tagged} {ids}"
+    );
+    let words = ["image", "save", "--json", "-o", "own.tar", "own/name:1"];
+    let saved = json(env, &words);
+    assert_eq!(
+        (&saved["images"], &saved["repacked"]),
+        (&1.into(), &0.into())
+    );
+    let length = fs::metadata(env.project().join("own.tar"))
+        .expect("an archive")
+        .len();
+    assert!(
+        saved["bytes"]
+            .as_u64()
+            .is_some_and(|bytes| bytes > 0 && bytes < length),
+        "{saved}"
+    );
     let inspected = json(env, &["image", "inspect", "own/name:1"]);
     assert_eq!(inspected[0]["local"], true);
     assert_eq!(inspected[0]["names"].as_array().map(Vec::len), Some(2));

@@ -10,6 +10,8 @@ use harness::{
     for_one_user, images,
 };
 
+use serde_json::{Value, json};
+
 use crate::door_containers::agent;
 
 for_one_user!(
@@ -47,9 +49,12 @@ fn a_log_in_is_checked_and_kept_for_its_owner(env: &TestEnvironment) {
         registry.docker_config().trim()
     );
     let _ = agent(env, &["pull", &image]).expect(0);
-    let _ = agent(env, &["logout", &registry.address()])
-        .expect(0)
-        .says("removed");
+    let removed = agent(env, &["logout", "--format", "json", &registry.address()]).expect(0);
+    let removed: Value = serde_json::from_slice(removed.stdout()).expect("JSON");
+    assert_eq!(
+        removed,
+        json!({ "registry": registry.address(), "removed": true })
+    );
     assert!(!env.read(CONFIG).contains("cm9ib3Q6c2VzYW1l"));
     let _ = agent(env, &["logout", &registry.address()])
         .expect(0)
@@ -95,8 +100,11 @@ fn a_credential_helper_keeps_the_log_in(env: &TestEnvironment) {
     };
     let address = registry.address();
     let words = ["login", "-u", USER, "--password-stdin", &address];
-    let done = with(&words, PASSWORD).expect(0);
+    let done = with(&[&words[..], &["--format", "json"]].concat(), PASSWORD).expect(0);
     assert_eq!(done.errors(), "");
+    let kept: Value = serde_json::from_slice(done.stdout()).expect("JSON");
+    assert_eq!(kept["registry"], address);
+    assert!(kept["kept_in"].is_string(), "{kept}");
     assert!(env.read("home/kept").contains(PASSWORD));
     assert!(!env.read(CONFIG).contains("cm9ib3Q6c2VzYW1l"));
     let _ = with(&["pull", &image], "").expect(0);

@@ -82,6 +82,10 @@ pub struct ImageInspect {
 /// Give an image a further name. No registry is asked about that name: it stands for the image on this machine.
 #[derive(Debug, Clone, Args)]
 pub struct ImageTag {
+    /// How to print what came of it
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    pub format: ListFormat,
+
     /// Its name, or the beginning of its id
     #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(candidates::images))]
     pub image: String,
@@ -147,6 +151,10 @@ pub struct ImageSave {
     /// For whom
     #[arg(long, value_enum, default_value_t = ArchiveFormat::DockerArchive)]
     pub format: ArchiveFormat,
+
+    /// Print what was written as JSON, on standard output or, where the archive goes there, on standard error
+    #[arg(long)]
+    pub json: bool,
 
     /// Say nothing on the way
     #[arg(long, short)]

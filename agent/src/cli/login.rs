@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use super::ListFormat;
+
 /// Check a log-in with a registry and keep it, where `docker login` would.
 #[derive(Debug, Clone, Args)]
 pub struct Login {
@@ -13,6 +15,10 @@ pub struct Login {
     #[arg(long)]
     pub password_stdin: bool,
 
+    /// How to print what came of it
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    pub format: ListFormat,
+
     /// The registry, such as ghcr.io or registry.example:5000
     #[arg(value_name = "REGISTRY", default_value = "docker.io")]
     pub registry: String,
@@ -21,6 +27,10 @@ pub struct Login {
 /// Forget a log-in.
 #[derive(Debug, Clone, Args)]
 pub struct Logout {
+    /// How to print what came of it
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    pub format: ListFormat,
+
     /// The registry
     #[arg(value_name = "REGISTRY", default_value = "docker.io")]
     pub registry: String,

@@ -4,13 +4,15 @@ use std::io::{self, IsTerminal as _, Read as _, Write as _};
 
 use runtime::registry::{Client, KeptIn, forget_log_in, keep_log_in};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use serde::Serialize;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CommandError;
 use super::error::starting;
+use super::image::to_json;
 use super::printing::print;
-use crate::cli::{Login, Logout};
+use crate::cli::{ListFormat, Login, Logout};
 use crate::config::Config;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
@@ -18,6 +20,21 @@ use crate::output::complain;
 
 /// Of a password, bytes.
 const LONGEST: u64 = 64 * 1024;
+
+/// A log-in that is kept, for programs: in a file, or by the credential helper of this name.
+#[derive(Debug, Serialize)]
+struct LoggedIn<'a> {
+    registry: &'a str,
+    kept_in: String,
+}
+
+/// A log-in that is not kept any more, for programs.
+#[derive(Debug, Serialize)]
+struct LoggedOut<'a> {
+    registry: &'a str,
+    /// There was one.
+    removed: bool,
+}
 
 /// Checks a log-in with its registry, and keeps it.
 ///
@@ -39,14 +56,23 @@ pub fn log_in(arguments: &Login, machine: &Machine) -> Result<ExitCode, CommandE
     let Some(kept) = kept? else {
         return Ok(ExitCode::Cancelled);
     };
-    match kept {
+    match &kept {
         KeptIn::File(path) => complain(format_args!(
             "warning: the password is readable in {}; a credential helper keeps it better (`credsStore`)",
             path.display()
         )),
         KeptIn::Helper(_) => {}
     }
-    print("login succeeded\n")?;
+    print(&match arguments.format {
+        ListFormat::Table => "login succeeded\n".to_owned(),
+        ListFormat::Json => to_json(&LoggedIn {
+            registry: &registry,
+            kept_in: match &kept {
+                KeptIn::File(path) => path.display().to_string(),
+                KeptIn::Helper(helper) => helper.clone(),
+            },
+        })?,
+    })?;
     Ok(ExitCode::Success)
 }
 
@@ -58,10 +84,13 @@ pub fn log_out(arguments: &Logout, machine: &Machine) -> Result<ExitCode, Comman
     let config = Config::load(machine.config.as_ref())?;
     let registry = registry(&arguments.registry)?;
     let had = runtime()?.block_on(forget_log_in(&config.registries, &registry))?;
-    print(&if had {
-        format!("log-in for {registry} removed\n")
-    } else {
-        format!("there was no log-in for {registry}\n")
+    print(&match (arguments.format, had) {
+        (ListFormat::Json, removed) => to_json(&LoggedOut {
+            registry: &registry,
+            removed,
+        })?,
+        (ListFormat::Table, true) => format!("log-in for {registry} removed\n"),
+        (ListFormat::Table, false) => format!("there was no log-in for {registry}\n"),
     })?;
     Ok(ExitCode::Success)
 }

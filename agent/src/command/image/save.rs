@@ -5,15 +5,27 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 
 use runtime::store::{Exported, SaveFormat, Stored};
+use serde::Serialize;
 
-use super::shown::short;
+use super::shown::{short, to_json};
 use super::whole::Whole;
 use crate::cli::{ArchiveFormat, ImageSave};
 use crate::command::CommandError;
+use crate::command::printing::print;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
 use crate::output::{Stdout, complain};
 use crate::sink::size;
+
+/// An archive that was written, for programs.
+#[derive(Debug, Serialize)]
+struct Saved {
+    images: usize,
+    /// Of layers.
+    bytes: u64,
+    /// Layers that have another diff ID than they were pulled with.
+    repacked: usize,
+}
 
 /// Writes images to an archive.
 ///
@@ -51,7 +63,17 @@ pub fn execute(arguments: &ImageSave, machine: &Machine) -> Result<ExitCode, Com
         Some(path) => whole(path, save)?,
         None => save(&mut Stdout::open().map_err(unwritten("standard output"))?)?,
     };
-    if !arguments.quiet {
+    if arguments.json {
+        let saved = to_json(&Saved {
+            images: images.len(),
+            bytes: exported.bytes,
+            repacked: exported.repacked,
+        })?;
+        match arguments.output {
+            Some(_) => print(&saved)?,
+            None => complain(saved.trim_end()),
+        }
+    } else if !arguments.quiet {
         complain(format_args!("saved {} of layers", size(exported.bytes)));
         if exported.repacked > 0 {
             let count = exported.repacked;

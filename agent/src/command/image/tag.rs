@@ -1,12 +1,22 @@
 //! `agent image tag`.
 
 use runtime::image::Source;
+use serde::Serialize;
 
+use super::shown::{short, to_json};
 use crate::backend::{ImageError, ImageErrorKind};
-use crate::cli::ImageTag;
+use crate::cli::{ImageTag, ListFormat};
 use crate::command::CommandError;
+use crate::command::printing::print;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
+
+/// An image's further name, for programs.
+#[derive(Debug, Serialize)]
+struct Tagged<'a> {
+    name: &'a str,
+    id: String,
+}
 
 /// Gives an image a further name.
 ///
@@ -17,6 +27,12 @@ pub fn execute(arguments: &ImageTag, machine: &Machine) -> Result<ExitCode, Comm
     let image = super::find(&store.images()?, &arguments.image, &super::base()?)?;
     let name = Source::Registry(name(&arguments.name)?);
     super::block_on(store.tag(&image, &name))??;
+    if arguments.format == ListFormat::Json {
+        print(&to_json(&Tagged {
+            name: short(&name.to_string()),
+            id: image.id.to_string(),
+        })?)?;
+    }
     Ok(ExitCode::Success)
 }
 
