@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -138,11 +138,16 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     config.check()?;
     // The same cryptography as for registries; that somebody has chosen before is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    std::fs::create_dir_all(&config.data).map_err(|source| ServerError::File {
-        action: "make",
-        path: config.data.clone(),
-        source,
-    })?;
+    // Logs and variables are for its user's eyes.
+    let mut private = std::fs::DirBuilder::new();
+    private.recursive(true).mode(0o700);
+    private
+        .create(&config.data)
+        .map_err(|source| ServerError::File {
+            action: "make",
+            path: config.data.clone(),
+            source,
+        })?;
     let location = config.database.clone();
     let database = tokio::task::spawn_blocking(move || Database::open(&location))
         .await

@@ -128,6 +128,14 @@ impl Attempt {
             Err(Stopped::Shutdown) => {}
             Err(Stopped::Hopeless(why)) => {
                 tell(format_args!("error: job {}: {why}", self.id));
+                // Else the server would learn of it by waiting for the lease to end, and never why.
+                let release = Release {
+                    reason: ReleaseReason::Broken { message: why },
+                };
+                let address = path::of_attempt(path::RELEASE, self.id);
+                if let Err(error) = self.client.tell(&address, Some(&release)).await {
+                    tracing::debug!(%error, "the server does not take it back");
+                }
                 self.throw_away().await;
             }
         }

@@ -298,13 +298,12 @@ impl Daemon {
                 () = tokio::time::sleep_until(beat_at) => {
                     beat_at = tokio::time::Instant::now() + every;
                     self.rest();
-                    // One that is not answered yet is as good.
-                    if beating.is_empty() {
-                        let client = self.client.clone();
-                        let held = self.held.iter().filter(|(_, held)| held.accepted);
-                        let heartbeat = Heartbeat { held: held.map(|(id, _)| *id).collect() };
-                        beating.spawn(async move { client.post(path::HEARTBEAT, &heartbeat).await });
-                    }
+                    // One that is not answered yet may never be: a server that hangs must not cost the leases.
+                    beating.abort_all();
+                    let client = self.client.clone();
+                    let held = self.held.iter().filter(|(_, held)| held.accepted);
+                    let heartbeat = Heartbeat { held: held.map(|(id, _)| *id).collect() };
+                    beating.spawn(async move { client.post(path::HEARTBEAT, &heartbeat).await });
                 }
             }
         }
@@ -434,7 +433,7 @@ impl Daemon {
         }
         for standing in &answer.held {
             let word = match standing.order {
-                ServerOrder::Continue => continue,
+                ServerOrder::Continue | ServerOrder::Unknown => continue,
                 ServerOrder::Cancel => Word::Order(Order::Cancel),
                 ServerOrder::Abort => Word::Order(Order::Abort),
                 ServerOrder::Lost => Word::Lost,

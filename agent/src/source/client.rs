@@ -18,6 +18,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long an answer may take, unless the call waits by its nature.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// However long a server says to wait.
+const LATEST: Duration = Duration::from_secs(5 * 60);
+
 /// Largest answer that is read, bytes.
 const LARGEST: usize = 128 << 20;
 
@@ -249,7 +252,7 @@ impl Client {
             .headers()
             .get(header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
+            .map(|seconds| Duration::from_secs(seconds).min(LATEST));
         let body = self.body(response).await?;
         match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => Err(CallError::Refused {

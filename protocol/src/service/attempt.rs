@@ -47,8 +47,10 @@ pub enum Order {
     /// Kill it at once. Then finish.
     Abort,
     /// It is the agent's no more: kill it, send nothing, throw its spool away.
-    #[serde(other)]
     Lost,
+    /// An order that this program does not know: the server is newer. Go on, until it is said in words that it knows.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Events in their order.

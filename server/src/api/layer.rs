@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use protocol::service::{Problem, ProblemCode, version};
@@ -45,12 +45,27 @@ pub(super) async fn around(
     let (status, seconds) = (response.status().as_u16(), started.elapsed().as_secs_f64());
     service
         .metrics
-        .answered(method.as_str(), &route, status, seconds);
+        .answered(known(&method), &route, status, seconds);
     span.in_scope(|| match status {
         500.. => tracing::error!(status, seconds, "answered"),
         _ => tracing::debug!(status, seconds, "answered"),
     });
     response
+}
+
+/// A method's name: of those that a client has thought of nothing is remembered.
+fn known(method: &Method) -> &'static str {
+    const ALL: [(Method, &str); 7] = [
+        (Method::GET, "GET"),
+        (Method::HEAD, "HEAD"),
+        (Method::POST, "POST"),
+        (Method::PUT, "PUT"),
+        (Method::PATCH, "PATCH"),
+        (Method::DELETE, "DELETE"),
+        (Method::OPTIONS, "OPTIONS"),
+    ];
+    let found = ALL.into_iter().find(|(known, _)| known == method);
+    found.map_or("other", |(_, name)| name)
 }
 
 /// The client's id of the request where it is harmless, else a new one.

@@ -25,6 +25,10 @@ const THREADS: usize = 8;
 /// How often an operation that loses races is run.
 const ATTEMPTS: u32 = 8;
 
+/// A server that stands still in the middle of a transaction, as a machine does that is suspended, keeps its locks no longer.
+const LIMITS: &str =
+    "-c lock_timeout=10s -c idle_in_transaction_session_timeout=15s -c statement_timeout=60s";
+
 /// The channel of news.
 const CHANNEL: &str = "slipway";
 
@@ -44,6 +48,9 @@ pub(super) fn open(url: &str, signals: &Arc<Signals>) -> Result<Pool, DatabaseEr
         .connect_timeout(Duration::from_secs(5))
         .keepalives_idle(Duration::from_secs(10))
         .tcp_user_timeout(Duration::from_secs(15));
+    if config.get_options().is_none() {
+        config.options(LIMITS);
+    }
     let clock = Clock::start();
     let mut session = Session::connect(&config)?;
     session.migrate(clock)?;
@@ -133,9 +140,10 @@ fn carry_out(
         };
         match current.run(work, clock) {
             Ran::Done => return None,
-            Ran::Failed(DatabaseError::Busy { message }) => {
+            // Who finds its row made by another one sees it when it looks again.
+            Ran::Failed(error @ (DatabaseError::Busy { .. } | DatabaseError::Duplicate { .. })) => {
                 if attempt >= ATTEMPTS {
-                    return Some(DatabaseError::Busy { message });
+                    return Some(error);
                 }
                 // Those who raced do not meet again at the same moment.
                 let mut bits = [0; 1];
@@ -364,6 +372,8 @@ fn failed(error: postgres::Error) -> DatabaseError {
             | SqlState::LOCK_NOT_AVAILABLE => DatabaseError::Busy { message },
             SqlState::UNIQUE_VIOLATION => DatabaseError::Duplicate { message },
             SqlState::ADMIN_SHUTDOWN
+            | SqlState::QUERY_CANCELED
+            | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
             | SqlState::CRASH_SHUTDOWN
             | SqlState::CANNOT_CONNECT_NOW
             | SqlState::DISK_FULL

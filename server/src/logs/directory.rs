@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,7 +50,9 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogErr
 impl Directory {
     /// Makes the directory when it is not there.
     pub(crate) fn open(root: PathBuf, retention: Retention) -> Result<Self, LogError> {
-        fs::create_dir_all(&root).map_err(failed("make", &root))?;
+        let mut private = fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private.create(&root).map_err(failed("make", &root))?;
         Ok(Self {
             root: Arc::new(root),
             retention,

@@ -1,6 +1,6 @@
 //! Jobs are handed to agents that ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -20,16 +20,21 @@ pub(crate) struct Demand {
     pub(crate) labels: Arc<Labels>,
 }
 
-/// Offers jobs to agents; each answer names its agent by its place in `demands`.
+/// Offers jobs to agents; each answer names its agent by its place in `demands`. One that has been told to take no more since it
+/// asked goes on waiting.
 pub(crate) fn offer(
     tx: &mut Transaction<'_>,
     demands: &[Demand],
     terms: Terms,
 ) -> Result<Vec<(usize, Assignment)>, OperationError> {
-    let asking: Vec<Asking> = demands
+    let draining = draining(tx)?;
+    let places: Vec<usize> = (0..demands.len())
+        .filter(|place| !draining.contains(&demands[*place].agent))
+        .collect();
+    let asking: Vec<Asking> = places
         .iter()
-        .map(|demand| Asking {
-            labels: Arc::clone(&demand.labels),
+        .map(|place| Asking {
+            labels: Arc::clone(&demands[*place].labels),
         })
         .collect();
     let (lanes, mut served) = lanes(tx, &asking)?;
@@ -41,7 +46,8 @@ pub(crate) fn offer(
     let mut turns: BTreeMap<i64, i64> = BTreeMap::new();
     let mut offers = Vec::with_capacity(matches.len());
     for found in matches {
-        let demand = &demands[found.agent];
+        let place = places[found.agent];
+        let demand = &demands[place];
         let row = tx.first(
             "UPDATE jobs SET state = 'assigned', attempt = attempt + 1, agent = $1, beat = beat + 1 \
              WHERE id = $2 AND state = 'ready' RETURNING attempt, pipeline, plan",
@@ -56,7 +62,7 @@ pub(crate) fn offer(
             attempt: row.number(0)?,
         };
         let assignment = assignment(tx, id, PipelineId(row.number(1)?), row.json(2)?, terms)?;
-        offers.push((found.agent, assignment));
+        offers.push((place, assignment));
     }
     for (repository, turn) in turns {
         tx.execute(
@@ -65,6 +71,12 @@ pub(crate) fn offer(
         )?;
     }
     Ok(offers)
+}
+
+/// The agents that take no more jobs.
+fn draining(tx: &mut Transaction<'_>) -> Result<HashSet<AgentId>, DatabaseError> {
+    let rows = tx.query("SELECT id FROM agents WHERE draining <> 0", &[])?;
+    rows.iter().map(|row| Ok(AgentId(row.number(0)?))).collect()
 }
 
 /// The lanes with jobs that an asking agent can take, and the turns of their repositories.

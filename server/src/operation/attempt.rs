@@ -92,7 +92,12 @@ pub(crate) fn accept(
         ],
     )?;
     if changed == 0 {
-        return Err(fenced(id));
+        // The same call may have come twice, by way of two servers.
+        let running = tx.first(
+            "SELECT 1 FROM jobs WHERE id = $1 AND attempt = $2 AND agent = $3 AND state = 'running'",
+            &[id.job.0.into(), id.attempt.into(), agent.0.into()],
+        )?;
+        return running.map_or_else(|| Err(fenced(id)), |_| Ok(Ok(())));
     }
     tx.execute(
         "INSERT INTO attempts (job, attempt, agent, state, started_at) VALUES ($1, $2, $3, 'running', $4)",

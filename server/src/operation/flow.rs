@@ -305,6 +305,19 @@ fn load(tx: &mut Transaction<'_>, id: i64) -> Result<Loaded, OperationError> {
     })
 }
 
+/// The groups that cells of a job's matrix are held by: one of them may have lacked nothing but room in the matrix.
+fn held_in_matrix(loaded: &Loaded, index: usize) -> Vec<i64> {
+    let nodes = &loaded.graph.nodes;
+    let matrix = |index: usize| nodes[index].shape.cell.as_ref().map(|cell| &cell.job);
+    let is_held = |other: &usize| {
+        nodes[*other].state == State::Held
+            && matrix(index).is_some()
+            && matrix(*other) == matrix(index)
+    };
+    let held = (0..nodes.len()).filter(is_held);
+    held.filter_map(|other| loaded.rows[other].group).collect()
+}
+
 /// Writes a job that has changed.
 fn save(
     tx: &mut Transaction<'_>,
@@ -312,6 +325,13 @@ fn save(
     index: usize,
     groups: &mut BTreeSet<i64>,
 ) -> Result<(), DatabaseError> {
+    let leaves = {
+        let state = loaded.graph.nodes[index].state;
+        loaded.rows[index].was.takes_place() && !state.takes_place()
+    };
+    if leaves {
+        groups.extend(held_in_matrix(loaded, index));
+    }
     let node = &loaded.graph.nodes[index];
     let row = &mut loaded.rows[index];
     if row.lane.is_none() && !matches!(node.state, State::Waiting | State::Finished) {
@@ -320,11 +340,10 @@ fn save(
     if let (None, Some(group)) = (row.group, &node.group) {
         row.group = Some(group_id(tx, loaded.repository, "job", group)?);
     }
-    if let Some(group) = row.group {
-        let leaves = row.was.takes_place() && !node.state.takes_place();
-        if leaves || node.state == State::Held {
-            groups.insert(group);
-        }
+    if let Some(group) = row.group
+        && (leaves || node.state == State::Held)
+    {
+        groups.insert(group);
     }
     let now = tx.now();
     let end = node.end.as_ref();

@@ -96,6 +96,12 @@ impl Server {
         panic!("the address stays taken");
     }
 
+    /// Its figures, as Prometheus reads them.
+    pub(crate) async fn metrics(&self) -> String {
+        let answer = self.admin.request(Method::GET, path::METRICS).send().await;
+        answer.unwrap().text().await.unwrap()
+    }
+
     pub(crate) fn running(&self) -> &Running {
         self.running.as_ref().unwrap()
     }

@@ -1,7 +1,9 @@
 //! Which job goes to whom, and when.
 
+use std::time::Duration;
+
 use protocol::Conclusion::{Error, Failure, Success};
-use protocol::service::{Finish, Order, Submit, path};
+use protocol::service::{Drain, Finish, Order, Submit, path};
 use serde_json::json;
 
 use crate::harness::{ONE, Server, finish};
@@ -34,6 +36,40 @@ async fn an_agent_that_waits_hears_of_a_job_at_once() {
     });
     server.submit(ONE).await;
     assert!(waiting.await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_cell_with_a_group_of_its_own_waits_for_room_in_its_matrix_and_no_longer() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    let pipeline = "image: host\njobs:\n  cell:\n    matrix: { n: [1, 2, 3], max_parallel: 1 }\n    \
+                    concurrency: { group: \"g-${{ matrix.n }}\" }\n    steps: [{ run: x }]\n";
+    let id = server.submit(pipeline).await;
+    for _ in 0..3 {
+        let cell = agent.take().await;
+        assert!(agent.offered().await.is_none());
+        agent.finish(cell.id, Success).await;
+    }
+    assert!(server.shown(id).await.ends_with("= Success"));
+}
+
+#[tokio::test]
+async fn an_agent_that_is_told_to_take_no_more_while_it_waits_gets_none() {
+    let server = Server::start().await;
+    let (one, other) = (server.agent(&[]).await, server.agent(&[]).await);
+    let waiting = tokio::spawn({
+        let one = one.clone();
+        async move { one.acquire(4_000).await }
+    });
+    while !server.metrics().await.contains("agents_waiting 1") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let drain = path::AGENT_DRAIN.replace("{agent}", &one.id.to_string());
+    let told: Drain = server.admin.post(&drain, &json!({})).await;
+    assert!(told.draining);
+    server.submit(ONE).await;
+    assert!(waiting.await.unwrap().is_none());
+    assert!(other.offered().await.is_some());
 }
 
 const DIAMOND: &str = "
