@@ -27,6 +27,13 @@ pub struct GitError {
 
 /// Reads the facts of the repository that `directory` is in; all are missing outside of one.
 pub fn git_facts(directory: &Path) -> Result<GitFacts, GitError> {
+    // libgit2's beginning reads every certificate authority of the machine, some ten milliseconds: not where it has nothing to do.
+    let real = directory.canonicalize();
+    let is_in_one =
+        real.is_ok_and(|real| real.ancestors().any(|above| above.join(".git").exists()));
+    if !is_in_one {
+        return Ok(GitFacts::default());
+    }
     let repository = match Repository::discover(directory) {
         Ok(repository) => repository,
         Err(error) if error.code() == ErrorCode::NotFound => return Ok(GitFacts::default()),
@@ -116,6 +123,11 @@ mod tests {
             .tag("v0-annotated", &object, &signature, "message", false)
             .unwrap();
         std::fs::create_dir(directory.path().join("sub")).unwrap();
+        // Also by way of a link from outside.
+        let elsewhere = tempfile::tempdir().unwrap();
+        let link = elsewhere.path().join("link");
+        std::os::unix::fs::symlink(directory.path().join("sub"), &link).unwrap();
+        assert_eq!(git_facts(&link).unwrap().commit, Some(id.to_string()));
         assert_eq!(
             git_facts(&directory.path().join("sub")).unwrap(),
             GitFacts {
