@@ -41,7 +41,13 @@ fn the_released_program_has_no_switch_for_its_defences() {
 fn every_test_that_the_page_names_exists_and_no_cell_is_empty() {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut sources = String::new();
-    for room in ["tests/system", "runtime/src", "agent/src"] {
+    for room in [
+        "tests/system",
+        "runtime/src",
+        "agent/src",
+        "repository",
+        "server",
+    ] {
         read_sources(&project.join(room), &mut sources);
     }
     let page = fs::read_to_string(project.join("docs/security.md")).expect("read the page");
