@@ -45,6 +45,8 @@ enum Pending {
     Connecting,
     /// It may come in; whoever accepts it hands it over here.
     LetIn(oneshot::Sender<TcpStream>),
+    /// It has come in. Its first packet may still come again, and is no other call.
+    Accepted,
 }
 
 impl Connections {
@@ -97,14 +99,21 @@ impl Connections {
                 sleep(PAUSE).await;
                 continue;
             };
-            let pending = stream
-                .local_addr()
-                .ok()
-                .and_then(|to| self.pending().remove(&(from, to)));
-            match pending {
+            let let_in = stream.local_addr().ok().and_then(|to| {
+                let mut pending = self.pending();
+                let (_, state) = pending.get_mut(&(from, to))?;
+                match std::mem::replace(state, Pending::Accepted) {
+                    Pending::LetIn(waiting) => Some(waiting),
+                    other => {
+                        *state = other;
+                        None
+                    }
+                }
+            });
+            match let_in {
                 // Whoever waits for it may have given up.
-                Some((_, Pending::LetIn(waiting))) => drop(waiting.send(stream)),
-                Some((_, Pending::Connecting)) | None => reset(stream),
+                Some(waiting) => drop(waiting.send(stream)),
+                None => reset(stream),
             }
         }
     }
