@@ -48,8 +48,8 @@ fn what_a_newer_program_adds_is_passed_over() {
         "heartbeat_ms": 1000, "more": [],
     }))
     .unwrap();
-    // An order nobody understands is the safe one: the agent has lost it.
-    assert_eq!(answer.held[0].order, Order::Lost);
+    // A job is not ended for an order nobody understands: the agent goes on until it is told one that it knows.
+    assert_eq!(answer.held[0].order, Order::Unknown);
     let waiting: Waiting = serde_json::from_value(json!({ "for": "moonlight" })).unwrap();
     assert_eq!(waiting, Waiting::Unknown);
     // Events are kept as they came.

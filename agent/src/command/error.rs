@@ -235,7 +235,7 @@ impl CommandError {
                 registry::Error::Mirror { .. }
                 | registry::Error::Registry(_)
                 | registry::Error::Credentials(_) => ExitCode::Usage,
-                registry::Error::Setup(_) => ExitCode::Internal,
+                registry::Error::Authorities(_) | registry::Error::Setup(_) => ExitCode::Internal,
                 _ => ExitCode::Failed,
             },
             Self::Credentials(registry::CredentialsError::User) => ExitCode::Usage,
@@ -379,6 +379,6 @@ const fn of_call(error: &CallError) -> ExitCode {
             ..
         } => ExitCode::Usage,
         CallError::Refused { .. } => ExitCode::Failed,
-        CallError::Setup(_) => ExitCode::Internal,
+        CallError::Authorities(_) | CallError::Setup(_) => ExitCode::Internal,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use protocol::service::{Problem, path, version};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
+use runtime::registry::check_authorities;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -55,6 +56,7 @@ impl Client {
     /// # Errors
     /// [`CallError::Setup`].
     pub fn new(server: ServerUrl, token: Option<&str>, trust: &Trust) -> Result<Self, CallError> {
+        check_authorities()?;
         let setup = |error: &dyn std::error::Error| CallError::Setup(chain(error));
         // A second one in a process is refused, and not needed.
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use protocol::service::{Problem, ProblemCode};
+use runtime::registry::AuthoritiesError;
 
 /// What came of a call that failed.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub enum CallError {
         /// The beginning of it.
         text: String,
     },
+    /// The authorities that somebody names are no such.
+    #[error(transparent)]
+    Authorities(#[from] AuthoritiesError),
     /// The client cannot be made.
     #[error("failed to set up connections: {0}")]
     Setup(String),
@@ -48,7 +52,7 @@ impl CallError {
         match self {
             Self::Unreachable { .. } | Self::Foreign { .. } => true,
             Self::Refused { status, .. } => *status >= 500 || matches!(*status, 408 | 429),
-            Self::Setup(_) => false,
+            Self::Authorities(_) | Self::Setup(_) => false,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock};
 use reqwest::{Method, Url, redirect};
 
 use super::auth::Authorization;
+use super::authorities::check_authorities;
 use super::blob::Blob;
 use super::credentials::Credentials;
 use super::endpoint::{Endpoint, endpoints, is_loopback};
@@ -45,8 +46,9 @@ impl Client {
     /// Reads the log-ins and sets up connections; asks nothing yet.
     ///
     /// # Errors
-    /// The log-ins cannot be read, or TLS cannot be set up.
+    /// The log-ins or the named authorities cannot be read, or TLS cannot be set up.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
+        check_authorities()?;
         // The first choice in a process stands; whichever it is will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let loopback = builder(settings)

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::authorities::AuthoritiesError;
 use super::connection;
 use super::credentials::CredentialsError;
 use crate::image::Digest;
@@ -108,6 +109,9 @@ pub enum Error {
     /// Docker's configuration cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// The authorities that somebody names are no such.
+    #[error(transparent)]
+    Authorities(#[from] AuthoritiesError),
     /// No HTTP client could be set up: no root certificates, most likely.
     #[error("no HTTP client can be set up")]
     Setup(#[source] reqwest::Error),

@@ -10,6 +10,7 @@
 //! Neighbours: `image` reads what arrives here; `transport` offers it beside the other sources.
 
 mod auth;
+mod authorities;
 mod blob;
 mod challenge;
 mod client;
@@ -33,6 +34,7 @@ mod tests;
 #[cfg(test)]
 mod vendors;
 
+pub use authorities::{AuthoritiesError, check_authorities};
 pub use blob::Blob;
 pub use client::{Client, Fetched};
 pub use credentials::CredentialsError;

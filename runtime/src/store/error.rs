@@ -82,6 +82,7 @@ const fn colon(error: &registry::Error) -> &'static str {
         | Error::Blocked { .. }
         | Error::Registry(_)
         | Error::Credentials(_)
+        | Error::Authorities(_)
         | Error::Setup(_) => ":",
         _ => "",
     }
@@ -219,9 +220,11 @@ fn of_registry(error: &registry::Error) -> ErrorKind {
         Error::Refused { .. } | Error::Redirect { .. } | Error::Challenge { .. } => {
             ErrorKind::Unavailable
         }
-        Error::Mirror { .. } | Error::Registry(_) | Error::Credentials(_) | Error::Setup(_) => {
-            ErrorKind::Setting
-        }
+        Error::Mirror { .. }
+        | Error::Registry(_)
+        | Error::Credentials(_)
+        | Error::Authorities(_)
+        | Error::Setup(_) => ErrorKind::Setting,
     }
 }
 
