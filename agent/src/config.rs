@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use pipelines::units;
 use runtime::registry;
 use serde::{Deserialize, Deserializer, de};
 
@@ -58,8 +59,11 @@ pub struct Config {
     pub client: Connection,
 }
 
+/// So much of the disk must be free before an agent takes a job, where nothing else is said, bytes.
+const FREE_DISK: u64 = 256 << 20;
+
 /// What `agent start` is told. Options of the command line win, then variables of the environment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Agent {
     /// The server's address.
@@ -74,6 +78,23 @@ pub struct Agent {
     pub labels: IndexMap<String, String>,
     /// How many jobs at once; 1 otherwise.
     pub slots: Option<u32>,
+    /// So much of the disk must be free before it takes a job, bytes.
+    #[serde(deserialize_with = "free_disk")]
+    pub free_disk: u64,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self {
+            server: None,
+            token_file: None,
+            ca_file: None,
+            name: None,
+            labels: IndexMap::new(),
+            slots: None,
+            free_disk: FREE_DISK,
+        }
+    }
 }
 
 /// Where the server is and who asks.
@@ -187,6 +208,15 @@ fn grace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Erro
     })
 }
 
+fn free_disk<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    units::size(&text).ok_or_else(|| {
+        de::Error::custom(format_args!(
+            "agent.free_disk: {text:?} is not a size such as 1GiB"
+        ))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -218,9 +248,11 @@ mod tests {
              limits: { default: { memory: 1GiB }, max: { cpus: 1.5, pids: 100 }, log: 1MiB }\n\
              registries: { mirrors: { docker.io: [\"http://localhost:5000\"] }, insecure: [a:5000], blocked: [quay.io] }\n\
              images: { older_than: 30d, max_size: 50GiB }\n\
-             host: { paths: [/opt/rust], env: { PATH: /opt/rust/bin } }\n",
+             host: { paths: [/opt/rust], env: { PATH: /opt/rust/bin } }\n\
+             agent: { free_disk: 2GiB }\n",
         )
         .unwrap();
+        assert_eq!(config.agent.free_disk, 2 << 30);
         assert_eq!(config.grace, Duration::from_secs(90));
         let all = config.limits.of(&Resources::default());
         assert_eq!(
@@ -246,6 +278,7 @@ mod tests {
         insta::assert_snapshot!(load("host: { pathss: [] }").unwrap_err(), @"failed to understand the configuration FILE: host: unknown field `pathss`, expected `paths` or `env` at line 1 column 9");
         insta::assert_snapshot!(load("grace: 10").unwrap_err(), @r#"failed to understand the configuration FILE: grace: "10" is not a duration such as 10s: time unit needed, for example 10sec or 10ms"#);
         insta::assert_snapshot!(load("grace: ten").unwrap_err(), @r#"failed to understand the configuration FILE: grace: "ten" is not a duration such as 10s: expected number at 0"#);
+        insta::assert_snapshot!(load("agent: { free_disk: much }").unwrap_err(), @r#"failed to understand the configuration FILE: agent: agent.free_disk: "much" is not a size such as 1GiB at line 1 column 8"#);
         insta::assert_snapshot!(load("host: { paths: [opt] }").unwrap_err(), @r#"failed to understand the configuration FILE: host.paths: "opt" is not an absolute path"#);
     }
 

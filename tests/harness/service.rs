@@ -1,7 +1,7 @@
 //! A server of the runner service that does as a test says: it hands jobs out, keeps what agents send, and loses, refuses and
 //! orders what it is told to. What it answers otherwise is what the protocol wants.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,7 +54,8 @@ struct State {
     faults: Faults,
     registered: Vec<Value>,
     heartbeats: u64,
-    last_stuttered: Option<String>,
+    /// Calls whose next time is answered.
+    stuttered: BTreeSet<String>,
 }
 
 /// The server. Dropped, it ends.
@@ -176,8 +177,9 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             let call = format!("{} {}", request.method, request.path);
             if state.faults.away {
                 return Ok(());
-            } else if state.faults.stutter && state.last_stuttered.as_ref() != Some(&call) {
-                state.last_stuttered = Some(call);
+            } else if state.faults.stutter && !state.stuttered.remove(&call) {
+                // Calls come side by side: each has its own first time.
+                state.stuttered.insert(call);
                 (503, json!("a proxy's page"))
             } else {
                 answer(&mut state, &request)

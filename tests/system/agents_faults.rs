@@ -21,7 +21,8 @@ for_one_user!(
     a_cancelled_job_may_clean_up_and_an_aborted_one_may_not,
     an_agent_that_drains_ends_behind_its_jobs_and_a_second_signal_gives_them_back,
     a_server_that_drains_its_agent_gives_it_no_more,
-    a_full_disk_is_told_and_the_agent_goes_on,
+    a_job_that_a_full_disk_ended_is_given_back_and_the_agent_goes_on,
+    an_agent_without_room_takes_no_jobs_until_there_is_some,
     an_agent_that_is_to_end_does_not_wait_for_a_server_that_is_away,
 );
 
@@ -272,7 +273,7 @@ fn a_server_that_drains_its_agent_gives_it_no_more(env: &TestEnvironment) {
     let _ = drain(agent);
 }
 
-fn a_full_disk_is_told_and_the_agent_goes_on(env: &TestEnvironment) {
+fn a_job_that_a_full_disk_ended_is_given_back_and_the_agent_goes_on(env: &TestEnvironment) {
     if !env.is_set_up_by_root() {
         return;
     }
@@ -280,6 +281,7 @@ fn a_full_disk_is_told_and_the_agent_goes_on(env: &TestEnvironment) {
     let much = "  - run: i=0; while [ $i -lt 100000 ]; do echo \"line $i that goes to a disk that is too small\"; i=$((i+1)); done\n";
     service.offer(1, &plan(env, &host(much)), json!({}));
     env.write("data/jobs/here", "");
+    env.write("config.yml", "agent: { free_disk: 100KiB }\n");
     env.own(&env.data());
     let jobs = env.data().join("jobs");
     let small = format!(
@@ -287,16 +289,44 @@ fn a_full_disk_is_told_and_the_agent_goes_on(env: &TestEnvironment) {
         jobs.display()
     );
     let agent = start(env, &service, &[]).after(&small).spawn();
-    let attempt = service.wait(1, |attempt| {
-        attempt.finish.is_some() || attempt.release.is_some()
-    });
-    let told = format!("{:?} {:?}", attempt.finish, attempt.release);
-    assert!(told.contains("No space left on device"), "{told}");
+    let attempt = service.wait(1, |attempt| attempt.release.is_some());
+    let told = format!("{:?}", attempt.release);
+    assert!(
+        attempt.finish.is_none()
+            && told.contains("broken")
+            && told.contains("No space left on device"),
+        "{told}"
+    );
     // What was sent of it is what it wrote.
     let log = String::from_utf8_lossy(&attempt.logs["step-0"]).into_owned();
     assert!(log.starts_with("line 0 that goes to a disk"), "{log:.200}");
     service.offer(2, &plan(env, &host("  - run: echo fits\n")), json!({}));
     let (finish, attempt) = service.wait_for_finish(2);
+    assert_eq!(finish["conclusion"], "success");
+    assert_eq!(attempt.logs["step-0"], b"fits\n");
+    let _ = drain(agent);
+}
+
+fn an_agent_without_room_takes_no_jobs_until_there_is_some(env: &TestEnvironment) {
+    if !env.is_set_up_by_root() {
+        return;
+    }
+    let service = Service::start();
+    service.offer(1, &plan(env, &host("  - run: echo fits\n")), json!({}));
+    env.write("data/jobs/here", "");
+    env.write("config.yml", "agent: { free_disk: 32MiB }\n");
+    let small = format!(
+        "mount -t tmpfs -o size=64m,mode=777 tmpfs {data} && head -c 40m /dev/zero > {data}/much && chmod 666 {data}/much",
+        data = env.data().display()
+    );
+    let mut agent = start(env, &service, &[]).after(&small).spawn();
+    let _ = agent.wait_for_complaint("less than 32 MiB are free in ");
+    wait_for_heartbeat(&service);
+    assert!(!service.attempt(1).accepted);
+    // Its mounts are its own: the file is reached through it.
+    let much = format!("/proc/{}/root{}/much", agent.id(), env.data().display());
+    fs::remove_file(much).expect("make room");
+    let (finish, attempt) = service.wait_for_finish(1);
     assert_eq!(finish["conclusion"], "success");
     assert_eq!(attempt.logs["step-0"], b"fits\n");
     let _ = drain(agent);

@@ -34,6 +34,9 @@ pub struct Finished {
     /// What it leaves for other jobs.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub outputs: IndexMap<String, String>,
+    /// This machine is to blame, and why: another one may have more luck with the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_fault: Option<String>,
 }
 
 /// An attempt's directory.
@@ -157,11 +160,26 @@ impl Spool {
         Ok(names)
     }
 
-    /// Notes how the job ended: on the disk when this returns.
+    /// Notes how the job ended: on the disk when this returns, and before it everything that the job has left. A machine that
+    /// loses its power must not come back with a job that is over and half of its log.
     ///
     /// # Errors
     /// See [`SpoolError`].
     pub fn finish(&self, finished: &Finished) -> Result<(), SpoolError> {
+        let logs = self.directory.join(ATTEMPT_LOGS);
+        for path in self
+            .logs()?
+            .iter()
+            .map(|name| self.log(name))
+            .chain([self.events(), logs])
+        {
+            match File::open(&path).and_then(|file| file.sync_all()) {
+                Ok(()) => {}
+                // The job has not come so far.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed("write", &path)(error)),
+            }
+        }
         self.write("finished.json", finished)
     }
 

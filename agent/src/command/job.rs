@@ -147,6 +147,8 @@ enum Obstacle {
     Refused(String),
     /// What failed and why.
     Failed(String),
+    /// The same, of this machine: another one may have more luck.
+    Machine(String),
 }
 
 impl Obstacle {
@@ -154,11 +156,21 @@ impl Obstacle {
         Self::Failed(chain(error))
     }
 
+    fn machine(error: &dyn std::error::Error) -> Self {
+        Self::Machine(chain(error))
+    }
+
     fn tell(self, queue: &Queue, job: String) -> Finished {
+        let machine_fault = match &self {
+            Self::Machine(message) => Some(message.clone()),
+            _ => None,
+        };
         let (conclusion, cause) = match self {
             Self::Stopped => (Conclusion::Cancelled, Cause::Cancelled),
             Self::Refused(message) => (Conclusion::Failure, Cause::Start { message }),
-            Self::Failed(message) => (Conclusion::Error, Cause::Internal { message }),
+            Self::Failed(message) | Self::Machine(message) => {
+                (Conclusion::Error, Cause::Internal { message })
+            }
         };
         queue.push(Event::JobFinished {
             job,
@@ -171,6 +183,7 @@ impl Obstacle {
             conclusion,
             cause: Some(cause),
             outputs: IndexMap::new(),
+            machine_fault,
         }
     }
 }
@@ -192,12 +205,13 @@ fn prepare<B: Backend>(
     orders: &mut Orders,
     connect: impl FnOnce(BackendOptions) -> Result<B, ConnectError>,
 ) -> Result<Ready<B>, Obstacle> {
-    let config = Config::load(machine.config.as_ref()).map_err(|error| Obstacle::of(&error))?;
+    let config =
+        Config::load(machine.config.as_ref()).map_err(|error| Obstacle::machine(&error))?;
     let mut warnings = Vec::new();
     let tree = spool.tree();
     match &assignment.source {
         None => std::fs::create_dir(&tree).map_err(|error| {
-            Obstacle::Failed(format!("failed to make {}: {error}", tree.display()))
+            Obstacle::Machine(format!("failed to make {}: {error}", tree.display()))
         })?,
         Some(source) => {
             let watch = Listening(Mutex::new(orders));
@@ -212,7 +226,9 @@ fn prepare<B: Backend>(
             warnings.extend(sources::warnings(&done));
         }
     }
-    let tree = tree.canonicalize().map_err(|error| Obstacle::of(&error))?;
+    let tree = tree
+        .canonicalize()
+        .map_err(|error| Obstacle::machine(&error))?;
 
     let secrets = Secrets::given(assignment.secrets).map_err(|error| Obstacle::of(&error))?;
     secrets
@@ -227,7 +243,7 @@ fn prepare<B: Backend>(
         .add(secrets.values())
         .map_err(|error| Obstacle::of(&error))?;
     let logs = RunDirectory::of_attempt(spool.path(), assignment.pipeline.to_string())
-        .map_err(|error| Obstacle::of(&error))?;
+        .map_err(|error| Obstacle::machine(&error))?;
 
     let mut event = assignment.trigger.context();
     event.tree = Some(Tree::new(TreeFiles::new(&tree)));
@@ -264,7 +280,7 @@ fn prepare<B: Backend>(
         keep: false,
         config,
     })
-    .map_err(|error| Obstacle::of(&error))?;
+    .map_err(|error| Obstacle::machine(&error))?;
     warnings.extend(settings.limits.reductions(&plan));
     warnings.extend(backend.shortcomings(&settings.limits.asked(&plan)));
     Ok(Ready {
@@ -321,6 +337,7 @@ fn finished(end: JobEnd, masks: &Arc<Masks>, queue: &Queue) -> Finished {
         conclusion: end.conclusion,
         cause: end.cause.map(|cause| masks.cause(cause)),
         outputs,
+        machine_fault: end.machine_fault.map(|message| masks.text(message)),
     }
 }
 

@@ -54,6 +54,7 @@ pub fn execute(arguments: &Start, machine: &Machine) -> Result<ExitCode, Command
         data: machine.data.clone(),
         description,
         token: connection.token.clone(),
+        free_disk: config.agent.free_disk,
     };
     let client = connection.client()?;
     // One thread: an agent that waits is to be small, and what it does is to wait.

@@ -1,7 +1,7 @@
 //! The life of one attempt at the daemon's end.
 //!
 //! ```text
-//! assigned --accept--> running (a process; what it leaves is sent beside) --> over --> all is sent --> finish
+//! assigned --spool--accept--> running (a process; what it leaves is sent beside) --> over --> all is sent --> finish
 //!     '-- refused                    '-- killed, or a daemon that was --------------> all is sent --> release
 //! found on the disk at the start: finished --> all is sent --> finish;  unfinished --> all is sent --> release
 //! the server says that it is another's: killed, thrown away
@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::process::{Process, sweep};
 use super::tell;
 use super::upload::{Upload, UploadError};
-use crate::attempt::{Finished, Input, Order, Spool, SpoolError};
+use crate::attempt::{Finished, Input, Order, Spool};
 use crate::source::{CallError, Client, persist};
 
 /// How often the spool is looked at when nobody says that there is something: services do not.
@@ -55,6 +55,8 @@ pub(super) enum News {
     Accepted(AttemptId),
     /// Its process is over: its slot is free.
     Idle(AttemptId),
+    /// The machine could do it, or could not.
+    Machine(Result<(), String>),
     /// Nothing is left of it here, or nothing that could be done now.
     Done(AttemptId),
 }
@@ -84,6 +86,8 @@ enum Stopped {
     Lost,
     /// The daemon ends: the next one goes on.
     Shutdown,
+    /// It was not taken.
+    Declined,
     /// Nobody can do anything with it.
     Hopeless(String),
 }
@@ -98,11 +102,9 @@ impl Attempt {
     /// Goes on with what an earlier daemon has left.
     pub(super) async fn resume(mut self) {
         let last = match self.spool.finished() {
-            Ok(Some(finished)) => Last::Finish(finished),
+            Ok(Some(finished)) => self.over(finished),
             Ok(None) => Last::Release(ReleaseReason::Restarted),
-            Err(error) => Last::Release(ReleaseReason::Broken {
-                message: error.to_string(),
-            }),
+            Err(error) => self.broken(error.to_string()),
         };
         self.spool.remove_tree();
         let upload = Upload::new(&self.client, self.id, &self.spool);
@@ -126,21 +128,28 @@ impl Attempt {
                 self.throw_away().await;
             }
             Err(Stopped::Shutdown) => {}
-            Err(Stopped::Hopeless(why)) => {
-                tell(format_args!("error: job {}: {why}", self.id));
-                // Else the server would learn of it by waiting for the lease to end, and never why.
-                let release = Release {
-                    reason: ReleaseReason::Broken { message: why },
-                };
-                let address = path::of_attempt(path::RELEASE, self.id);
-                if let Err(error) = self.client.tell(&address, Some(&release)).await {
-                    tracing::debug!(%error, "the server does not take it back");
-                }
+            // Else the server would learn of it by waiting for a time to be over, and never why.
+            Err(Stopped::Declined) => {
+                self.give_back(ReleaseReason::Declined).await;
+                self.throw_away().await;
+            }
+            Err(Stopped::Hopeless(message)) => {
+                tell(format_args!("error: job {}: {message}", self.id));
+                self.give_back(ReleaseReason::Broken { message }).await;
                 self.throw_away().await;
             }
         }
         // The daemon outlives every attempt.
         let _ = self.news.send(News::Done(self.id));
+    }
+
+    /// Says it once: nothing depends on it.
+    async fn give_back(&self, reason: ReleaseReason) {
+        let address = path::of_attempt(path::RELEASE, self.id);
+        let said = self.client.tell(&address, Some(&Release { reason })).await;
+        if let Err(error) = said {
+            tracing::debug!(%error, "the server does not take it back");
+        }
     }
 
     async fn throw_away(&self) {
@@ -149,6 +158,12 @@ impl Attempt {
     }
 
     async fn live(&mut self, assignment: Assignment) -> Result<(), Stopped> {
+        // First a place for what it leaves: a job that was never accepted has lost nothing.
+        if let Err(error) = self.spool.create(&assignment) {
+            tell(format_args!("error: job {}: {error}", self.id));
+            let _ = self.news.send(News::Machine(Err(error.to_string())));
+            return Err(Stopped::Declined);
+        }
         self.accept().await?;
         let _ = self.news.send(News::Accepted(self.id));
         let names = assignment.plan.jobs.iter().map(|job| job.id.as_str());
@@ -157,23 +172,21 @@ impl Attempt {
             self.id,
             names.collect::<Vec<_>>().join(", ")
         ));
-        let last = match self.spool.create(&assignment) {
-            Err(error) => self.broken(error),
-            Ok(()) => {
-                let input = Input {
-                    assignment,
-                    directory: self.spool.path().to_owned(),
-                    daemon: std::process::id(),
-                };
-                match Process::start(&input).await {
-                    Ok(process) => {
-                        drop(input);
-                        return self.attend(process).await;
-                    }
-                    Err(error) => Last::Release(ReleaseReason::Broken {
-                        message: format!("failed to start the job's process: {error}"),
-                    }),
+        let last = if self.hurried {
+            // While it was accepted the daemon was told to end at once.
+            Last::Release(ReleaseReason::Shutdown)
+        } else {
+            let input = Input {
+                assignment,
+                directory: self.spool.path().to_owned(),
+                daemon: std::process::id(),
+            };
+            match Process::start(&input).await {
+                Ok(process) => {
+                    drop(input);
+                    return self.attend(process).await;
                 }
+                Err(error) => self.broken(format!("failed to start the job's process: {error}")),
             }
         };
         let _ = self.news.send(News::Idle(self.id));
@@ -181,11 +194,22 @@ impl Attempt {
         self.hand_over(upload, last).await
     }
 
-    fn broken(&self, error: SpoolError) -> Last {
-        tell(format_args!("error: job {}: {error}", self.id));
-        Last::Release(ReleaseReason::Broken {
-            message: error.to_string(),
-        })
+    /// The machine could not do it.
+    fn broken(&self, message: String) -> Last {
+        tell(format_args!("error: job {}: {message}", self.id));
+        let _ = self.news.send(News::Machine(Err(message.clone())));
+        Last::Release(ReleaseReason::Broken { message })
+    }
+
+    /// The job's process came to its end. What this machine is to blame for is given back.
+    fn over(&self, mut finished: Finished) -> Last {
+        match finished.machine_fault.take() {
+            Some(message) => self.broken(message),
+            None => {
+                let _ = self.news.send(News::Machine(Ok(())));
+                Last::Finish(finished)
+            }
+        }
     }
 
     /// Tells the server that this agent has it. An answer that is lost is asked for again.
@@ -273,20 +297,19 @@ impl Attempt {
         let finished = self.spool.finished();
         self.killed = !matches!(finished, Ok(Some(_)));
         match finished {
-            Ok(Some(finished)) => Last::Finish(finished),
+            Ok(Some(finished)) => self.over(finished),
             Ok(None) if shutdown => Last::Release(ReleaseReason::Shutdown),
             // It was to be killed and was: that is how it ended.
             Ok(None) if ordered == Some(Order::Abort.rank()) => Last::Finish(Finished {
                 conclusion: Conclusion::Cancelled,
                 cause: Some(Cause::Cancelled),
                 outputs: indexmap::IndexMap::new(),
+                machine_fault: None,
             }),
-            Ok(None) => {
-                let message = format!("the job's process ended without a result: {ending}");
-                tell(format_args!("error: job {}: {message}", self.id));
-                Last::Release(ReleaseReason::Broken { message })
-            }
-            Err(error) => self.broken(error),
+            Ok(None) => self.broken(format!(
+                "the job's process ended without a result: {ending}"
+            )),
+            Err(error) => self.broken(error.to_string()),
         }
     }
 
@@ -392,7 +415,15 @@ async fn follow(
 ) -> Result<Upload, UploadError> {
     loop {
         let is_over = *over.borrow_and_update();
-        let bytes = upload.round().await?;
+        let bytes = match upload.round().await {
+            Ok(bytes) => bytes,
+            // A machine with too many open files, say. It goes by, and is no reason to end the job.
+            Err(error @ (UploadError::Spool(_) | UploadError::Read { .. })) if !is_over => {
+                tracing::debug!(%error, "what a job has left is sent later");
+                0
+            }
+            Err(error) => return Err(error),
+        };
         if is_over && bytes == 0 {
             return Ok(upload);
         }

@@ -10,6 +10,7 @@
 //! One thread. A server that is away is waited for: jobs go on, and what they leave is on the disk.
 
 mod attempt;
+mod fitness;
 mod identity;
 mod process;
 mod upload;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 use protocol::service::{
     Acquire, AgentDescription, Assignment, AttemptId, Heartbeat, HeartbeatAnswer,
-    Order as ServerOrder, ProblemCode, path,
+    Order as ServerOrder, path,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -35,6 +36,7 @@ pub use identity::IdentityError;
 use crate::attempt::{Order, Spool};
 use crate::source::{Backoff, CallError, Client};
 use attempt::{Attempt, News, Word};
+use fitness::Fitness;
 
 /// How long the server is asked to keep a call without a job waiting.
 const WAIT: Duration = Duration::from_secs(50);
@@ -57,6 +59,8 @@ pub struct Settings {
     pub description: AgentDescription,
     /// What it registers with.
     pub token: Option<String>,
+    /// So much of the disk must be free before it takes a job, bytes.
+    pub free_disk: u64,
 }
 
 /// Why an agent cannot work.
@@ -216,6 +220,11 @@ struct Daemon {
     backoff: Backoff,
     /// The server does not answer.
     away: bool,
+    /// The server does not want this agent: why it ends when nothing is held any more.
+    refused: Option<CallError>,
+    /// What the server says of heartbeats that it does not take.
+    unheard: Option<String>,
+    fitness: Fitness,
     /// Nothing has happened since memory was given back.
     rested: bool,
 }
@@ -223,6 +232,7 @@ struct Daemon {
 impl Daemon {
     fn new(settings: Settings, client: Client) -> Self {
         let (teller, news) = mpsc::unbounded_channel();
+        let fitness = Fitness::new(settings.data.clone(), settings.free_disk);
         Self {
             settings,
             client,
@@ -235,6 +245,9 @@ impl Daemon {
             spent: false,
             backoff: Backoff::default(),
             away: false,
+            refused: None,
+            unheard: None,
+            fitness,
             rested: false,
         }
     }
@@ -248,10 +261,11 @@ impl Daemon {
         let (mut acquire_at, mut asked_at) = (beat_at, beat_at);
         loop {
             if self.stage > Stage::Working && self.held.is_empty() {
-                return Ok(match self.stage {
-                    Stage::Aborting => Ending::Aborted,
-                    _ => Ending::Drained,
-                });
+                return match (self.refused, self.stage) {
+                    (Some(error), _) => Err(DaemonError::Refused(error)),
+                    (None, Stage::Aborting) => Ok(Ending::Aborted),
+                    (None, _) => Ok(Ending::Drained),
+                };
             }
             let free = self.free();
             let may_acquire = free > 0 && acquiring.is_empty();
@@ -275,21 +289,30 @@ impl Daemon {
                     Ok(Err(error)) if error.is_worth_another_attempt() => {
                         acquire_at = tokio::time::Instant::now() + self.on_silence(&error);
                     }
-                    Ok(Err(error)) => self.on_refusal(error)?,
+                    Ok(Err(error)) => self.on_refusal(error),
                     // Aborted, because it takes no more.
                     Err(_) => {}
                 },
                 Some(result) = beating.join_next() => {
-                    if let Ok(Ok(answer)) = result {
-                        every = Duration::from_millis(answer.heartbeat_ms.clamp(100, 600_000));
-                        beat_at = beat_at.min(tokio::time::Instant::now() + every);
-                        self.on_heartbeat(&answer);
-                        if self.free() == 0 {
-                            acquiring.abort_all();
+                    match result {
+                        Ok(Ok(answer)) => {
+                            every = Duration::from_millis(answer.heartbeat_ms.clamp(100, 600_000));
+                            beat_at = beat_at.min(tokio::time::Instant::now() + every);
+                            self.on_heartbeat(&answer);
+                            if self.free() == 0 {
+                                acquiring.abort_all();
+                            }
                         }
+                        Ok(Err(error)) => self.on_unheard(&error),
+                        // Aborted, because it was not answered in time.
+                        Err(_) => {}
                     }
                 }
                 () = tokio::time::sleep_until(acquire_at), if may_acquire => {
+                    if let Some(pause) = self.fitness.pause() {
+                        acquire_at = tokio::time::Instant::now() + pause;
+                        continue;
+                    }
                     let client = self.client.clone();
                     asked_at = tokio::time::Instant::now();
                     let ask = Acquire { free, wait_ms: u64::try_from(WAIT.as_millis()).unwrap_or_default() };
@@ -407,6 +430,7 @@ impl Daemon {
                     held.running = false;
                 }
             }
+            News::Machine(result) => self.fitness.learn(&result),
             News::Done(id) => {
                 let was = self.held.remove(&id);
                 let had_its_job = was.is_some_and(|held| held.accepted);
@@ -423,7 +447,22 @@ impl Daemon {
         while self.attempts.try_join_next().is_some() {}
     }
 
+    /// A heartbeat was not taken. What is held goes on: its own calls find out what is wrong with it.
+    fn on_unheard(&mut self, error: &CallError) {
+        if error.is_worth_another_attempt() {
+            return;
+        }
+        let why = error.to_string();
+        if self.unheard.as_ref() != Some(&why) {
+            tell(format_args!(
+                "warning: the server does not hear that this agent lives: {why}"
+            ));
+            self.unheard = Some(why);
+        }
+    }
+
     fn on_heartbeat(&mut self, answer: &HeartbeatAnswer) {
+        self.unheard = None;
         if answer.drain != self.server_drains {
             self.server_drains = answer.drain;
             tell(match answer.drain {
@@ -445,16 +484,16 @@ impl Daemon {
         }
     }
 
-    /// The server refuses to give jobs: it does not know this agent any more.
-    fn on_refusal(&mut self, error: CallError) -> Result<(), DaemonError> {
-        if self.held.is_empty() || error.code() != Some(ProblemCode::Unauthorized) {
-            return Err(DaemonError::Refused(error));
+    /// The server refuses to give jobs: it does not know this agent any more, or not its version. What is held goes on to its
+    /// end first: that may be heard.
+    fn on_refusal(&mut self, error: CallError) {
+        if !self.held.is_empty() {
+            tell(format_args!(
+                "error: the server gives this agent no jobs: {error}"
+            ));
         }
-        tell(format_args!(
-            "error: the server gives this agent no jobs: {error}"
-        ));
         self.stage = self.stage.max(Stage::Draining);
-        Ok(())
+        self.refused = Some(error);
     }
 
     /// One step further to the end.

@@ -90,6 +90,8 @@ pub struct JobEnd {
     pub cause: Option<Cause>,
     /// What it leaves for jobs that need it.
     pub outputs: IndexMap<String, String>,
+    /// This machine is to blame, and why: the job may have more luck on another one.
+    pub machine_fault: Option<String>,
 }
 
 /// How a job ended, for the jobs that need it.
@@ -100,6 +102,7 @@ struct Ended {
     failed: bool,
     cause: Option<Cause>,
     outputs: IndexMap<String, String>,
+    machine_fault: Option<String>,
 }
 
 /// Owns the state of one run.
@@ -227,11 +230,13 @@ impl<B: Backend> Dispatcher<B> {
                 conclusion: ended.conclusion,
                 cause: ended.cause,
                 outputs: ended.outputs,
+                machine_fault: ended.machine_fault,
             },
             None => JobEnd {
                 conclusion: Conclusion::Cancelled,
                 cause: Some(Cause::Cancelled),
                 outputs: IndexMap::new(),
+                machine_fault: None,
             },
         };
         (report, self.ended.into_iter().map(end).collect())
@@ -348,6 +353,7 @@ impl<B: Backend> Dispatcher<B> {
             failed: !outcome.satisfies(),
             cause,
             outputs: outcome.outputs.clone(),
+            machine_fault: outcome.machine_fault.clone(),
         });
         let has_failed = !outcome.satisfies() && outcome.conclusion != Conclusion::Cancelled;
         let others = self.cells.ended(index, has_failed);
@@ -366,6 +372,7 @@ impl<B: Backend> Dispatcher<B> {
                 failed,
                 cause: Some(cause.clone()),
                 outputs: IndexMap::new(),
+                machine_fault: None,
             });
             self.emit_unstarted(node, Conclusion::Skipped, cause);
         }
@@ -378,6 +385,7 @@ impl<B: Backend> Dispatcher<B> {
             failed: conclusion == Conclusion::Failure,
             cause: Some(cause.clone()),
             outputs: IndexMap::new(),
+            machine_fault: None,
         });
         self.emit_unstarted(index, conclusion, cause);
         self.finish(index, false);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use indexmap::IndexMap;
-use pipelines::plan::{Job, Network, Step};
+use pipelines::plan::{Job, Network, Place, Step};
+use protocol::service::limits;
 use protocol::{Cause, Conclusion, Event, Skip};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -303,6 +304,7 @@ impl<B: Backend> JobRunner<B> {
             cause,
             allowed: self.job.allow_failure && outcome.conclusion == Conclusion::Failure,
             fault: outcome.fault,
+            machine_fault: outcome.machine_fault(),
             outputs: IndexMap::new(),
         }
     }
@@ -317,7 +319,10 @@ impl<B: Backend> JobRunner<B> {
             })?;
             Ok((name.clone(), value))
         });
-        let (conclusion, cause, outputs) = match outputs.collect::<Result<_, String>>() {
+        let outputs = outputs
+            .collect::<Result<IndexMap<_, _>, String>>()
+            .and_then(|outputs| bounded(outputs, &self.job.place));
+        let (conclusion, cause, outputs) = match outputs {
             Ok(outputs) => (Conclusion::Success, None, outputs),
             Err(message) => (
                 Conclusion::Failure,
@@ -330,6 +335,7 @@ impl<B: Backend> JobRunner<B> {
             cause,
             allowed: self.job.allow_failure && conclusion == Conclusion::Failure,
             fault: None,
+            machine_fault: None,
             outputs,
         }
     }
@@ -396,4 +402,23 @@ fn unstarted(job: &str, name: String, conclusion: Conclusion, cause: Cause) -> E
         duration_ms: 0,
         usage: None,
     }
+}
+
+/// The outputs of a job, which every job that needs it is given: not without a bound.
+fn bounded(
+    outputs: IndexMap<String, String>,
+    place: &Place,
+) -> Result<IndexMap<String, String>, String> {
+    let bytes: usize = outputs
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    if bytes <= limits::OUTPUTS {
+        return Ok(outputs);
+    }
+    let error = format!(
+        "its outputs have {bytes} bytes, and {} is the most",
+        limits::OUTPUTS
+    );
+    Err(located(place, &io::Error::other(error)))
 }

@@ -48,6 +48,17 @@ impl StepOutcome {
         }
     }
 
+    /// What was wrong where that is this machine, and neither the pipeline nor somebody else's.
+    pub(super) fn machine_fault(&self) -> Option<String> {
+        match (self.fault, &self.cause) {
+            (
+                Some(Fault::Internal),
+                Some(Cause::Internal { message } | Cause::Image { message }),
+            ) => Some(message.clone()),
+            _ => None,
+        }
+    }
+
     /// The same with what the step has left; a success that left nonsense is none.
     pub(super) fn leaving(self, left: Result<Left, String>) -> Self {
         match left {
@@ -239,6 +250,8 @@ pub(super) struct JobOutcome {
     /// A failure that `allow_failure` covers. An error never is: it says nothing about the pipeline.
     pub(super) allowed: bool,
     pub(super) fault: Option<Fault>,
+    /// What was wrong where that is this machine.
+    pub(super) machine_fault: Option<String>,
     /// Its `outputs`, where it has succeeded.
     pub(super) outputs: IndexMap<String, String>,
 }
@@ -248,9 +261,12 @@ impl JobOutcome {
     pub(super) fn internal(message: String) -> Self {
         Self {
             conclusion: Conclusion::Error,
-            cause: Some(Cause::Internal { message }),
+            cause: Some(Cause::Internal {
+                message: message.clone(),
+            }),
             allowed: false,
             fault: Some(Fault::Internal),
+            machine_fault: Some(message),
             outputs: IndexMap::new(),
         }
     }
