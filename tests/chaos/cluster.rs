@@ -1,15 +1,19 @@
-//! Servers and agents of the built binary, on one machine, and what can be done to them.
+//! Servers and agents of the built binary, each with a disk and a clock of its own and each agent in a network of its own, and what
+//! can be done to them.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::{Running, TestEnvironment, wait};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 
+use crate::asker::Asker;
+use crate::cable::Cables;
+use crate::clock::{Clock, Clockwork};
 use crate::database::Database;
+use crate::disk::Disk;
 use crate::link::Link;
 use crate::objects::{KEY, Objects, STORAGE};
 
@@ -19,6 +23,9 @@ const SERVER: &str =
 /// How long a program may take to be there, or to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Disks are small.
+const AGENT: &str = "agent: { free_disk: 8MiB }\n";
+
 /// One that may be dead at the moment.
 #[derive(Debug)]
 struct Program {
@@ -26,9 +33,23 @@ struct Program {
     paused: bool,
     /// It was asked to end. A second time would be an order to drop everything.
     draining: bool,
+    clock: Clock,
+    disk: Disk,
 }
 
 impl Program {
+    fn new(env: &TestEnvironment, clockwork: &Clockwork, name: &str) -> Self {
+        let at = env.root().join(name);
+        let disk = Disk::mount(&at.join("disk"));
+        Self {
+            running: None,
+            paused: false,
+            draining: false,
+            clock: Clock::new(clockwork, &at.join("clock")),
+            disk,
+        }
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(running) = &self.running {
             running.signal(signal);
@@ -46,64 +67,83 @@ impl Program {
     }
 }
 
+/// Which of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    Agent(usize),
+    Server(usize),
+}
+
 /// All of it.
 #[derive(Debug)]
 pub(crate) struct Cluster<'a> {
     env: &'a TestEnvironment,
-    /// What several servers have in common.
-    shared: Option<(Database, Objects)>,
     addresses: Vec<SocketAddr>,
     servers: Vec<Program>,
     agents: Vec<Program>,
     pub(crate) links: Vec<Link>,
-    administrator: String,
+    pub(crate) cables: Cables,
+    /// What several servers have in common; the last to go.
+    shared: Option<(Database, Objects)>,
+    asker: Asker<'a>,
     registration: String,
 }
 
 impl<'a> Cluster<'a> {
     pub(crate) fn start(env: &'a TestEnvironment, servers: usize, agents: usize) -> Self {
         let addresses: Vec<_> = (0..servers).map(|_| free()).collect();
-        let dead = |_| Program {
-            running: None,
-            paused: false,
-            draining: false,
+        let cables = Cables::lay(agents);
+        let link = |agent| {
+            let server = addresses[agent % servers];
+            Link::to(server, &cables.hub(), &Cables::address(agent))
+        };
+        let clockwork = Clockwork::make(env.root());
+        let all = |what: &str, count: usize| {
+            let names = (0..count).map(|number| format!("{what}/{number}"));
+            names
+                .map(|name| Program::new(env, &clockwork, &name))
+                .collect()
         };
         let mut cluster = Self {
             env,
             shared: (servers > 1).then(|| (Database::start(), Objects::start())),
-            servers: (0..servers).map(dead).collect(),
-            agents: (0..agents).map(dead).collect(),
-            links: (0..agents)
-                .map(|agent| Link::to(addresses[agent % servers]))
-                .collect(),
+            servers: all("servers", servers),
+            agents: all("agents", agents),
+            links: (0..agents).map(link).collect(),
+            asker: Asker::new(env, addresses.clone()),
             addresses,
-            administrator: String::new(),
+            cables,
             registration: String::new(),
         };
         for server in 0..servers {
-            env.write(format!("servers/{server}/server.yml"), SERVER);
+            env.write(format!("servers/{server}/disk/data/server.yml"), SERVER);
             cluster.start_server(server);
             if server == 0 {
                 // The others find that somebody has a token.
                 let token = wait::until(PATIENCE, || {
-                    fs::read_to_string(cluster.place("servers/0/admin-token")).ok()
+                    fs::read_to_string(cluster.place("servers/0/disk/data/admin-token")).ok()
                 });
-                cluster.administrator = token.expect("the first token").trim().to_owned();
-                assert!(
-                    wait::until(PATIENCE, || cluster.ask(&["jobs", "--json"])).is_some(),
-                    "no server comes up"
-                );
+                cluster.asker.token = token.expect("the first token").trim().to_owned();
+                let up = wait::until(PATIENCE, || cluster.asker.ask(&["jobs", "--json"]));
+                assert!(up.is_some(), "no server comes up");
             }
         }
         cluster.registration = wait::until(PATIENCE, || {
-            cluster.say(&["tokens", "create", "chaos", "--registration"])
+            let words = ["tokens", "create", "chaos", "--registration"];
+            cluster.asker.say(&words)
         })
         .expect("make a registration token");
         for agent in 0..agents {
-            env.write(format!("agents/{agent}/config.yml"), "{}\n");
+            env.write(format!("agents/{agent}/config.yml"), AGENT);
             cluster.start_agent(agent);
         }
         cluster
+    }
+
+    /// Who asks: it can do that while things go wrong.
+    pub(crate) fn take_asker(&mut self) -> Asker<'a> {
+        let nobody = Asker::new(self.env, self.addresses.clone());
+        std::mem::replace(&mut self.asker, nobody)
     }
 
     fn place(&self, path: &str) -> PathBuf {
@@ -115,7 +155,7 @@ impl<'a> Cluster<'a> {
             return;
         }
         let data = self
-            .place(&format!("servers/{server}"))
+            .place(&format!("servers/{server}/disk/data"))
             .display()
             .to_string();
         let listen = self.addresses[server].to_string();
@@ -132,6 +172,9 @@ impl<'a> Cluster<'a> {
                 .variable("AWS_REGION", "us-east-1")
                 .variable("AWS_ACCESS_KEY_ID", KEY.0)
                 .variable("AWS_SECRET_ACCESS_KEY", KEY.1);
+        }
+        for (name, value) in self.servers[server].clock.variables() {
+            agent = agent.variable(name, value);
         }
         self.servers[server].running = Some(agent.spawn());
     }
@@ -153,13 +196,59 @@ impl<'a> Cluster<'a> {
             "--slots",
             "2",
         ];
-        let data = self.place(&format!("agents/{agent}/data"));
-        let spawned = self.env.agent(words).variable("SLIPWAY_DATA", data).spawn();
-        self.agents[agent] = Program {
-            running: Some(spawned),
-            paused: false,
-            draining: false,
-        };
+        let program = &self.agents[agent];
+        let mut call = self
+            .env
+            .agent(words)
+            .in_network(&self.cables.of(agent))
+            .variable(
+                "SLIPWAY_DATA",
+                self.place(&format!("agents/{agent}/disk/data")),
+            )
+            .variable(
+                "SLIPWAY_CONFIG",
+                self.place(&format!("agents/{agent}/config.yml")),
+            );
+        for (name, value) in program.clock.variables() {
+            call = call.variable(name, value);
+        }
+        let program = &mut self.agents[agent];
+        program.running = Some(call.spawn());
+        program.paused = false;
+        program.draining = false;
+    }
+
+    fn program(&mut self, who: Who) -> &mut Program {
+        match who {
+            Who::Agent(agent) => &mut self.agents[agent],
+            Who::Server(server) => &mut self.servers[server],
+        }
+    }
+
+    /// Has a program's clock be wrong by so many seconds.
+    pub(crate) fn set_clock(&mut self, who: Who, seconds: i64) {
+        self.program(who).clock.set(seconds);
+    }
+
+    /// Fills a program's disk, if it keeps something there.
+    pub(crate) fn fill_disk(&mut self, who: Who) -> bool {
+        let keeps = matches!(who, Who::Agent(_)) || self.shared.is_none();
+        if keeps {
+            self.program(who).disk.fill();
+        }
+        keeps
+    }
+
+    pub(crate) fn make_room(&mut self, who: Who) {
+        self.program(who).disk.make_room();
+    }
+
+    /// Every place where something that was printed may be.
+    pub(crate) fn places(&self) -> Vec<PathBuf> {
+        let shared = self.shared.iter();
+        let shared = shared.flat_map(|(database, objects)| [database.place(), objects.place()]);
+        let own = ["servers", "agents"].map(|name| self.place(name));
+        shared.map(Path::to_owned).chain(own).collect()
     }
 
     pub(crate) fn kill_server(&mut self, server: usize) -> bool {
@@ -229,36 +318,6 @@ impl<'a> Cluster<'a> {
 
     pub(crate) fn agents(&self) -> usize {
         self.agents.len()
-    }
-
-    /// Asks a server that answers for something, as JSON; `None` while none does.
-    pub(crate) fn ask(&self, words: &[&str]) -> Option<Value> {
-        serde_json::from_str(&self.say(words)?).ok()
-    }
-
-    /// The same, as it is printed.
-    pub(crate) fn say(&self, words: &[&str]) -> Option<String> {
-        let bytes = self.bytes(words)?;
-        String::from_utf8(bytes)
-            .ok()
-            .map(|text| text.trim().to_owned())
-    }
-
-    /// The same, as bytes.
-    pub(crate) fn bytes(&self, words: &[&str]) -> Option<Vec<u8>> {
-        let alive = self
-            .servers
-            .iter()
-            .position(|server| server.running.is_some() && !server.paused)?;
-        let url = format!("http://{}", self.addresses[alive]);
-        let agent = self.env.agent(words);
-        let agent = agent
-            .variable("SLIPWAY_SERVER", url)
-            .variable("SLIPWAY_TOKEN", &self.administrator);
-        // Whoever asks is killed with nobody: a server that dies meanwhile ends the answer.
-        let agent = agent.executed_by(["timeout", "20"]);
-        let done = agent.run();
-        (done.code() == 0).then(|| done.stdout().to_vec())
     }
 
     /// Everything ends well.

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::chown;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Database {
     port: u16,
     process: Child,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Database {
@@ -64,7 +64,7 @@ impl Database {
         let database = Self {
             port,
             process: process.expect("start postgres"),
-            _directory: directory,
+            directory,
         };
         let up = wait::until(PATIENCE, || database.say("SELECT 1").then_some(()));
         assert!(up.is_some(), "PostgreSQL does not answer");
@@ -73,6 +73,11 @@ impl Database {
 
     pub(crate) fn url(&self) -> String {
         format!("postgres://slipway@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Where its files are.
+    pub(crate) fn place(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Ends every connection there is. Whether the database did.

@@ -3,9 +3,13 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::cluster::Cluster;
+use crate::cable::Defect;
+use crate::cluster::{Cluster, Who};
 use crate::draw::Draw;
 use crate::link::Mood;
+
+/// A clock is set by so much at most, seconds.
+const STEP: usize = 7_200;
 
 /// Something that goes wrong with one program or one line, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +22,10 @@ pub(crate) enum Fault {
     JobKilled(usize),
     AgentDrained(usize),
     Line(usize, Mood),
+    Cable(usize, Defect),
+    DiskFull(Who),
+    /// By so many seconds.
+    ClockSet(Who, i64),
     /// The agent is led to another server.
     Led(usize, usize),
     DatabaseCut,
@@ -35,6 +43,11 @@ impl fmt::Display for Fault {
             Self::Line(_, Mood::Slow) => f.write_str("lines slow"),
             Self::Line(_, Mood::Silent) => f.write_str("lines silent"),
             Self::Line(..) => f.write_str("lines cut"),
+            Self::Cable(_, defect) => write!(f, "cables {defect}"),
+            Self::DiskFull(Who::Agent(_)) => f.write_str("disks of agents full"),
+            Self::DiskFull(Who::Server(_)) => f.write_str("disks of servers full"),
+            Self::ClockSet(Who::Agent(_), _) => f.write_str("clocks of agents set"),
+            Self::ClockSet(Who::Server(_), _) => f.write_str("clocks of servers set"),
             Self::Led(..) => f.write_str("agents led to another server"),
             Self::DatabaseCut => f.write_str("connections of the database cut"),
         }
@@ -44,7 +57,7 @@ impl fmt::Display for Fault {
 impl Fault {
     pub(crate) fn draw(draw: &mut Draw, servers: usize, agents: usize) -> Self {
         let (server, agent) = (draw.below(servers), draw.below(agents));
-        match draw.below(14) {
+        match draw.below(23) {
             0..3 => Self::AgentKilled(agent),
             3 => Self::ServerKilled(server),
             4 | 5 => Self::AgentPaused(agent),
@@ -55,6 +68,14 @@ impl Fault {
             10 => Self::Line(agent, Mood::Silent),
             11 => Self::Line(agent, Mood::Cut),
             12 => Self::DatabaseCut,
+            13 => Self::Cable(agent, Defect::Lossy),
+            14 => Self::Cable(agent, Defect::Narrow),
+            15 => Self::Cable(agent, Defect::Dead),
+            16 => Self::Cable(agent, Defect::Unplugged),
+            17 | 18 => Self::DiskFull(Who::Agent(agent)),
+            19 => Self::DiskFull(Who::Server(server)),
+            20 => Self::ClockSet(Who::Agent(agent), step(draw)),
+            21 => Self::ClockSet(Who::Server(server), step(draw)),
             _ => Self::Led(agent, server),
         }
     }
@@ -70,6 +91,15 @@ impl Fault {
             Self::AgentDrained(agent) => cluster.drain_agent(agent),
             Self::Line(agent, mood) => {
                 cluster.links[agent].be(mood);
+                true
+            }
+            Self::Cable(agent, defect) => {
+                cluster.cables.spoil(agent, defect);
+                true
+            }
+            Self::DiskFull(who) => cluster.fill_disk(who),
+            Self::ClockSet(who, seconds) => {
+                cluster.set_clock(who, seconds);
                 true
             }
             Self::Led(agent, server) => {
@@ -89,15 +119,29 @@ impl Fault {
             Self::AgentPaused(agent) => drop(cluster.pause_agent(agent, false)),
             Self::ServerPaused(server) => drop(cluster.pause_server(server, false)),
             Self::Line(agent, _) => cluster.links[agent].be(Mood::Good),
+            Self::Cable(agent, defect) => cluster.cables.mend(agent, defect),
+            Self::DiskFull(who) => cluster.make_room(who),
+            Self::ClockSet(who, _) => cluster.set_clock(who, 0),
             Self::JobKilled(_) | Self::Led(..) | Self::DatabaseCut => {}
         }
         true
     }
 
+    /// Whether the two cannot be wrong at a time, since one's end would be the other's.
+    fn excludes(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Cable(one, _), Self::Cable(two, _))
+            | (Self::Line(one, _), Self::Line(two, _)) => one == two,
+            (Self::DiskFull(one), Self::DiskFull(two))
+            | (Self::ClockSet(one, _), Self::ClockSet(two, _)) => one == two,
+            _ => false,
+        }
+    }
+
     /// How long it stays wrong.
     fn length(self, draw: &mut Draw) -> Duration {
         let most = match self {
-            Self::AgentPaused(_) | Self::Line(..) => 9,
+            Self::AgentPaused(_) | Self::Line(..) | Self::Cable(..) => 9,
             Self::ServerPaused(_) => 4,
             _ => 3,
         };
@@ -114,7 +158,9 @@ impl Trouble {
     pub(crate) fn strike(&mut self, cluster: &mut Cluster<'_>, draw: &mut Draw) -> Option<Fault> {
         let fault = Fault::draw(draw, cluster.servers(), cluster.agents());
         let length = fault.length(draw);
-        if self.0.len() >= cluster.agents() || !fault.strike(cluster) {
+        let is_possible = self.0.len() < cluster.agents()
+            && !self.0.iter().any(|(_, other)| fault.excludes(*other));
+        if !is_possible || !fault.strike(cluster) {
             return None;
         }
         self.0.push((Instant::now() + length, fault));
@@ -131,4 +177,10 @@ impl Trouble {
     pub(crate) fn mend_all(&mut self, cluster: &mut Cluster<'_>) {
         self.0.retain(|(_, fault)| !fault.mend(cluster));
     }
+}
+
+/// Forwards or back.
+fn step(draw: &mut Draw) -> i64 {
+    let seconds = i64::try_from(draw.below(2 * STEP)).unwrap_or_default();
+    seconds - i64::try_from(STEP).unwrap_or_default()
 }

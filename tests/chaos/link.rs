@@ -24,6 +24,7 @@ pub(crate) enum Mood {
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) address: SocketAddr,
+    namespace: String,
     state: Arc<State>,
 }
 
@@ -52,8 +53,10 @@ impl State {
 }
 
 impl Link {
-    pub(crate) fn to(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+    /// One that begins at an address of a network namespace.
+    pub(crate) fn to(server: SocketAddr, namespace: &str, at: &str) -> Self {
+        let at = format!("{at}:0");
+        let listener = harness::within(namespace, move || TcpListener::bind(at)).expect("listen");
         let address = listener.local_addr().expect("an address");
         let state = Arc::new(State {
             mood: AtomicU8::new(Mood::Good as u8),
@@ -75,7 +78,11 @@ impl Link {
                 }
             }
         });
-        Self { address, state }
+        Self {
+            address,
+            namespace: namespace.to_owned(),
+            state,
+        }
     }
 
     pub(crate) fn be(&self, mood: Mood) {
@@ -113,7 +120,10 @@ impl Drop for Link {
         self.state.over.store(true, Ordering::Relaxed);
         self.break_all();
         // Wakes whoever accepts.
-        let _ = TcpStream::connect(self.address);
+        let address = self.address;
+        drop(harness::within(&self.namespace, move || {
+            TcpStream::connect(address)
+        }));
     }
 }
 

@@ -4,8 +4,12 @@
 //! `SLIPWAY_CHAOS_JOBS`, `SLIPWAY_CHAOS_AGENTS` and `SLIPWAY_CHAOS_SERVERS` how much there is of what.
 #![expect(clippy::print_stdout, reason = "its report")]
 
+mod asker;
+mod cable;
+mod clock;
 mod cluster;
 mod database;
+mod disk;
 mod draw;
 mod fault;
 mod link;
@@ -13,11 +17,16 @@ mod noise;
 mod objects;
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{TestEnvironment, for_one_user};
+use harness::{Skip, TestEnvironment, for_one_user};
 use serde_json::Value;
 
+use asker::Asker;
 use cluster::Cluster;
 use draw::Draw;
 use fault::Trouble;
@@ -56,6 +65,10 @@ fn several_servers_on_postgresql_and_s3_lose_nothing_whatever_dies(env: &TestEnv
 
 /// Every job has one conclusion, and every log is whole.
 fn lose_nothing(env: &TestEnvironment, servers: usize) {
+    if !env.is_set_up_by_root() {
+        let why = "only root can make networks and disks for agents".to_owned();
+        return harness::skip(&Skip(why));
+    }
     let seed = number("SLIPWAY_CHAOS_SEED", u64::from(std::process::id()));
     let jobs = count("SLIPWAY_CHAOS_JOBS", 60);
     let agents = count("SLIPWAY_CHAOS_AGENTS", 4);
@@ -63,12 +76,63 @@ fn lose_nothing(env: &TestEnvironment, servers: usize) {
     let mut draw = Draw::new(seed);
     let noises: Vec<_> = (0..jobs).map(|_| Noise::draw(&mut draw)).collect();
     let mut cluster = Cluster::start(env, servers, agents);
+    let asker = cluster.take_asker();
     let mut run = Run::new(noises);
     let from = Instant::now();
-    run.carry_out(&mut cluster, &mut draw, env);
+    let faults = thread::scope(|scope| {
+        let watching = scope.spawn(|| run.carry_out(&asker, env));
+        let faults = strike(&mut cluster, &mut draw, || watching.is_finished());
+        watching.join().unwrap_or_else(|panic| resume_unwind(panic));
+        faults
+    });
+    for (fault, count) in faults {
+        println!("{count:6} {fault}");
+    }
     println!("{run}in {:.0?}", from.elapsed());
-    run.verify(&cluster);
+    run.verify(&asker);
+    for place in cluster.places() {
+        assert_no_secret(&place);
+    }
     cluster.end();
+}
+
+/// Has things go wrong until all is over, but not for ever. What went wrong how often.
+fn strike(
+    cluster: &mut Cluster<'_>,
+    draw: &mut Draw,
+    is_over: impl Fn() -> bool,
+) -> BTreeMap<String, usize> {
+    let mut faults = BTreeMap::new();
+    let mut trouble = Trouble::default();
+    let begin = Instant::now();
+    let mut next = begin;
+    while !is_over() {
+        let now = Instant::now();
+        trouble.mend(cluster, now);
+        if now.duration_since(begin) >= PATIENCE {
+            trouble.mend_all(cluster);
+        } else if now >= next {
+            next = now + draw.between(PAUSE.0, PAUSE.1);
+            if let Some(fault) = trouble.strike(cluster, draw) {
+                *faults.entry(fault.to_string()).or_default() += 1;
+            }
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    trouble.mend_all(cluster);
+    faults
+}
+
+/// No file has what was hidden.
+fn assert_no_secret(place: &Path) {
+    // The shell's own search: files may be large, and come and go.
+    let found = Command::new("grep")
+        .args(["-rlaF", Noise::SECRET])
+        .arg(place)
+        .output()
+        .expect("run grep");
+    let files = String::from_utf8_lossy(&found.stdout);
+    assert!(files.is_empty(), "a secret is in {files}");
 }
 
 /// How a job ended: conclusion, attempt, and when.
@@ -81,14 +145,10 @@ struct Run {
     pipelines: Vec<u64>,
     /// Jobs by their ids: their names, and how they ended when that was first seen.
     jobs: BTreeMap<u64, (String, Option<End>)>,
-    faults: BTreeMap<String, usize>,
 }
 
 impl std::fmt::Display for Run {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (fault, count) in &self.faults {
-            writeln!(f, "{count:6} {fault}")?;
-        }
         let ended = self.jobs.values().filter_map(|(_, end)| end.as_ref());
         let attempts: u64 = ended.map(|(_, attempts, _)| attempts).sum();
         writeln!(f, "{attempts:6} attempts at {} jobs", self.jobs.len())
@@ -102,44 +162,28 @@ impl Run {
             submitted: 0,
             pipelines: Vec::new(),
             jobs: BTreeMap::new(),
-            faults: BTreeMap::new(),
         }
     }
 
-    /// Submits everything while faults strike, until all has ended. They stop when half of the time is over.
-    fn carry_out(&mut self, cluster: &mut Cluster<'_>, draw: &mut Draw, env: &TestEnvironment) {
-        let mut trouble = Trouble::default();
+    /// Submits everything, and looks until all of it has ended.
+    fn carry_out(&mut self, asker: &Asker<'_>, env: &TestEnvironment) {
         let begin = Instant::now();
-        let (mut next_fault, mut next_look) = (begin, begin);
         while self.submitted < self.noises.len() || !self.is_over() {
-            let now = Instant::now();
             assert!(
-                now.duration_since(begin) < PATIENCE * 2,
+                begin.elapsed() < PATIENCE * 2,
                 "jobs do not end:\n{self}{:#?}",
                 self.open()
             );
-            trouble.mend(cluster, now);
-            let strikes = now.duration_since(begin) < PATIENCE;
-            if !strikes {
-                trouble.mend_all(cluster);
-            } else if now >= next_fault {
-                next_fault = now + draw.between(PAUSE.0, PAUSE.1);
-                if let Some(fault) = trouble.strike(cluster, draw) {
-                    *self.faults.entry(fault.to_string()).or_default() += 1;
-                }
-            }
             if self.submitted < self.noises.len() {
-                self.submit(cluster, env);
-            } else if now >= next_look {
-                next_look = now + LOOK;
-                self.look(cluster);
+                self.submit(asker, env);
+            } else {
+                self.look(asker);
+                thread::sleep(LOOK);
             }
-            std::thread::sleep(Duration::from_millis(10));
         }
-        trouble.mend_all(cluster);
     }
 
-    fn submit(&mut self, cluster: &Cluster<'_>, env: &TestEnvironment) {
+    fn submit(&mut self, asker: &Asker<'_>, env: &TestEnvironment) {
         let end = self.noises.len().min(self.submitted + TOGETHER);
         let mut text = "image: host\nnetwork: none\njobs:\n".to_owned();
         for index in self.submitted..end {
@@ -150,16 +194,16 @@ impl Run {
         let file = env.root().join("noise.yml").display().to_string();
         // One that was not answered may have been taken: its jobs are others than those of the next attempt.
         let words = ["submit", "--no-repo", "--pipeline", &file];
-        if let Some(id) = cluster.say(&words).and_then(|id| id.parse().ok()) {
+        if let Some(id) = asker.say(&words).and_then(|id| id.parse().ok()) {
             self.pipelines.push(id);
             self.submitted = end;
         }
     }
 
-    fn look(&mut self, cluster: &Cluster<'_>) {
+    fn look(&mut self, asker: &Asker<'_>) {
         for pipeline in &self.pipelines {
             let id = pipeline.to_string();
-            let Some(list) = cluster.ask(&["jobs", "--json", "--pipeline", &id]) else {
+            let Some(list) = asker.ask(&["jobs", "--json", "--pipeline", &id]) else {
                 return;
             };
             for job in list["jobs"].as_array().into_iter().flatten() {
@@ -193,8 +237,8 @@ impl Run {
     }
 
     /// Every job has succeeded, once, and its log is what it printed.
-    fn verify(&mut self, cluster: &Cluster<'_>) {
-        self.look(cluster);
+    fn verify(&mut self, asker: &Asker<'_>) {
+        self.look(asker);
         let mut names: Vec<_> = self.jobs.values().map(|(name, _)| name.clone()).collect();
         names.sort();
         names.dedup();
@@ -204,7 +248,7 @@ impl Run {
             assert_eq!(conclusion, "success", "{name} after {attempts} attempts");
             let index: usize = name[1..].parse().expect("a number");
             let id = id.to_string();
-            let log = harness::wait::until(PATIENCE, || cluster.bytes(&["logs", &id]));
+            let log = harness::wait::until(PATIENCE, || asker.bytes(&["logs", &id]));
             let (log, expected) = (log.expect("a log"), self.noises[index].log());
             let at = log
                 .iter()

@@ -1,4 +1,5 @@
-//! Jobs whose output is known: numbers that the shell computes in a step, and this program computes again.
+//! Jobs whose output is known: numbers that the shell computes in a step, and this program computes again. Among them is a secret,
+//! which the shell puts together, hides and then prints.
 
 use std::fmt::Write as _;
 
@@ -22,11 +23,16 @@ impl Noise {
         }
     }
 
+    /// What every secret has in it, and no script.
+    pub(crate) const SECRET: &str = "hush-hush-";
+
     /// A step's script. What it prints last has no line end, and what it prints before it is not text.
     pub(crate) fn script(&self) -> String {
         let Self { seed, lines } = self;
+        // A disk that is full has no room for a secret either.
         format!(
-            "i=0; x={seed}; while [ $i -lt {lines} ]; do \
+            "s=hush-; s=$s$s{seed}; until echo $s 2>/dev/null >> $SLIPWAY_MASK; do sleep 0.1; done; echo my $s; \
+             i=0; x={seed}; while [ $i -lt {lines} ]; do \
              x=$(((x * {FACTOR} + {SUMMAND}) % {MODULUS})); i=$((i + 1)); echo \"$i $x\"; \
              [ $((i % {BURST})) != 0 ] || sleep 0.05; done; printf '\\377\\000the end of {seed}'"
         )
@@ -34,7 +40,7 @@ impl Noise {
 
     /// Its whole log.
     pub(crate) fn log(&self) -> Vec<u8> {
-        let mut text = String::new();
+        let mut text = "my ***\n".to_owned();
         let mut x = self.seed;
         for line in 1..=self.lines {
             x = (x * FACTOR + SUMMAND) % MODULUS;

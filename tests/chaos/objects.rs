@@ -1,5 +1,7 @@
 //! An S3 server with one bucket, on a port of the loopback interface. Dropped, it ends.
 
+use std::path::Path;
+
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tempfile::TempDir;
@@ -9,7 +11,7 @@ use tokio::runtime::Runtime;
 pub(crate) struct Objects {
     pub(crate) endpoint: String,
     _runtime: Runtime,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// Who may.
@@ -48,7 +50,12 @@ impl Objects {
         Self {
             endpoint,
             _runtime: runtime,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// Where the bucket is.
+    pub(crate) fn place(&self) -> &Path {
+        self.directory.path()
     }
 }

@@ -83,6 +83,13 @@ impl<'a> Agent<'a> {
         ))
     }
 
+    /// Runs it in a network namespace that has a name (ip-netns(8)).
+    #[must_use]
+    pub fn in_network(mut self, name: &str) -> Self {
+        self.network = Some(name.to_owned());
+        self
+    }
+
     /// Has the agent's user be in this group besides its own, where the tests run as root.
     #[must_use]
     pub const fn in_group(mut self, group: u32) -> Self {

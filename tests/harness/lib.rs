@@ -50,4 +50,4 @@ pub use served_image::ServedImage;
 pub use service::{AttemptState, Faults, Service};
 pub use skip::{Skip, skip};
 pub use who::Who;
-pub use world::{MACHINE, SERVER, World};
+pub use world::{MACHINE, SERVER, World, within};

@@ -307,8 +307,11 @@ impl Drop for World {
     }
 }
 
-/// Does something in a thread of a network namespace: sockets stay where they were made.
-fn within<T: Send + 'static>(namespace: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
+/// Does something in a thread of a network namespace that has a name: sockets stay where they were made.
+///
+/// # Panics
+/// When there is none, or what is done panics.
+pub fn within<T: Send + 'static>(namespace: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
     let path = Path::new("/run/netns").join(namespace);
     let entered = thread::spawn(move || {
         let namespace = fs::File::open(path).expect("open the network namespace");

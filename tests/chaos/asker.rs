@@ -1,0 +1,58 @@
+//! A user who asks whichever server answers.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use harness::TestEnvironment;
+use serde_json::Value;
+
+/// Seconds that one answer may take.
+const PATIENCE: &str = "20";
+
+#[derive(Debug)]
+pub(crate) struct Asker<'a> {
+    env: &'a TestEnvironment,
+    servers: Vec<SocketAddr>,
+    /// Who answered last.
+    last: AtomicUsize,
+    pub(crate) token: String,
+}
+
+impl<'a> Asker<'a> {
+    pub(crate) const fn new(env: &'a TestEnvironment, servers: Vec<SocketAddr>) -> Self {
+        Self {
+            env,
+            servers,
+            last: AtomicUsize::new(0),
+            token: String::new(),
+        }
+    }
+
+    /// Asks for something as JSON; `None` when there is no answer, and then the next server is asked.
+    pub(crate) fn ask(&self, words: &[&str]) -> Option<Value> {
+        serde_json::from_str(&self.say(words)?).ok()
+    }
+
+    /// The same, as it is printed.
+    pub(crate) fn say(&self, words: &[&str]) -> Option<String> {
+        let text = String::from_utf8(self.bytes(words)?).ok()?;
+        Some(text.trim().to_owned())
+    }
+
+    /// The same, as bytes.
+    pub(crate) fn bytes(&self, words: &[&str]) -> Option<Vec<u8>> {
+        let server = self.last.load(Ordering::Relaxed);
+        let url = format!("http://{}", self.servers[server % self.servers.len()]);
+        let agent = self.env.agent(words);
+        let agent = agent
+            .variable("SLIPWAY_SERVER", url)
+            .variable("SLIPWAY_TOKEN", &self.token);
+        // Whoever asks is killed with nobody: a server that is paused meanwhile does not answer.
+        let done = agent.executed_by(["timeout", PATIENCE]).run();
+        if done.code() != 0 {
+            self.last.store(server.wrapping_add(1), Ordering::Relaxed);
+            return None;
+        }
+        Some(done.stdout().to_vec())
+    }
+}
