@@ -6,13 +6,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use harness::{Running, TestEnvironment, wait};
+use harness::{Database, Running, TestEnvironment, wait};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::asker::Asker;
 use crate::cable::Cables;
 use crate::clock::{Clock, Clockwork};
-use crate::database::Database;
 use crate::disk::Disk;
 use crate::link::Link;
 use crate::objects::{KEY, Objects, STORAGE};

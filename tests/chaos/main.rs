@@ -8,7 +8,6 @@ mod asker;
 mod cable;
 mod clock;
 mod cluster;
-mod database;
 mod disk;
 mod draw;
 mod fault;

@@ -15,6 +15,7 @@
 mod agent;
 mod authority;
 mod capture;
+mod database;
 mod docker;
 mod environment;
 mod fault_server;
@@ -37,6 +38,7 @@ mod who;
 mod world;
 
 pub use agent::Agent;
+pub use database::Database;
 pub use docker::Docker;
 pub use environment::{TestEnvironment, binary, weakened_binary};
 pub use fault_server::{Answer, Cut, FaultServer, Request};

@@ -1,6 +1,6 @@
 //! A server, an agent and a user: the whole way from `agent submit` to the last byte of a log.
 
-use harness::{Agent, Finished, Running, TestEnvironment, for_everyone, for_one_user};
+use harness::{Agent, Database, Finished, Running, TestEnvironment, for_everyone, for_one_user};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -17,6 +17,7 @@ for_one_user!(
     tokens_and_agents_are_made_listed_drained_and_forgotten,
     a_killed_agents_job_is_run_by_another,
     a_server_that_is_killed_and_started_again_has_lost_nothing,
+    a_database_is_believed_for_its_certificate_only,
 );
 
 /// A server of the test's own.
@@ -415,4 +416,39 @@ fn a_server_that_is_killed_and_started_again_has_lost_nothing(env: &TestEnvironm
     assert!(log.output() == expected, "the log differs");
     let _ = drain(agent);
     ci.stop();
+}
+
+fn a_database_is_believed_for_its_certificate_only(env: &TestEnvironment) {
+    let database = Database::start_with_tls();
+    env.write("authority.pem", database.authority());
+    let data = env.root().join("server").display().to_string();
+    let url = database.url();
+    let verified = format!("{url}?sslmode=verify-full");
+    let serve = |url: &str| {
+        let words = [
+            "server",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            &data,
+            "--database",
+            url,
+        ];
+        env.agent(words)
+    };
+    // An authority that nobody trusts, another host, and no encryption at all, which this database does not take.
+    let _ = serve(&verified).run().expect(69).says("UnknownIssuer");
+    let authority = env.root().join("authority.pem");
+    let trusting = |url: &str| serve(url).variable("SSL_CERT_FILE", &authority);
+    let elsewhere = verified.replace("localhost", "127.0.0.1");
+    let _ = trusting(&elsewhere)
+        .run()
+        .expect(69)
+        .says("not valid for name");
+    let _ = trusting(&url).run().expect(69).says("no encryption");
+
+    let mut server = trusting(&verified).spawn();
+    let _ = server.wait_for_complaint("listening on ");
+    server.signal(Signal::TERM);
+    let _ = server.finish().expect(0);
 }

@@ -8,6 +8,7 @@
 //! have come in the meantime share a transaction; on PostgreSQL several threads have a connection each.
 
 mod clock;
+mod encryption;
 mod error;
 mod migration;
 mod postgres;

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use postgres::{Client, Config, NoTls, Statement};
+use postgres::{Client, Statement};
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
+use super::encryption::Target;
 use super::migration;
 use super::transaction::{Dialect, Statements, Transaction};
 use super::work::{self, Verdict, Work};
@@ -42,7 +43,8 @@ type Queue = Arc<Mutex<mpsc::Receiver<Box<dyn Work>>>>;
 
 /// Connects, makes or upgrades the schema and starts the threads.
 pub(super) fn open(url: &str, signals: &Arc<Signals>) -> Result<Pool, DatabaseError> {
-    let mut config: Config = url.parse().map_err(failed)?;
+    let mut target = Target::parse(url)?;
+    let config = &mut target.config;
     config
         .application_name("slipway-server")
         .connect_timeout(Duration::from_secs(5))
@@ -52,18 +54,18 @@ pub(super) fn open(url: &str, signals: &Arc<Signals>) -> Result<Pool, DatabaseEr
         config.options(LIMITS);
     }
     let clock = Clock::start();
-    let mut session = Session::connect(&config)?;
+    let mut session = Session::connect(&target)?;
     session.migrate(clock)?;
     let (works, received) = mpsc::channel(1_024);
     let received: Queue = Arc::new(Mutex::new(received));
     for _ in 0..THREADS {
-        let (config, received) = (config.clone(), Arc::clone(&received));
-        spawn("postgres", move || work(&config, &received, clock))?;
+        let (target, received) = (target.clone(), Arc::clone(&received));
+        spawn("postgres", move || work(&target, &received, clock))?;
     }
-    let (config, signals) = (config.clone(), Arc::downgrade(signals));
+    let signals = Arc::downgrade(signals);
     spawn("postgres-news", move || {
         while let Some(signals) = signals.upgrade() {
-            if let Err(error) = listen(&config, &signals) {
+            if let Err(error) = listen(&target, &signals) {
                 tracing::warn!(%error, "news of other servers are not heard");
             }
             drop(signals);
@@ -86,8 +88,8 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Database
 }
 
 /// Hears news until the connection breaks or, now and then, nobody wants to hear them.
-fn listen(config: &Config, signals: &Arc<Signals>) -> Result<(), DatabaseError> {
-    let mut client = config.connect(NoTls).map_err(failed)?;
+fn listen(target: &Target, signals: &Arc<Signals>) -> Result<(), DatabaseError> {
+    let mut client = target.connect().map_err(failed)?;
     client
         .batch_execute(&format!("LISTEN {CHANNEL}"))
         .map_err(failed)?;
@@ -109,7 +111,7 @@ fn listen(config: &Config, signals: &Arc<Signals>) -> Result<(), DatabaseError> 
     }
 }
 
-fn work(config: &Config, works: &Queue, clock: Clock) {
+fn work(target: &Target, works: &Queue, clock: Clock) {
     let mut session: Option<Session> = None;
     loop {
         let next = match works.lock() {
@@ -117,7 +119,7 @@ fn work(config: &Config, works: &Queue, clock: Clock) {
             Err(_) => None,
         };
         let Some(mut work) = next else { return };
-        let failed = carry_out(config, &mut session, work.as_mut(), clock);
+        let failed = carry_out(target, &mut session, work.as_mut(), clock);
         work.deliver(failed);
     }
 }
@@ -125,7 +127,7 @@ fn work(config: &Config, works: &Queue, clock: Clock) {
 /// Runs an operation, again while it loses races. A connection that is found broken before anything was asked of it costs one more
 /// attempt.
 fn carry_out(
-    config: &Config,
+    target: &Target,
     session: &mut Option<Session>,
     work: &mut dyn Work,
     clock: Clock,
@@ -133,7 +135,7 @@ fn carry_out(
     for attempt in 1.. {
         let current = match session {
             Some(current) => current,
-            None => match Session::connect(config) {
+            None => match Session::connect(target) {
                 Ok(new) => session.insert(new),
                 Err(error) => return Some(error),
             },
@@ -186,9 +188,9 @@ struct Session {
 }
 
 impl Session {
-    fn connect(config: &Config) -> Result<Self, DatabaseError> {
-        let client = config
-            .connect(NoTls)
+    fn connect(target: &Target) -> Result<Self, DatabaseError> {
+        let client = target
+            .connect()
             .map_err(|error| DatabaseError::Unavailable {
                 message: shown(&error),
             })?;
