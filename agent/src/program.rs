@@ -3,8 +3,8 @@
 use crate::backend::Containers;
 use crate::cli::{Cli, Command};
 use crate::command::{
-    CommandError, containers, df, doctor, exec, explain, image, job, lint, login, oci, plan, ps,
-    pull, run, run_local, schema, server, service, start, stats,
+    CommandError, containers, df, doctor, exec, explain, git_transport, image, job, lint, login,
+    oci, plan, ps, pull, run, run_local, schema, server, service, start, stats,
 };
 use crate::door::Ending;
 use crate::exit_code::ExitCode;
@@ -68,6 +68,10 @@ fn usage(command: Option<&OsStr>) -> ExitCode {
 }
 
 fn execute(command: &Command) -> Result<ExitCode, CommandError> {
+    // It has next to no environment, and no use for a data directory.
+    if let Command::GitTransport(_) = command {
+        return git_transport::execute();
+    }
     let machine = Machine::new(|name| std::env::var_os(name))?;
     match command {
         Command::RunLocal(arguments) => {
@@ -108,6 +112,7 @@ fn execute(command: &Command) -> Result<ExitCode, CommandError> {
         Command::Start(arguments) => start::execute(arguments, &machine),
         Command::Job(arguments) if arguments.sweep => job::sweep(&machine),
         Command::Job(_) => job::execute(&machine, Containers::connect),
+        Command::GitTransport(_) => git_transport::execute(),
         Command::Server(arguments) => server::execute(arguments, &machine),
         Command::Doctor(_) => doctor::execute(&machine),
     }

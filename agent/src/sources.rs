@@ -117,6 +117,7 @@ impl Repositories {
         Allowed {
             files: self.files,
             plain_http: self.plain_http,
+            this_machine: true,
         }
     }
 
@@ -162,10 +163,7 @@ impl Repositories {
         };
         let mut attempt = 1;
         loop {
-            let result = mirrors
-                .fetch(&remote, &want, watch)
-                .and_then(|(mirror, commit)| mirror.check_out(commit, directory, &limits, watch));
-            match result {
+            match mirrors.check_out(&remote, &want, directory, &limits, watch) {
                 Ok(done) => return Ok(done),
                 Err(error) if error.is_worth_another_attempt() && attempt < ATTEMPTS => {
                     tracing::warn!(%error, attempt, "the sources are not there yet");

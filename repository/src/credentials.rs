@@ -3,11 +3,13 @@
 use std::fmt;
 
 use git2::{Cred, CredentialType, RemoteCallbacks};
+use serde::{Deserialize, Serialize};
 
 use crate::Url;
 
-/// A value nobody sees by accident.
-#[derive(Clone, PartialEq, Eq)]
+/// A value nobody sees by accident. Written out in full for the process that makes a transfer, and for nobody else.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
@@ -29,7 +31,7 @@ impl fmt::Debug for Secret {
 }
 
 /// What is shown to a host.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Credentials {
     /// Nothing, beyond what the URL says.
     #[default]

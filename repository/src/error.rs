@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use crate::{Commit, UrlError};
 
+/// What libgit2 does not tell apart, and what to do.
+const CERTIFICATE: &str = "it is expired, for another name, or of an authority that this machine does not trust; \
+    SSL_CERT_FILE can name a file with the authority's own";
+
 /// Why something about a repository could not be done. Fits behind "failed to get the sources: ".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -90,6 +94,14 @@ pub enum Error {
         /// What libgit2 says.
         message: String,
     },
+    /// The process that makes the transfer did not do so.
+    #[error("failed to transfer from {url}: {message}")]
+    Process {
+        /// Without its password.
+        url: String,
+        /// How it ended.
+        message: String,
+    },
     /// This machine's disk.
     #[error("failed to {operation} {path}: {source}", path = path.display())]
     Disk {
@@ -110,8 +122,19 @@ impl Error {
     #[must_use]
     pub fn is_worth_another_attempt(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Damaged { .. } => true,
+            Self::Unreachable { .. } | Self::Damaged { .. } | Self::Process { .. } => true,
             Self::Submodule { source, .. } => source.is_worth_another_attempt(),
+            _ => false,
+        }
+    }
+
+    /// Whether what is kept of a repository here is not what it should be. The mirror is fetched anew at the next
+    /// [`crate::Mirrors::fetch`].
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Submodule { source, .. } => source.is_damage(),
             _ => false,
         }
     }
@@ -123,7 +146,6 @@ impl Error {
         let (url, message) = (url.to_string(), error.message().trim().to_owned());
         let says = |needle: &str| message.contains(needle);
         match (error.code(), error.class()) {
-            (ErrorCode::User, _) => Self::Stopped,
             // libgit2 takes a path without a repository for a URL it does not know.
             (_, ErrorClass::Net) if is_file => Self::NoRepository {
                 url,
@@ -140,10 +162,18 @@ impl Error {
                 Self::NoRepository { url, message }
             }
             (_, ErrorClass::Repository) => Self::NoRepository { url, message },
-            (_, ErrorClass::Indexer | ErrorClass::Zlib | ErrorClass::Odb | ErrorClass::Object) => {
-                Self::Damaged { url, message }
-            }
-            (_, ErrorClass::Callback) if message.is_empty() => Self::Stopped,
+            (
+                _,
+                ErrorClass::Indexer
+                | ErrorClass::Zlib
+                | ErrorClass::Odb
+                | ErrorClass::Object
+                | ErrorClass::Reference,
+            ) => Self::Damaged { url, message },
+            (_, ErrorClass::Ssl) if says("certificate is invalid") => Self::Unreachable {
+                url,
+                message: format!("{message}: {CERTIFICATE}"),
+            },
             _ => Self::Unreachable { url, message },
         }
     }

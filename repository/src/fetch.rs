@@ -51,7 +51,7 @@ pub(crate) fn has(repository: &Repository, commit: Commit) -> bool {
 }
 
 pub(crate) fn fetch(transfer: &Transfer<'_>, want: &Want) -> Result<Commit, Error> {
-    let (repository, url) = (transfer.repository, &transfer.remote.url);
+    let url = &transfer.remote.url;
     if let Some(reference) = &want.reference {
         resolve::check(reference)?;
     }
@@ -59,12 +59,13 @@ pub(crate) fn fetch(transfer: &Transfer<'_>, want: &Want) -> Result<Commit, Erro
         let name = want.reference.as_deref().unwrap_or("HEAD");
         return Ok(resolve::resolve(transfer, name, want.depth)?.commit);
     };
-    if let Some(commit) = here(repository, wanted, want.depth) {
+    let repository = transfer.open()?;
+    if let Some(commit) = here(&repository, wanted, want.depth) {
         return Ok(commit);
     }
-    let name = new_name(repository, wanted);
+    let name = new_name(&repository, wanted);
     let exactly = transfer.run(&[format!("+{wanted}:{name}")], want.depth);
-    forget_old_names(repository);
+    forget_old_names(&transfer.open()?);
     match exactly {
         Ok(_) => {}
         Err(error @ (Error::Stopped | Error::Refused { .. } | Error::NoRepository { .. })) => {
@@ -79,7 +80,7 @@ pub(crate) fn fetch(transfer: &Transfer<'_>, want: &Want) -> Result<Commit, Erro
             })?;
         }
     }
-    here(repository, wanted, None).ok_or_else(|| Error::NoCommit {
+    here(&transfer.open()?, wanted, Some(1)).ok_or_else(|| Error::NoCommit {
         url: url.to_string(),
         commit: wanted,
     })
@@ -91,7 +92,7 @@ fn by_names(transfer: &Transfer<'_>, want: &Want, wanted: Commit, name: &str) ->
         let refspec = [format!("+{reference}:{name}")];
         for depth in [want.depth, None] {
             transfer.run(&refspec, depth)?;
-            if here(transfer.repository, wanted, None).is_some() {
+            if here(&transfer.open()?, wanted, Some(1)).is_some() {
                 return Ok(());
             }
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use git2::CertificateCheckStatus;
 use git2::cert::Cert;
+use serde::{Deserialize, Serialize};
 
 use crate::Url;
 
@@ -13,7 +14,7 @@ const LIMIT: usize = 1 << 20;
 /// The keys of hosts, as in the file `known_hosts` of ssh(1): `host[,host].. type base64`, and `[host]:port` for another
 /// port than 22. Hashed names, patterns and certificate authorities are not understood; without a list the user's own
 /// `~/.ssh/known_hosts` counts. A host that is not in it is not talked to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownHosts {
     /// Keys in base64, by host.
     keys: HashMap<String, Vec<String>>,

@@ -17,6 +17,8 @@ use git2::{ObjectType, Repository, RepositoryInitOptions};
 
 use crate::resolve::{self, Resolved};
 use crate::transfer::Transfer;
+use crate::transport::Transport;
+use crate::upkeep::{self, Identity};
 use crate::{CheckedOut, Commit, Error, Limits, Remote, Want, Watch, checkout, fetch, read};
 
 /// How often somebody who waits for another's transfer looks whether it is over.
@@ -29,6 +31,7 @@ const MOST_PACKS: usize = 200;
 #[derive(Debug, Clone)]
 pub struct Mirrors {
     directory: PathBuf,
+    transport: Transport,
 }
 
 /// What is here of one repository.
@@ -36,6 +39,7 @@ pub struct Mirror {
     pub(crate) repository: Repository,
     pub(crate) remote: Remote,
     pub(crate) mirrors: Mirrors,
+    identity: Option<Identity>,
 }
 
 impl std::fmt::Debug for Mirror {
@@ -48,14 +52,24 @@ impl std::fmt::Debug for Mirror {
 
 /// Held while a mirror is written to.
 #[derive(Debug)]
-struct Lock(#[expect(dead_code, reason = "closing the file gives the lock back")] File);
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a child that another thread has just forked has it until it executes its program.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "a mirror stays locked until its file is closed");
+        }
+    }
+}
 
 impl Mirrors {
-    /// The mirrors in `directory`, which is made when it is needed.
+    /// The mirrors in `directory`, which is made when it is needed, and how they are fetched to.
     #[must_use]
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
+    pub fn new(directory: impl Into<PathBuf>, transport: Transport) -> Self {
         Self {
             directory: directory.into(),
+            transport,
         }
     }
 
@@ -88,6 +102,37 @@ impl Mirrors {
         self.transfer(remote, watch, |transfer| fetch::fetch(transfer, want))
     }
 
+    /// Sees to it that a commit is here, and writes its tree into a directory, which must not exist: see [`Mirror::check_out`].
+    /// A mirror in which damage is found on the way, also one of a submodule, is fetched anew, once.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn check_out(
+        &self,
+        remote: &Remote,
+        want: &Want,
+        directory: &Path,
+        limits: &Limits,
+        watch: &dyn Watch,
+    ) -> Result<CheckedOut, Error> {
+        let attempt = || {
+            let (mirror, commit) = self.fetch(remote, want, watch)?;
+            mirror.check_out(commit, directory, limits, watch)
+        };
+        match attempt() {
+            Err(error) if error.is_damage() => {
+                tracing::warn!(%error, "a mirror is damaged and fetched anew");
+                match fs::remove_dir_all(directory) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        Err(Error::disk("remove", directory)(error))
+                    }
+                    _ => attempt(),
+                }
+            }
+            other => other,
+        }
+    }
+
     /// Does something that needs the mirror alone.
     fn transfer<T>(
         &self,
@@ -96,28 +141,31 @@ impl Mirrors {
         work: impl Fn(&Transfer<'_>) -> Result<T, Error>,
     ) -> Result<(Mirror, T), Error> {
         let lock = self.lock(remote, watch)?;
-        let mut mirror = self.mirror(remote)?;
-        if count_packs(mirror.repository.path()) > MOST_PACKS {
-            mirror = self.anew(mirror)?;
+        let path = self.path(remote, "git");
+        if upkeep::is_damaged(&path) || count_packs(&path) > MOST_PACKS {
+            upkeep::remove(&path)?;
         }
-        let attempt = |mirror: &Mirror| {
-            work(&Transfer {
-                repository: &mirror.repository,
+        let attempt = || {
+            drop(self.open(remote)?);
+            let answer = work(&Transfer {
+                path: &path,
+                transport: &self.transport,
                 remote,
                 watch,
-            })
+            })?;
+            Ok((self.mirror(remote)?, answer))
         };
-        let answer = match attempt(&mirror) {
+        let answer = match attempt() {
             // A pack that a power cut has left half written; what was just received is checked on its way.
             Err(Error::Damaged { url, message }) => {
                 tracing::warn!(url, message, "a mirror is damaged and fetched anew");
-                mirror = self.anew(mirror)?;
-                attempt(&mirror)
+                upkeep::remove(&path)?;
+                attempt()
             }
             other => other,
-        }?;
+        };
         drop(lock);
-        Ok((mirror, answer))
+        answer
     }
 
     /// Removes the mirrors that nobody has fetched to for so long; one that is being written to stays. Best effort.
@@ -140,12 +188,9 @@ impl Mirrors {
                 continue;
             }
             let mirror = lock.with_extension("git");
-            match fs::remove_dir_all(&mirror) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!(path = %mirror.display(), %error, "an unused mirror stays");
-                }
-                // The lock stays: somebody may wait for it.
-                _ => {}
+            // The lock stays: somebody may wait for it.
+            if let Err(error) = upkeep::remove(&mirror) {
+                tracing::warn!(%error, "an unused mirror stays");
             }
         }
     }
@@ -155,8 +200,10 @@ impl Mirrors {
     /// # Errors
     /// [`Error::Disk`] and [`Error::Damaged`].
     pub fn mirror(&self, remote: &Remote) -> Result<Mirror, Error> {
+        let repository = self.open(remote)?;
         Ok(Mirror {
-            repository: self.open(remote)?,
+            identity: upkeep::identity(repository.path()),
+            repository,
             remote: remote.clone(),
             mirrors: self.clone(),
         })
@@ -183,14 +230,6 @@ impl Mirrors {
             }
             Err(error) => Err(damaged(error)),
         }
-    }
-
-    fn anew(&self, mirror: Mirror) -> Result<Mirror, Error> {
-        let path = mirror.repository.path().to_owned();
-        let remote = mirror.remote;
-        drop(mirror.repository);
-        fs::remove_dir_all(&path).map_err(Error::disk("remove", &path))?;
-        self.mirror(&remote)
     }
 
     fn make_directory(&self) -> Result<(), Error> {
@@ -276,7 +315,9 @@ impl Mirror {
         checkout::check_out(self, commit, directory, limits, watch)
     }
 
+    /// Damage that was found here: the next transfer begins with an empty mirror.
     pub(crate) fn damaged(&self, error: &git2::Error) -> Error {
+        upkeep::mark_damaged(self.repository.path(), self.identity);
         Error::Damaged {
             url: self.remote.url.to_string(),
             message: error.message().to_owned(),

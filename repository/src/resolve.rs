@@ -42,17 +42,18 @@ pub(crate) fn resolve(
             format!("refs/tags/{reference}"),
         ],
     };
-    let repository = transfer.repository;
-    let found = |place: usize| repository.find_reference(&ours(place)).ok();
+    let repository = transfer.open()?;
     let mut refspecs = Vec::new();
     for (place, candidate) in candidates.iter().enumerate() {
-        if let Some(mut old) = found(place) {
+        if let Ok(mut old) = repository.find_reference(&ours(place)) {
             old.delete()
                 .map_err(|error| Error::of_remote(&transfer.remote.url, &error))?;
         }
         refspecs.push(format!("+{candidate}:{}", ours(place)));
     }
     let default = transfer.run(&refspecs, depth)?;
+    let repository = transfer.open()?;
+    let found = |place: usize| repository.find_reference(&ours(place)).ok();
     let commit = |it: Reference<'_>| Some(it.peel(ObjectType::Commit).ok()?.id());
     let mut all = candidates.into_iter().enumerate();
     let (name, id) = all

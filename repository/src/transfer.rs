@@ -1,17 +1,30 @@
 //! One transfer from a host into a mirror.
 
+use std::path::Path;
+
 use git2::Repository;
 
-use crate::{Error, Remote, Scheme, Watch};
+use crate::transport::{Request, Transport};
+use crate::{Error, Remote, Watch, resolve, upkeep};
 
 /// Transfers into one mirror. Whoever makes them holds its lock.
 pub(crate) struct Transfer<'a> {
-    pub(crate) repository: &'a Repository,
+    /// The mirror.
+    pub(crate) path: &'a Path,
+    pub(crate) transport: &'a Transport,
     pub(crate) remote: &'a Remote,
     pub(crate) watch: &'a dyn Watch,
 }
 
 impl Transfer<'_> {
+    /// The mirror as it is now: another process writes to it.
+    pub(crate) fn open(&self) -> Result<Repository, Error> {
+        Repository::open_bare(self.path).map_err(|error| Error::Damaged {
+            url: self.remote.url.to_string(),
+            message: error.message().to_owned(),
+        })
+    }
+
     /// Fetches what the refspecs say, with so many commits of history; `None` is all of it. What a refspec names and the
     /// host lacks is passed over. Answers the host's default branch where it tells one.
     pub(crate) fn run(
@@ -19,30 +32,19 @@ impl Transfer<'_> {
         refspecs: &[String],
         depth: Option<u32>,
     ) -> Result<Option<String>, Error> {
-        let Self {
-            repository,
-            remote,
-            watch,
-        } = *self;
-        // Directories have no shallow transfers in libgit2.
-        let depth = depth.filter(|_| remote.url.scheme() != Scheme::File);
-        let mut git = repository
-            .remote_anonymous(&remote.url.to_git())
-            .map_err(|error| Error::of_remote(&remote.url, &error))?;
-        let mut options = remote.fetch_options(watch);
-        match depth {
-            Some(depth) => options.depth(i32::try_from(depth).unwrap_or(i32::MAX)),
-            // The number by which git itself says "all of it", where some is missing.
-            None if repository.is_shallow() => options.depth(i32::MAX),
-            None => &mut options,
+        let request = Request {
+            parent: std::process::id(),
+            url: self.remote.url.clone(),
+            credentials: self.remote.credentials.clone(),
+            known_hosts: self.remote.known_hosts.clone(),
+            refspecs: refspecs.to_vec(),
+            depth,
         };
-        git.fetch(refspecs, Some(&mut options), None)
-            .map_err(|error| match watch.goes_on() {
-                true => Error::of_remote(&remote.url, &error),
-                // What libgit2 says depends on which of its callbacks has heard it first.
-                false => Error::Stopped,
-            })?;
-        let branch = git.default_branch().ok();
-        Ok(branch.and_then(|name| name.as_str().ok().map(str::to_owned)))
+        let begun = upkeep::begin(self.path)?;
+        let result = self.transport.run(self.path, &request, self.watch);
+        begun.end();
+        let branch = result?;
+        // Its words are a stranger's.
+        Ok(branch.filter(|name| name.starts_with("refs/") && resolve::check(name).is_ok()))
     }
 }

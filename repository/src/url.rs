@@ -4,24 +4,39 @@
 //! `https://`, `ssh://`, `user@host:path`, `http://` and absolute paths (`file://` too) are left here.
 
 use std::fmt;
-use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use crate::place;
 
 /// Longest URL that is taken, bytes.
 const LONGEST: usize = 2048;
 
 /// Which places are taken beside `https` and `ssh`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowed {
     /// Directories of this machine, as `file:///..` or as an absolute path.
     pub files: bool,
     /// `http` to any host; without, only to this machine (`localhost`, `127.0.0.0/8`, `::1`).
     pub plain_http: bool,
+    /// Servers of this machine: `localhost`, loopback addresses, those of its link, and names that stand for such.
+    pub this_machine: bool,
+}
+
+impl Default for Allowed {
+    /// What a person may name who sits at the machine.
+    fn default() -> Self {
+        Self {
+            files: false,
+            plain_http: false,
+            this_machine: true,
+        }
+    }
 }
 
 /// How a repository is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Scheme {
     /// `https://`
     Https,
@@ -33,8 +48,10 @@ pub enum Scheme {
     File,
 }
 
-/// The place of a repository. Shown without its password and token.
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// The place of a repository. Shown without its password and token; written out with them for the process that makes a
+/// transfer, and for nobody else.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Url {
     scheme: Scheme,
     /// User, and password where one was written; not for files.
@@ -45,6 +62,8 @@ pub struct Url {
     port: Option<u16>,
     /// From its first `/`; of `user@host:path` relative to the user's home directory where it has none.
     path: String,
+    /// Whether its name may stand for this machine.
+    this_machine: bool,
 }
 
 /// A text that is no repository's place, or none that is allowed. Never shows the text: it may hold a password.
@@ -75,6 +94,9 @@ pub enum UrlError {
         "a repository is not fetched from another machine without encryption (http://); write https://"
     )]
     PlainHttp,
+    /// A server of this machine, where none may be.
+    #[error("a repository of a server on this machine itself is not allowed here")]
+    ThisMachine,
     /// A path, where none may be.
     #[error("a repository in a directory of the machine is not allowed here")]
     File,
@@ -132,7 +154,7 @@ impl Url {
         if let Some((transport, _)) = text.split_once("::") {
             return Err(UrlError::Scheme(shown_scheme(transport)));
         }
-        scp(text)
+        scp(text, allowed)
     }
 
     /// How the repository is reached.
@@ -215,9 +237,14 @@ impl Url {
             .to_owned()
     }
 
+    /// Whether the name of its host may stand for this machine.
+    pub(crate) const fn may_be_this_machine(&self) -> bool {
+        self.this_machine
+    }
+
     /// Where a submodule is whose URL is written so: relative (`./`, `../`) to this repository, or whole. A submodule of a
-    /// repository that is fetched is never a directory of this machine, nor reached without encryption where this
-    /// one is not.
+    /// repository that is fetched is never a directory or a server of this machine, nor reached without encryption, where
+    /// this one is not.
     ///
     /// # Errors
     /// See [`UrlError`].
@@ -225,9 +252,13 @@ impl Url {
         let allowed = Allowed {
             files: self.scheme == Scheme::File,
             plain_http: false,
+            this_machine: self.this_machine
+                && (self.scheme == Scheme::File || place::is_this_machine(&self.host)),
         };
         if !(text.starts_with("./") || text.starts_with("../") || text == "..") {
-            let url = Self::parse(text, allowed)?;
+            let mut url = Self::parse(text, allowed)?;
+            // Wherever the repository's own host is, it was allowed.
+            url.this_machine |= self.this_machine && self.host == url.host;
             if url.scheme == Scheme::Http && self.scheme != Scheme::Http {
                 return Err(UrlError::PlainHttp);
             }
@@ -307,6 +338,7 @@ fn file(path: &str, allowed: Allowed) -> Result<Url, UrlError> {
         host: String::new(),
         port: None,
         path: path.to_owned(),
+        this_machine: true,
     })
 }
 
@@ -327,7 +359,8 @@ fn with_authority(scheme: Scheme, rest: &str, allowed: Allowed) -> Result<Url, U
         None => (None, None),
     };
     let (host, port) = host_and_port(place)?;
-    if scheme == Scheme::Http && !allowed.plain_http && !is_this_machine(&host) {
+    check_machine(&host, allowed)?;
+    if scheme == Scheme::Http && !allowed.plain_http && !place::is_loopback(&host) {
         return Err(UrlError::PlainHttp);
     }
     if path.trim_matches('/').is_empty() {
@@ -344,11 +377,19 @@ fn with_authority(scheme: Scheme, rest: &str, allowed: Allowed) -> Result<Url, U
         host,
         port,
         path: path.to_owned(),
+        this_machine: allowed.this_machine,
     })
 }
 
+fn check_machine(host: &str, allowed: Allowed) -> Result<(), UrlError> {
+    match allowed.this_machine || !place::is_this_machine(host) {
+        true => Ok(()),
+        false => Err(UrlError::ThisMachine),
+    }
+}
+
 /// `user@host:path`.
-fn scp(text: &str) -> Result<Url, UrlError> {
+fn scp(text: &str, allowed: Allowed) -> Result<Url, UrlError> {
     let (place, path) = text.split_once(':').ok_or(UrlError::NoScheme)?;
     let (user, host) = place.split_once('@').ok_or(UrlError::NoScheme)?;
     if user.is_empty() || path.is_empty() {
@@ -359,6 +400,7 @@ fn scp(text: &str) -> Result<Url, UrlError> {
     }
     check_path(path)?;
     let (host, port) = host_and_port(host)?;
+    check_machine(&host, allowed)?;
     let path = path.strip_prefix("~/").unwrap_or(path);
     Ok(Url {
         scheme: Scheme::Ssh,
@@ -371,6 +413,7 @@ fn scp(text: &str) -> Result<Url, UrlError> {
             // Every forge takes both, and `ssh://` has no other way to write it.
             false => format!("/{path}"),
         },
+        this_machine: allowed.this_machine,
     })
 }
 
@@ -424,14 +467,6 @@ fn check_path(path: &str) -> Result<(), UrlError> {
         return Err(UrlError::Dash);
     }
     Ok(())
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 fn some(text: String) -> Option<String> {

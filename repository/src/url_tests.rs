@@ -3,6 +3,7 @@ use super::{Allowed, Url, UrlError};
 const EVERYTHING: Allowed = Allowed {
     files: true,
     plain_http: true,
+    this_machine: true,
 };
 
 fn shown(text: &str) -> String {
@@ -125,7 +126,10 @@ fn submodules_stay_where_their_repository_may_send_them() {
         ("../../../../etc", "Relative"),
         ("file:///etc", "File"),
         ("/etc", "File"),
-        ("http://127.0.0.1/x", "PlainHttp"),
+        ("http://127.0.0.1/x", "ThisMachine"),
+        ("https://localhost/x", "ThisMachine"),
+        ("git@127.1:x", "ThisMachine"),
+        ("http://elsewhere.example/x", "PlainHttp"),
         ("ext::sh", "Scheme(\"ext\")"),
         ("-u./x", "Dash"),
         ("../-x", "https://example.org/group/-x"),
@@ -134,6 +138,38 @@ fn submodules_stay_where_their_repository_may_send_them() {
     ] {
         assert_eq!(of(text), why, "{text:?}");
     }
+}
+
+#[test]
+fn this_machine_is_named_only_where_that_is_allowed() {
+    let elsewhere = Allowed {
+        this_machine: false,
+        ..EVERYTHING
+    };
+    for text in [
+        "http://127.0.0.1:8700/x",
+        "https://localhost/x",
+        "https://LOCALHOST./x",
+        "https://user:pass@[::ffff:127.0.0.1]:1/x",
+        "ssh://git@0x7f.1/x",
+        "git@2130706433:x",
+        "http://169.254.169.254/latest",
+    ] {
+        assert!(Url::parse(text, EVERYTHING).is_ok(), "{text}");
+        assert_eq!(
+            Url::parse(text, elsewhere),
+            Err(UrlError::ThisMachine),
+            "{text}"
+        );
+    }
+    assert!(Url::parse("https://example.org/x", elsewhere).is_ok());
+    // Where it is not forbidden, only what does not leave the machine goes unencrypted.
+    let plain = Url::parse("http://169.254.169.254/x", Allowed::default());
+    assert_eq!(plain, Err(UrlError::PlainHttp));
+    // A repository of this machine may have submodules there.
+    let home = Url::parse("http://127.0.0.1:3000/a/b", Allowed::default()).unwrap();
+    assert!(home.of_submodule("http://127.0.0.1:3000/a/c").is_ok());
+    assert!(home.of_submodule("../c").is_ok());
 }
 
 #[test]

@@ -1,14 +1,12 @@
 //! Names, commits and files come from repositories as the git command makes and serves them.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 mod support;
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::Ordering;
 
 use repository::{Allowed, Credentials, Error, Remote, Secret, Unwatched, Url, Want, Watch};
-use support::{Git, Place, Server, file};
+use support::{Git, Place, Server, file, walk};
 
 #[test]
 fn names_become_commits() {
@@ -358,14 +356,4 @@ fn mirrors_that_nobody_uses_go_and_are_fetched_again_when_somebody_does() {
     place.mirrors.prune(std::time::Duration::ZERO);
     assert!(!has_pack());
     assert!(fetch().0.has(commit));
-}
-
-fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(directory).unwrap().flatten();
-    entries
-        .flat_map(|entry| match entry.file_type().unwrap().is_dir() {
-            true => walk(&entry.path()),
-            false => vec![entry.path()],
-        })
-        .collect()
 }

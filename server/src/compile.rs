@@ -1,7 +1,6 @@
 //! From what a user submits to what the queue takes: the repository's commit, its pipeline, its plan.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use pipelines::plan::Plan;
@@ -48,13 +47,14 @@ impl Watch for Deadline {
 }
 
 impl Compiler {
-    /// Keeps mirrors of repositories in a directory. `allow_files` takes repositories of this machine's disk.
-    pub(crate) fn new(mirrors: PathBuf, allow_files: bool) -> Self {
+    /// Keeps mirrors of repositories. `allow_local` takes those of this machine: of its disk, and of its own servers.
+    pub(crate) fn new(mirrors: Mirrors, allow_local: bool) -> Self {
         Self {
-            mirrors: Mirrors::new(mirrors),
+            mirrors,
             allowed: Allowed {
-                files: allow_files,
+                files: allow_local,
                 plain_http: false,
+                this_machine: allow_local,
             },
         }
     }

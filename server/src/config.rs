@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use repository::Transport;
+
 use crate::database::Location;
 use crate::logs::Retention;
 use crate::queue::RetryPolicy;
@@ -31,8 +33,10 @@ pub struct Config {
     pub retry: RetryPolicy,
     /// How long a server that is asked to end waits for what is going on.
     pub grace: Duration,
-    /// Whether `file` URLs of repositories are allowed.
+    /// Whether repositories may be directories of this machine, or on servers of this machine itself.
     pub allow_file_repositories: bool,
+    /// How repositories are fetched.
+    pub transport: Transport,
     /// Requests a second that one user's token may make; 0 is without a limit.
     pub requests_per_second: u32,
 }
@@ -103,7 +107,7 @@ pub enum ConfigError {
 impl Config {
     /// What holds when nothing is said: SQLite and logs in this directory.
     #[must_use]
-    pub fn in_directory(data: PathBuf) -> Self {
+    pub fn in_directory(data: PathBuf, transport: Transport) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8_700)),
             database: Location::Sqlite(data.join("server.sqlite")),
@@ -116,6 +120,7 @@ impl Config {
             retry: RetryPolicy::default(),
             grace: Duration::from_secs(20),
             allow_file_repositories: false,
+            transport,
             requests_per_second: 200,
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use protocol::service::{CreateToken, Role, TokenKind};
+use repository::Mirrors;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -185,7 +186,7 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         identities: Arc::new(Identities::default()),
         limiter: Arc::new(Limiter::new(config.requests_per_second)),
         compiler: Arc::new(Compiler::new(
-            config.data.join("mirrors"),
+            Mirrors::new(config.data.join("mirrors"), config.transport.clone()),
             config.allow_file_repositories,
         )),
         compiling: Arc::new(Semaphore::new(COMPILING)),

@@ -6,6 +6,7 @@ mod containers;
 mod doctor;
 mod exec;
 mod explain;
+mod git_transport;
 mod image;
 mod job;
 mod lint;
@@ -28,6 +29,7 @@ pub use containers::{Kill, Logs, Ps, PsFormat, Remove, Stats, Stop, Wait};
 pub use doctor::Doctor;
 pub use exec::Exec;
 pub use explain::Explain;
+pub use git_transport::GitTransport;
 pub use image::{
     ArchiveFormat, Df, Image, ImageInspect, ImageList, ImageLoad, ImagePrune, ImageRemove,
     ImageSave, ImageTag, ImageVerify, ListFormat,
@@ -137,6 +139,9 @@ pub enum Command {
     /// Run the job that standard input names; for `agent start`
     #[command(hide = true)]
     Job(Job),
+    /// Fetch what standard input says from a repository; for `agent job` and `agent server`
+    #[command(hide = true)]
+    GitTransport(GitTransport),
     /// Run a server: it takes pipelines in and hands their jobs to agents
     Server(Box<Server>),
     /// Say what this machine offers to containers and what it lacks

@@ -57,7 +57,7 @@ pub struct Server {
     #[arg(long, value_enum, env = "SLIPWAY_SERVER_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
 
-    /// Take repositories of this machine's disk, as a path or a `file` URL
+    /// Take repositories of this machine: of its disk, as a path or a `file` URL, and of its own servers
     #[arg(long, env = "SLIPWAY_SERVER_ALLOW_FILE_REPOSITORIES")]
     pub allow_file_repositories: bool,
 }

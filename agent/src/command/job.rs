@@ -23,7 +23,7 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::sync::mpsc;
 
 use super::error::starting;
-use super::{CommandError, predefined};
+use super::{CommandError, git_transport, predefined};
 use crate::attempt::{Finished, News, Order, Orders, Spool, Spooled};
 use crate::backend::{Backend, BackendOptions, ConnectError};
 use crate::chain::chain;
@@ -105,8 +105,12 @@ pub fn sweep(machine: &Machine) -> Result<ExitCode, CommandError> {
     if let Err(error) = runtime.block_on(zygote.sweep()) {
         tracing::warn!(%error, "the remains of a killed process cannot be removed");
     }
-    Mirrors::new(machine.data.join("mirrors")).prune(UNUSED);
+    mirrors(machine).prune(UNUSED);
     Ok(ExitCode::Success)
+}
+
+fn mirrors(machine: &Machine) -> Mirrors {
+    Mirrors::new(machine.data.join("mirrors"), git_transport::transport())
 }
 
 /// Has the kernel end this process with the daemon, and with it the zygote and every container.
@@ -215,7 +219,7 @@ fn prepare<B: Backend>(
         })?,
         Some(source) => {
             let watch = Listening(Mutex::new(orders));
-            let mirrors = Mirrors::new(machine.data.join("mirrors"));
+            let mirrors = mirrors(machine);
             let done = config
                 .repositories
                 .check_out(&mirrors, source, &tree, &watch)

@@ -9,6 +9,7 @@ pub mod doctor;
 mod error;
 pub mod exec;
 pub mod explain;
+pub mod git_transport;
 mod graph;
 pub mod image;
 pub mod job;

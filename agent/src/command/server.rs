@@ -11,6 +11,7 @@ use server::{Config, Location, Retention, RetryPolicy, ServerError, Storage};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::error::{CommandError, starting};
+use super::git_transport;
 use crate::cli::{LogFormat, Server};
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
@@ -167,7 +168,7 @@ fn config(
     settings: Settings,
     data: PathBuf,
 ) -> Result<Config, server::ConfigError> {
-    let mut config = Config::in_directory(data);
+    let mut config = Config::in_directory(data, git_transport::transport());
     if let Some(listen) = arguments.listen.or(settings.listen) {
         config.listen = listen;
     }

@@ -7,14 +7,16 @@
     reason = "each test file uses its part"
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+pub mod tls;
+
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use repository::{Allowed, Commit, Mirrors, Remote, Url};
+use repository::{Allowed, Commit, Mirrors, Remote, Transport, Url};
 
 /// A repository of the git command.
 pub struct Git {
@@ -108,10 +110,18 @@ impl Git {
     }
 }
 
+/// Transfers by this crate's own program.
+pub fn transport() -> Transport {
+    Transport::new(|| Command::new(PROGRAM))
+}
+
+/// See `tests/support/transport_process.rs`.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_repository-transport");
+
 pub fn file(path: &Path) -> Remote {
     let allowed = Allowed {
         files: true,
-        plain_http: false,
+        ..Allowed::default()
     };
     Remote::public(Url::parse(path.to_str().unwrap(), allowed).unwrap())
 }
@@ -128,7 +138,7 @@ impl Place {
         let directory = tempfile::tempdir().unwrap();
         Self {
             upstream: Git::init(&directory.path().join("upstream")),
-            mirrors: Mirrors::new(directory.path().join("mirrors")),
+            mirrors: Mirrors::new(directory.path().join("mirrors"), transport()),
             directory,
         }
     }
@@ -144,27 +154,60 @@ pub struct Server {
     pub requests: Arc<AtomicUsize>,
     /// Bytes of bodies that were answered.
     pub sent: Arc<AtomicU64>,
+    /// Whether it sends half of what is long, and no more.
+    halves: Arc<AtomicBool>,
 }
 
 impl Server {
     /// `authorization` is what the header must say, if anything.
     pub fn start(root: &Path, authorization: Option<&'static str>) -> Self {
+        Self::start_with(root, authorization, None)
+    }
+
+    pub fn start_with(
+        root: &Path,
+        authorization: Option<&'static str>,
+        authority: Option<&tls::Authority>,
+    ) -> Self {
+        let tls = authority.map(tls::Authority::configuration);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             port: listener.local_addr().unwrap().port(),
             requests: Arc::default(),
             sent: Arc::default(),
+            halves: Arc::default(),
         };
+        let halves = Arc::clone(&server.halves);
         let (requests, sent) = (Arc::clone(&server.requests), Arc::clone(&server.sent));
         let root = root.to_owned();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 requests.fetch_add(1, Ordering::SeqCst);
-                let (root, sent) = (root.clone(), Arc::clone(&sent));
-                std::thread::spawn(move || answer(&stream, &root, authorization, &sent));
+                let (root, sent, tls) = (root.clone(), Arc::clone(&sent), tls.clone());
+                let halves = halves.load(Ordering::SeqCst);
+                std::thread::spawn(move || match tls {
+                    Some(tls) => answer(
+                        tls::stream(&tls, stream),
+                        &root,
+                        authorization,
+                        &sent,
+                        halves,
+                    ),
+                    None => answer(stream, &root, authorization, &sent, halves),
+                });
             }
         });
         server
+    }
+
+    /// From now on long answers break off in their middle, and nothing follows.
+    pub fn halve(&self) {
+        self.halves.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on answers are whole.
+    pub fn serve_whole(&self) {
+        self.halves.store(false, Ordering::SeqCst);
     }
 
     pub fn url(&self, path: &str) -> Url {
@@ -174,10 +217,11 @@ impl Server {
 }
 
 fn answer(
-    stream: &TcpStream,
+    stream: impl Read + Write,
     root: &Path,
     authorization: Option<&str>,
     sent: &AtomicU64,
+    halves: bool,
 ) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
@@ -193,11 +237,10 @@ fn answer(
         };
         headers.insert(name.to_ascii_lowercase(), value.to_owned());
     }
-    let mut writer = stream;
     if let Some(wanted) = authorization
         && headers.get("authorization").map(String::as_str) != Some(wanted)
     {
-        let _ = writer.write_all(
+        let _ = reader.get_mut().write_all(
             b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         );
         return None;
@@ -250,6 +293,27 @@ fn answer(
     let length = output.len() - split;
     let head =
         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{head}");
+    let writer = reader.get_mut();
     writer.write_all(head.as_bytes()).ok()?;
-    writer.write_all(&output[split..]).ok()
+    let body = &output[split..];
+    if halves && body.len() > 100_000 {
+        writer.write_all(&body[..body.len() / 2]).ok()?;
+        writer.flush().ok()?;
+        // Until the other side is tired of it.
+        let _ = reader.read(&mut [0]);
+        return None;
+    }
+    writer.write_all(body).ok()?;
+    writer.flush().ok()
+}
+
+/// All files below a directory.
+pub fn walk(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().flatten();
+    entries
+        .flat_map(|entry| match entry.file_type().unwrap().is_dir() {
+            true => walk(&entry.path()),
+            false => vec![entry.path()],
+        })
+        .collect()
 }

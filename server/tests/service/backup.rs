@@ -39,7 +39,7 @@ async fn a_copy_of_a_running_server_has_everything_that_was_answered() {
         .status();
     assert!(copied.unwrap().success());
 
-    let mut config = Config::in_directory(copy);
+    let mut config = Config::in_directory(copy, crate::harness::transport());
     config.listen.set_port(0);
     let restored = server::start(config).await.unwrap();
     assert_eq!(restored.first_token, None);

@@ -44,6 +44,11 @@ pub(crate) struct Agent {
     pub(crate) id: protocol::service::AgentId,
 }
 
+pub(crate) fn transport() -> repository::Transport {
+    let program = env!("CARGO_BIN_EXE_server-transport");
+    repository::Transport::new(move || std::process::Command::new(program))
+}
+
 impl Server {
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
@@ -51,7 +56,7 @@ impl Server {
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let directory = TempDir::new().unwrap();
-        let mut config = Config::in_directory(directory.path().join("data"));
+        let mut config = Config::in_directory(directory.path().join("data"), transport());
         config.listen.set_port(0);
         config.grace = Duration::from_secs(5);
         config.requests_per_second = 0;
