@@ -1,0 +1,85 @@
+//! What a server does, on this machine: jobs a second, how long a user waits for a log's first byte, agents that wait, bytes of
+//! logs in and out, memory. The release binary serves; agents only pretend, and speak the real protocol, from one thread.
+//!
+//! `cargo bench -p system-tests --bench service`; as root or as a plain user. Words behind `--` choose: `sqlite`, `postgres` (Debian's, when
+//! it is installed), `jobs`, `logs`, `idle`.
+#![expect(clippy::print_stdout, reason = "a benchmark's table")]
+
+#[path = "../release/mod.rs"]
+mod release;
+
+mod client;
+#[path = "../../chaos/database.rs"]
+#[expect(dead_code, reason = "of the tests' database the start is enough")]
+mod database;
+mod dispatch;
+mod fleet;
+mod logs;
+mod place;
+
+use std::error::Error;
+use std::path::Path;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::task::LocalSet;
+
+use place::{Kind, Server};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let agent = release::agent()?;
+    let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-service");
+    std::fs::create_dir_all(&work)?;
+    // Thousands of connections.
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    )?;
+    // Cargo says `--bench`.
+    let asked = std::env::args().skip(1);
+    let asked: Vec<String> = asked.filter(|word| !word.starts_with('-')).collect();
+    let is_wanted = |words: &[&str], word: &str| {
+        let asked: Vec<&String> = asked
+            .iter()
+            .filter(|word| words.contains(&word.as_str()))
+            .collect();
+        asked.is_empty() || asked.iter().any(|asked| *asked == word)
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let has_postgres = Path::new("/usr/lib/postgresql").exists();
+    for kind in [Kind::Sqlite, Kind::Postgres] {
+        if !is_wanted(&["sqlite", "postgres"], kind.name()) {
+            continue;
+        }
+        if kind == Kind::Postgres && !has_postgres {
+            println!("left out: postgres (not installed)");
+            continue;
+        }
+        println!("{}", kind.name());
+        for what in ["idle", "jobs", "logs"] {
+            if !is_wanted(&["idle", "jobs", "logs"], what) {
+                continue;
+            }
+            let server = Server::start(&agent, &work, kind)?;
+            let measure = async {
+                match what {
+                    "idle" => dispatch::idle_agent(&server).await,
+                    "jobs" => dispatch::measure(&server).await,
+                    _ => logs::measure(&server, &work).await,
+                }
+            };
+            LocalSet::new().block_on(&runtime, measure)?;
+        }
+    }
+    Ok(())
+}
+
+/// A line of the table.
+pub(crate) fn print(name: &str, values: &[String]) {
+    println!("  {name:64} {}", values.join(" | "));
+}
