@@ -1,4 +1,4 @@
-//! The wire types between agent and server, and nothing else.
+//! The wire types between agent and server, and what both have to understand in the same way.
 //!
 //! What a run says about itself are [`Event`]s: `--json` prints them, one a line, and an agent sends them to its server.
 //! [`service`] is everything else that passes between them and to users.
@@ -6,6 +6,8 @@
 mod cause;
 mod event;
 pub mod service;
+mod values;
 
 pub use cause::{Cause, Skip};
 pub use event::{Conclusion, Event, Output, Protocol, Usage, WorkspaceMode};
+pub use values::{EventValues, RunValues};

@@ -4,7 +4,7 @@ use pipelines::expression::Expression;
 use pipelines::plan::{Condition, Place};
 
 use super::outcome::located;
-use super::values::RunValues;
+use protocol::RunValues;
 
 /// What an `if` came to.
 #[derive(Debug, PartialEq, Eq)]

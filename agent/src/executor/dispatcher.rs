@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use pipelines::plan::{Job, Network, Plan};
-use protocol::{Cause, Conclusion, Event, Skip};
+use protocol::{Cause, Conclusion, Event, EventValues, RunValues, Skip};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
@@ -21,7 +21,6 @@ use super::message::Message;
 use super::outcome::{Fault, JobOutcome};
 use super::schedule::{Schedule, ScheduleError, Skipped};
 use super::unsupported::{self, Unsupported};
-use super::values::RunValues;
 use crate::backend::Backend;
 use crate::clock::{milliseconds, unix_ms};
 use crate::log::RunDirectory;
@@ -113,6 +112,7 @@ pub struct Dispatcher<B: Backend> {
     /// The schedule of each job's steps, taken when the job starts.
     steps: Vec<Option<Schedule>>,
     context: Arc<Context<B>>,
+    event: Arc<EventValues>,
     messages: mpsc::UnboundedReceiver<Message>,
     requests: mpsc::UnboundedReceiver<Request>,
     /// How far the user has gone in stopping the run.
@@ -177,6 +177,7 @@ impl<B: Backend> Dispatcher<B> {
             plan: run.plan,
             schedule,
             steps,
+            event: EventValues::of(context.settings.event.clone()),
             context,
             messages,
             requests: run.requests,
@@ -312,7 +313,9 @@ impl<B: Backend> Dispatcher<B> {
             }
             outputs.extend(ended.outputs.clone());
         }
-        let mut values = RunValues::of_job(&self.context.settings.event, job, needs);
+        let needs = needs.iter();
+        let needs = needs.map(|(job, (conclusion, outputs))| (job, *conclusion, outputs));
+        let mut values = RunValues::of_job(&self.event, job, needs);
         values.failed = failed;
         values
     }

@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use indexmap::IndexMap;
 use pipelines::plan::{Job, Network, Place, Step};
 use protocol::service::limits;
-use protocol::{Cause, Conclusion, Event, Skip};
+use protocol::{Cause, Conclusion, Event, RunValues, Skip};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -22,7 +22,6 @@ use super::outcome::{JobOutcome, StepOutcome, located};
 use super::schedule::Schedule;
 use super::services::{self, Board, Obstacle, Services, Watch};
 use super::step::StepRunner;
-use super::values::RunValues;
 use crate::backend::{Backend, BackendError, JobRequest};
 use crate::clock::milliseconds;
 

@@ -34,7 +34,6 @@ mod services;
 mod step;
 mod stop;
 mod unsupported;
-mod values;
 
 pub use dispatcher::{Dispatcher, JobEnd, PlanError, Report, Request, Run};
 pub use outcome::Fault;

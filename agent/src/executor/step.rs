@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use pipelines::plan::{Command, Step};
-use protocol::{Conclusion, Event};
+use protocol::{Conclusion, Event, RunValues};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -26,7 +26,6 @@ use super::outcome::StepOutcome;
 use super::retry;
 use super::services::Watch;
 use super::stop::{Reason, Signal, Stop};
-use super::values::RunValues;
 use crate::backend::{Backend, BackendError, Exit, Prepared, RunningStep, StepRequest};
 use crate::clock::{milliseconds, unix_ms};
 use crate::log::{Outlet, Pulse, StepId, StreamError};

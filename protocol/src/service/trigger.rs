@@ -65,16 +65,22 @@ impl Trigger {
     /// The same as the language wants it; the tree, if there is one, is for the caller to add.
     #[must_use]
     pub fn context(&self) -> Context {
+        self.clone().into_context()
+    }
+
+    /// Likewise, without a copy.
+    #[must_use]
+    pub fn into_context(self) -> Context {
         Context {
             event: self.event,
             filtered: self.filtered,
-            branch: self.branch.clone(),
-            base: self.base.clone(),
-            tag: self.tag.clone(),
-            commit: self.commit.clone(),
-            repo: self.repo.clone(),
-            inputs: self.inputs.clone(),
-            changed: self.changed.clone(),
+            branch: self.branch,
+            base: self.base,
+            tag: self.tag,
+            commit: self.commit,
+            repo: self.repo,
+            inputs: self.inputs,
+            changed: self.changed,
             tree: None,
         }
     }

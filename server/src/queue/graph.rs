@@ -4,29 +4,21 @@
 //! laptop, where the agent's executor has them; groups of concurrency reach beyond a pipeline and are the caller's: a job
 //! that has one stays [`State::Held`] until [`Graph::admit`].
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
-use pipelines::Context;
-use pipelines::expression::Template;
-use pipelines::plan::{Condition, Job, Place};
 use protocol::service::Need;
-use protocol::{Cause, Conclusion, Skip};
+use protocol::{Cause, Conclusion, RunValues, Skip};
 
-use super::node::{End, Group, Node, State, Stopping};
-use super::values::JobValues;
+use super::node::{End, Node, State, Stopping};
+use super::structure::Structure;
+use super::turn::{Decision, bind, decide, hears_failures};
 
 /// A pipeline's jobs in the order of its plan.
 #[derive(Debug, Clone)]
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
-    /// What each needs, in the order written.
-    needs: Vec<Vec<usize>>,
-    dependants: Vec<Vec<usize>>,
-    /// The cells of each matrix.
-    matrices: HashMap<String, Vec<usize>>,
-    /// What the pipeline runs for.
-    context: Context,
+    structure: Arc<Structure>,
     /// It may start: it has no group, or its group's place.
     pub(crate) is_open: bool,
     /// Somebody has stopped the pipeline.
@@ -34,41 +26,16 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
-    /// Of jobs in the order of the plan. A need that is no job of it counts as satisfied: the compiler leaves none.
-    pub(crate) fn new(nodes: Vec<Node>, context: Context, is_open: bool, cancelled: bool) -> Self {
-        let ids: HashMap<&str, usize> = nodes
-            .iter()
-            .enumerate()
-            .map(|(index, node)| (node.shape.id.as_str(), index))
-            .collect();
-        let needs: Vec<Vec<usize>> = nodes
-            .iter()
-            .map(|node| {
-                let needs = node.shape.needs.iter();
-                let mut known: Vec<usize> = needs
-                    .filter_map(|need| ids.get(need.as_str()).copied())
-                    .collect();
-                let mut seen = std::collections::HashSet::new();
-                known.retain(|need| seen.insert(*need));
-                known
-            })
-            .collect();
-        let mut dependants = vec![Vec::new(); nodes.len()];
-        for (index, needs) in needs.iter().enumerate() {
-            needs.iter().for_each(|need| dependants[*need].push(index));
-        }
-        let mut matrices: HashMap<String, Vec<usize>> = HashMap::new();
-        for (index, node) in nodes.iter().enumerate() {
-            if let Some(cell) = &node.shape.cell {
-                matrices.entry(cell.job.clone()).or_default().push(index);
-            }
-        }
+    /// Of jobs in the order of the plan: as many as the structure has.
+    pub(crate) const fn new(
+        nodes: Vec<Node>,
+        structure: Arc<Structure>,
+        is_open: bool,
+        cancelled: bool,
+    ) -> Self {
         Self {
             nodes,
-            needs,
-            dependants,
-            matrices,
-            context,
+            structure,
             is_open,
             cancelled,
         }
@@ -108,7 +75,7 @@ impl Graph {
         let hears = hears_failures(&self.nodes[index].shape.condition);
         let mut open = false;
         let mut unmet = None;
-        for &need in &self.needs[index] {
+        for &need in &self.structure.needs[index] {
             let node = &self.nodes[need];
             if node.state != State::Finished {
                 open = true;
@@ -129,7 +96,10 @@ impl Graph {
         }
         let (needs, failed) = self.needs_of(index);
         let shape = &self.nodes[index].shape;
-        let values = JobValues::new(&self.context, shape, &needs, failed);
+        let ended = needs.iter();
+        let ended = ended.map(|(job, need)| (job, need.conclusion, &need.outputs));
+        let mut values = RunValues::of_job(&self.structure.event, shape, ended);
+        values.failed = failed;
         match decide(&shape.condition, &shape.place, &values) {
             Decision::Skip(condition) => {
                 let cause = Cause::Skipped(Skip::Condition { condition });
@@ -169,8 +139,7 @@ impl Graph {
         let Some(most) = cell.max_parallel else {
             return true;
         };
-        let cells = self.matrices.get(&cell.job);
-        let running = cells.into_iter().flatten();
+        let running = self.structure.cells(&cell.job).iter();
         let running = running.filter(|cell| self.nodes[**cell].state.takes_place());
         running.count() < most.get()
     }
@@ -204,7 +173,7 @@ impl Graph {
     pub(crate) fn needs_of(&self, index: usize) -> (IndexMap<String, Need>, bool) {
         let mut needs: IndexMap<String, Need> = IndexMap::new();
         let mut failed = false;
-        for &need in &self.needs[index] {
+        for &need in &self.structure.needs[index] {
             let node = &self.nodes[need];
             let Some(ended) = node.as_need() else {
                 continue;
@@ -251,7 +220,7 @@ impl Graph {
             return;
         };
         let job = shape.id.clone();
-        for other in self.matrices.get(&cell.job).cloned().unwrap_or_default() {
+        for other in self.structure.cells(&cell.job).to_vec() {
             let node = &self.nodes[other];
             if node.state == State::Finished || node.stopped_by.is_some() {
                 continue;
@@ -321,7 +290,7 @@ impl Graph {
                 continue;
             }
             reset[index] = true;
-            let dependants = self.dependants[index].iter().copied();
+            let dependants = self.structure.dependants[index].iter().copied();
             frontier.extend(dependants);
             let node = self.change(index);
             node.state = State::Waiting;
@@ -331,6 +300,9 @@ impl Graph {
             node.stopping = Stopping::No;
             node.stopped_by = None;
             node.lost = 0;
+            // Where it stood, and in which group, was of the time before.
+            node.group = None;
+            node.runs_on = IndexMap::new();
         }
     }
 
@@ -370,66 +342,4 @@ const fn weight(conclusion: Conclusion) -> u8 {
         Conclusion::Failure => 2,
         Conclusion::Cancelled => 3,
     }
-}
-
-/// What an `if` came to.
-enum Decision {
-    Run,
-    Skip(String),
-    Mistake(String),
-}
-
-/// Whether a job has to be asked even when what it needs has failed.
-fn hears_failures(condition: &Condition) -> bool {
-    matches!(condition, Condition::When { expression } if expression.uses_status())
-}
-
-fn decide(condition: &Condition, place: &Place, values: &JobValues) -> Decision {
-    match condition {
-        Condition::Success => Decision::Run,
-        Condition::Never { reason } => Decision::Skip(reason.clone()),
-        Condition::When { expression } => match expression.holds(values) {
-            Ok(Some(true)) => Decision::Run,
-            Ok(Some(false)) => {
-                let because = expression.explain(values);
-                let colon = if because.is_empty() { "" } else { ": " };
-                Decision::Skip(format!("if: {expression} is false{colon}{because}"))
-            }
-            Ok(None) => Decision::Mistake(located(
-                place,
-                &format!("`if: {expression}` depends on something that is not known here"),
-            )),
-            Err(error) => Decision::Mistake(located(place, &error.to_string())),
-        },
-    }
-}
-
-fn located(place: &Place, message: &str) -> String {
-    match place.line {
-        0 => message.to_owned(),
-        line => format!("{}:{line}: {message}", place.file),
-    }
-}
-
-/// What a job asks of agents, and its group.
-fn bind(
-    job: &Job,
-    values: &JobValues,
-) -> Result<(IndexMap<String, String>, Option<Group>), String> {
-    let text = |key: &str, template: &Template| {
-        let text = template.text(values);
-        text.map_err(|error| located(&job.place, &format!("`{key}` cannot be evaluated: {error}")))
-    };
-    let mut runs_on = IndexMap::new();
-    for (label, template) in &job.runs_on {
-        runs_on.insert(label.clone(), text(&format!("runs_on.{label}"), template)?);
-    }
-    let group = match &job.concurrency {
-        None => None,
-        Some(concurrency) => Some(Group {
-            name: text("concurrency.group", &concurrency.group)?,
-            cancels: concurrency.cancel_in_progress,
-        }),
-    };
-    Ok((runs_on, group))
 }

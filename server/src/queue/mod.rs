@@ -7,12 +7,16 @@ pub(crate) mod node;
 #[cfg(test)]
 mod properties;
 mod retry;
-pub(crate) mod values;
+mod structure;
+mod structures;
+mod turn;
 pub(crate) mod watch;
 
 pub(crate) use dispatch::{Asking, Labels, Lane, assign, has_labels};
 pub(crate) use graph::Graph;
 pub(crate) use node::{End, Group, Node, State, Stopping};
-pub(crate) use retry::Loss;
 pub use retry::RetryPolicy;
+pub(crate) use retry::{Loss, unanswered};
+pub(crate) use structure::Structure;
+pub(crate) use structures::Structures;
 pub(crate) use watch::Watch;

@@ -8,6 +8,8 @@
 //!    '--> Finished <------------------------------------------------------------'
 //! ```
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use pipelines::plan::Job;
 use protocol::service::{Need, Waiting};
@@ -79,7 +81,7 @@ pub(crate) enum Stopping {
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     /// The job without what it does.
-    pub(crate) shape: Job,
+    pub(crate) shape: Arc<Job>,
     pub(crate) state: State,
     /// Given exactly when it is finished.
     pub(crate) end: Option<End>,

@@ -12,7 +12,8 @@ use proptest::prelude::*;
 use protocol::{Cause, Conclusion};
 
 use super::{
-    Asking, End, Graph, Labels, Lane, Loss, Node, RetryPolicy, State, Stopping, assign, has_labels,
+    Asking, End, Graph, Labels, Lane, Loss, Node, RetryPolicy, State, Stopping, Structure, assign,
+    has_labels,
 };
 
 fn labels(bits: u8) -> Labels {
@@ -135,8 +136,8 @@ fn graph(sketches: &[Sketch]) -> Graph {
     let when = |text: &str| Condition::When {
         expression: Expression::parse(text).unwrap(),
     };
-    let nodes = sketches.iter().enumerate().map(|(index, sketch)| {
-        let shape = Job {
+    let shapes = sketches.iter().enumerate().map(|(index, sketch)| {
+        Arc::new(Job {
             needs: sketch.needs.iter().map(|need| format!("j{need}")).collect(),
             condition: match sketch.condition {
                 0 => when("failure()"),
@@ -155,13 +156,14 @@ fn graph(sketches: &[Sketch]) -> Graph {
                 max_parallel: max_parallel.and_then(NonZeroUsize::new),
             }),
             ..Job::new(&format!("j{index}"), Vec::new())
-        };
-        node(shape)
+        })
     });
-    Graph::new(nodes.collect(), Context::of(Event::Push), true, false)
+    let structure = Arc::new(Structure::new(shapes.collect(), Context::of(Event::Push)));
+    let nodes = structure.shapes.iter().map(|shape| node(Arc::clone(shape)));
+    Graph::new(nodes.collect(), Arc::clone(&structure), true, false)
 }
 
-fn node(shape: Job) -> Node {
+fn node(shape: Arc<Job>) -> Node {
     Node {
         shape,
         state: State::Waiting,

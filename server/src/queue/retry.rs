@@ -41,6 +41,21 @@ impl Loss {
     }
 }
 
+/// How often in a row a job is offered without an answer: its assignment is something that agents cannot read, or what stands
+/// between them and the server does not let it, or their acceptance, through.
+pub(crate) const OFFERS: u32 = 10;
+
+/// How a job ends that was offered so often, the last time to this agent; `None` lets it be offered again.
+pub(crate) fn unanswered((offers, agent): (u32, String)) -> Option<End> {
+    if offers < OFFERS {
+        return None;
+    }
+    let message = format!(
+        "offered {offers} times, and no agent has taken it on: the last one, {agent}, may say in its log what it could not read"
+    );
+    Some(End::of(Conclusion::Error, Cause::Internal { message }))
+}
+
 /// How often a job may be lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {

@@ -28,9 +28,9 @@ use pipelines::plan::{Place, Service};
 use tokio::sync::watch;
 
 use super::context::{CancelLevel, Context};
-use super::values::RunValues;
 use crate::backend::Backend;
 use life::Life;
+use protocol::RunValues;
 
 /// The services of one job.
 #[derive(Debug)]
