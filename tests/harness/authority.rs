@@ -4,13 +4,17 @@ use std::process::Command;
 
 /// A certificate authority that nobody trusts, and a server's certificate of it, made by openssl.
 #[derive(Debug)]
-pub(crate) struct Authority {
+pub struct Authority {
     directory: PathBuf,
 }
 
 impl Authority {
     /// Makes both in a directory; the server is called `host`.
-    pub(crate) fn make(directory: &Path, host: &str) -> Self {
+    ///
+    /// # Panics
+    /// When openssl cannot.
+    #[must_use]
+    pub fn make(directory: &Path, host: &str) -> Self {
         let authority = Self {
             directory: directory.to_owned(),
         };

@@ -38,6 +38,7 @@ mod who;
 mod world;
 
 pub use agent::Agent;
+pub use authority::Authority;
 pub use database::Database;
 pub use docker::Docker;
 pub use environment::{TestEnvironment, binary, weakened_binary};

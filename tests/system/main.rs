@@ -44,6 +44,7 @@ mod registries;
 mod secrets;
 mod security;
 mod service;
+mod service_tls;
 mod services;
 mod services_many;
 mod services_real;

@@ -105,7 +105,7 @@ impl<'e> Ci<'e> {
 }
 
 /// Makes the project a repository with this pipeline.
-fn repository(env: &TestEnvironment, pipeline: &str) {
+pub(crate) fn repository(env: &TestEnvironment, pipeline: &str) {
     env.pipeline(pipeline);
     let project = env.project();
     if !project.join(".git").exists() {
