@@ -27,8 +27,12 @@ pub struct Config {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// How long leases last.
     pub terms: Terms,
+    /// How long clients may take.
+    pub patience: Patience,
     /// How much of one log is kept.
     pub retention: Retention,
+    /// How long a pipeline that is over is kept, with its logs; `None` is for ever.
+    pub keep: Option<Duration>,
     /// How often a job may be lost.
     pub retry: RetryPolicy,
     /// How long a server that is asked to end waits for what is going on.
@@ -39,6 +43,24 @@ pub struct Config {
     pub transport: Transport,
     /// Requests a second that one user's token may make; 0 is without a limit.
     pub requests_per_second: u32,
+}
+
+/// How long clients may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// With the head of a request; a connection may be idle between two of them for as long. Agents let theirs go sooner.
+    pub head: Duration,
+    /// With a body.
+    pub body: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(30),
+            body: Duration::from_secs(60),
+        }
+    }
 }
 
 /// Where logs are kept.
@@ -116,7 +138,9 @@ impl Config {
             data,
             tls: None,
             terms: Terms::default(),
+            patience: Patience::default(),
             retention: Retention::default(),
+            keep: None,
             retry: RetryPolicy::default(),
             grace: Duration::from_secs(20),
             allow_file_repositories: false,

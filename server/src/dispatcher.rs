@@ -6,13 +6,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::service::{AgentId, Assignment, Release, ReleaseReason, Terms};
+use protocol::service::{AgentId, Terms};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::database::{Database, OperationError};
 use crate::metrics::Metrics;
-use crate::operation::assign::{self, Demand};
-use crate::operation::attempt;
+use crate::operation::assign::{self, Demand, Offer};
+use crate::operation::loss;
 use crate::queue::{Labels, RetryPolicy};
 
 /// How long until jobs are looked for without news of any: news between servers can be lost.
@@ -31,7 +31,7 @@ pub(crate) struct Dispatcher {
 #[derive(Debug)]
 struct Waiter {
     demand: Demand,
-    answer: oneshot::Sender<Box<Assignment>>,
+    answer: oneshot::Sender<Box<Offer>>,
     /// It waits beyond the next round.
     is_patient: bool,
 }
@@ -61,7 +61,7 @@ impl Dispatcher {
         agent: AgentId,
         labels: Labels,
         most: Duration,
-    ) -> Option<Box<Assignment>> {
+    ) -> Option<Box<Offer>> {
         let (answer, mut wait) = oneshot::channel();
         let demand = Demand {
             agent,
@@ -144,13 +144,10 @@ impl Task {
                 let (database, policy) = (self.database.clone(), self.policy);
                 tokio::spawn(async move {
                     let id = assignment.id;
-                    let release = Release {
-                        reason: ReleaseReason::Declined,
-                    };
-                    let given_back = database
-                        .write(move |tx| attempt::release(tx, agent, id, &release, policy))
+                    let taken_back = database
+                        .write(move |tx| loss::take_back(tx, agent, id, policy))
                         .await;
-                    if let Err(error) = given_back {
+                    if let Err(error) = taken_back {
                         tracing::debug!(%error, %id, "an offer stays until its time is over");
                     }
                 });

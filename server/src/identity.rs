@@ -8,7 +8,7 @@ use crate::database::{Database, OperationError};
 use crate::operation::token::{self, Identity};
 
 /// How long a token that was revoked on another server may still count here.
-const REMEMBERED: Duration = Duration::from_secs(2);
+const REMEMBERED: Duration = Duration::from_secs(5);
 
 /// How many are remembered.
 const MOST: usize = 10_000;
@@ -40,6 +40,11 @@ impl Identities {
             None => known.remove(&hash),
         };
         Ok(identity)
+    }
+
+    /// Whether this token has counted some time ago.
+    pub(crate) fn has_known(&self, hash: &[u8; 32]) -> bool {
+        self.lock().contains_key(hash)
     }
 
     /// Some token does not count any more.

@@ -23,10 +23,11 @@ mod operation;
 mod queue;
 mod run;
 mod secret;
+mod seen;
 mod service;
 mod sweeper;
 
-pub use config::{Config, ConfigError, Storage, Terms};
+pub use config::{Config, ConfigError, Patience, Storage, Terms};
 pub use database::{DatabaseError, Location, OperationError};
 pub use logs::Retention;
 pub use queue::RetryPolicy;

@@ -46,6 +46,15 @@ impl Limiter {
 
     /// Counts a request. When it is one too many: how long to wait.
     pub(crate) fn take(&self, who: Who, now: Instant) -> Result<(), Duration> {
+        self.ask(who, now, 1.0)
+    }
+
+    /// Whether one more would be too many, without counting it.
+    pub(crate) fn look(&self, who: Who, now: Instant) -> Result<(), Duration> {
+        self.ask(who, now, 0.0)
+    }
+
+    fn ask(&self, who: Who, now: Instant, cost: f64) -> Result<(), Duration> {
         let rate = match who {
             Who::User(_) => self.users,
             Who::Stranger(_) => STRANGERS,
@@ -69,7 +78,7 @@ impl Limiter {
         bucket.left = passed.mul_add(rate, bucket.left).min(most);
         bucket.at = now;
         if bucket.left >= 1.0 {
-            bucket.left -= 1.0;
+            bucket.left -= cost;
             return Ok(());
         }
         Err(Duration::from_secs_f64((1.0 - bucket.left) / rate))

@@ -8,23 +8,27 @@ use std::sync::Arc;
 
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use protocol::service::{CreateToken, Role, TokenKind};
 use repository::Mirrors;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::compile::Compiler;
-use crate::config::{Config, ConfigError, Storage};
+use crate::config::{Config, ConfigError, Patience, Storage};
 use crate::database::{Database, DatabaseError, OperationError};
 use crate::dispatcher::Dispatcher;
 use crate::identity::Identities;
 use crate::limiter::Limiter;
 use crate::logs::{Directory, Logs, Objects};
 use crate::metrics::Metrics;
-use crate::operation::token;
+use crate::operation::{attempt, storage, token};
 use crate::queue::watch::LeaseTerms;
-use crate::service::{Service, terms};
-use crate::{api, secret, sweeper};
+use crate::seen::Seen;
+use crate::service::{Service, patience, terms};
+use crate::sweeper::{self, Rules};
+use crate::{api, secret};
 
 /// Submissions that are fetched and compiled at once.
 const COMPILING: usize = 16;
@@ -56,6 +60,17 @@ pub enum ServerError {
     Storage {
         /// Why.
         message: String,
+    },
+    /// The logs of the database are somewhere else.
+    #[error(
+        "the logs that belong to this database are in another storage ({known}, and this one is {identity}): several servers need one that \
+         all of them see, `--storage s3://..`. To go on without the logs so far: `DELETE FROM facts WHERE name = 'storage'` in the database"
+    )]
+    OtherStorage {
+        /// As the database has it.
+        known: String,
+        /// What the setting names.
+        identity: String,
     },
     /// The address cannot be listened at.
     #[error("failed to listen at {address}: {source}")]
@@ -153,25 +168,7 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     let database = tokio::task::spawn_blocking(move || Database::open(&location))
         .await
         .map_err(|_| DatabaseError::Closed)??;
-    let logs = match &config.storage {
-        Storage::Directory(directory) => {
-            let logs = Directory::open(directory.clone(), config.retention);
-            Logs::Directory(logs.map_err(|error| ServerError::Storage {
-                message: error.to_string(),
-            })?)
-        }
-        Storage::Objects(url) => {
-            let objects = Objects::open(
-                url,
-                &config.storage_options,
-                database.clone(),
-                config.retention,
-            );
-            Logs::Objects(objects.map_err(|error| ServerError::Storage {
-                message: error.to_string(),
-            })?)
-        }
-    };
+    let logs = open_logs(&config, &database).await?;
     let first_token = first_token(&database, &config.data).await?;
     let (ending, ended) = watch::channel(false);
     let metrics = Arc::new(Metrics::new());
@@ -191,24 +188,22 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         )),
         compiling: Arc::new(Semaphore::new(COMPILING)),
         metrics,
+        seen: Arc::new(Seen::new(patience(&config))),
         ending: ended.clone(),
         database: database.clone(),
         logs: logs.clone(),
         config: Arc::new(config.clone()),
     };
-    let patience = service.patience_ms();
-    let lease_terms = LeaseTerms {
-        accept: config.terms.accept,
-        lease: config.terms.lease,
+    let rules = Rules {
+        leases: LeaseTerms {
+            accept: config.terms.accept,
+            lease: config.terms.lease,
+        },
+        policy: config.retry,
+        patience: patience(&config),
+        keep: config.keep,
     };
-    tokio::spawn(sweeper::sweep(
-        database,
-        logs,
-        lease_terms,
-        config.retry,
-        patience,
-        ended,
-    ));
+    tokio::spawn(sweeper::sweep(database, logs, rules, ended));
     let (address, handle, served) = listen(&config, service).await?;
     tracing::info!(%address, "listening");
     Ok(Running {
@@ -221,6 +216,39 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         },
         served,
     })
+}
+
+/// The storage of logs, when it is the one that belongs to the database.
+async fn open_logs(config: &Config, database: &Database) -> Result<Logs, ServerError> {
+    let failed = |error: &dyn std::fmt::Display| ServerError::Storage {
+        message: error.to_string(),
+    };
+    let logs = match &config.storage {
+        Storage::Directory(directory) => {
+            let (directory, retention) = (directory.clone(), config.retention);
+            let opening =
+                tokio::task::spawn_blocking(move || Directory::open(directory, retention));
+            let logs = opening.await.map_err(|error| failed(&error))?;
+            let logs = logs.map_err(|error| failed(&error))?;
+            let going_on = database.read(attempt::going_on).await;
+            let going_on = going_on.map_err(|error| failed(&error))?;
+            logs.distrust(&going_on).map_err(|error| failed(&error))?;
+            Logs::Directory(logs)
+        }
+        Storage::Objects(url) => {
+            let options = &config.storage_options;
+            let objects = Objects::open(url, options, database.clone(), config.retention);
+            Logs::Objects(objects.map_err(|error| failed(&error))?)
+        }
+    };
+    let identity = logs.identity();
+    let storage = identity.clone();
+    let known = database.write(move |tx| storage::belongs(tx, &storage));
+    let known = known.await.map_err(|error| failed(&error))?;
+    match known == identity {
+        true => Ok(logs),
+        false => Err(ServerError::OtherStorage { known, identity }),
+    }
 }
 
 type Listening = (
@@ -241,9 +269,10 @@ async fn listen(config: &Config, service: Service) -> Result<Listening, ServerEr
     let router = api::router(service).into_make_service_with_connect_info::<SocketAddr>();
     let served = match &config.tls {
         None => {
-            let server = axum_server::from_tcp(listener)
+            let mut server = axum_server::from_tcp(listener)
                 .map_err(failed)?
                 .handle(handle.clone());
+            be_impatient(server.http_builder(), config.patience);
             tokio::spawn(server.serve(router))
         }
         Some((certificate, key)) => {
@@ -252,13 +281,30 @@ async fn listen(config: &Config, service: Service) -> Result<Listening, ServerEr
                 path: certificate.clone(),
                 source,
             })?;
-            let server = axum_server::from_tcp_rustls(listener, tls)
+            let mut server = axum_server::from_tcp_rustls(listener, tls)
                 .map_err(failed)?
                 .handle(handle.clone());
+            be_impatient(server.http_builder(), config.patience);
             tokio::spawn(server.serve(router))
         }
     };
     Ok((address, handle, served))
+}
+
+/// How often a connection with many streams has to show that somebody is there.
+const PING: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Who sends a request byte by byte does not keep a connection.
+fn be_impatient(builder: &mut Builder<TokioExecutor>, patience: Patience) {
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience.head);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
 }
 
 /// A way in for the first administrator: a file that only who runs the server can read.

@@ -13,6 +13,7 @@ use crate::identity::Identities;
 use crate::limiter::Limiter;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
+use crate::seen::Seen;
 
 /// The server, as handlers see it. Cloning is cheap.
 #[derive(Debug, Clone)]
@@ -27,6 +28,7 @@ pub(crate) struct Service {
     /// How many submissions are fetched and compiled at once; the others wait.
     pub(crate) compiling: Arc<Semaphore>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) seen: Arc<Seen>,
     /// True once the server is to end: long answers end then.
     pub(crate) ending: watch::Receiver<bool>,
 }
@@ -39,10 +41,13 @@ impl Service {
 
     /// How long nothing may be heard of an agent that counts as online, milliseconds.
     pub(crate) fn patience_ms(&self) -> u64 {
-        // An agent that holds nothing is heard of when its long poll is over.
-        let wait = self.config.terms.wait.as_millis();
-        self.terms().lease_ms + u64::try_from(wait).unwrap_or(u64::MAX / 2)
+        u64::try_from(patience(&self.config).as_millis()).unwrap_or(u64::MAX / 2)
     }
+}
+
+/// How long nothing may be heard of an agent that counts as online: one that holds nothing is heard of when its long poll is over.
+pub(crate) fn patience(config: &Config) -> std::time::Duration {
+    config.terms.lease.saturating_add(config.terms.wait)
 }
 
 pub(crate) fn terms(config: &Config) -> WireTerms {

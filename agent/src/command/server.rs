@@ -37,6 +37,9 @@ struct Settings {
     lease: LeaseSettings,
     /// How much of one log is kept, bytes.
     log_bytes: Option<u64>,
+    /// How long pipelines that are over are kept.
+    #[serde(deserialize_with = "duration")]
+    keep: Option<Duration>,
     /// Attempts a job has whose agents are lost.
     attempts: Option<u32>,
     /// How long a server that is asked to end waits.
@@ -205,6 +208,7 @@ fn config(
     if let Some(attempts) = settings.attempts {
         config.retry = RetryPolicy { attempts };
     }
+    config.keep = settings.keep;
     config.grace = settings.grace.unwrap_or(config.grace);
     config.requests_per_second = settings
         .requests_per_second
@@ -216,7 +220,9 @@ fn config(
 /// The exit code for a server that did not start, or ended by itself.
 pub(super) const fn exit_code(error: &ServerError) -> ExitCode {
     match error {
-        ServerError::Config(_) | ServerError::Certificate { .. } => ExitCode::Usage,
+        ServerError::Config(_)
+        | ServerError::Certificate { .. }
+        | ServerError::OtherStorage { .. } => ExitCode::Usage,
         ServerError::Database(_) | ServerError::Storage { .. } => ExitCode::Unavailable,
         ServerError::File { .. }
         | ServerError::FirstToken(_)
@@ -236,7 +242,7 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
-        let file = "listen: 127.0.0.1:1\ndatabase: postgres://u:p@h/d\nlease: { lasts: 2m, heartbeat: 20s }\n";
+        let file = "listen: 127.0.0.1:1\ndatabase: postgres://u:p@h/d\nlease: { lasts: 2m, heartbeat: 20s }\nkeep: 30d\n";
         let arguments = Server {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))),
             ..Server::default()
@@ -250,6 +256,7 @@ mod tests {
         assert_eq!(config.storage, Storage::Directory("/data/logs".into()));
         assert_eq!(config.terms.lease, Duration::from_secs(120));
         assert_eq!(config.terms.accept, Duration::from_secs(10));
+        assert_eq!(config.keep, Some(Duration::from_secs(30 * 24 * 3_600)));
     }
 
     #[test]

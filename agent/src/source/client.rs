@@ -19,6 +19,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long an answer may take, unless the call waits by its nature.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a connection is kept that nobody uses: less than a server keeps it.
+const IDLE: Duration = Duration::from_secs(20);
+
 /// However long a server says to wait.
 const LATEST: Duration = Duration::from_secs(5 * 60);
 
@@ -64,7 +67,8 @@ impl Client {
             .user_agent(concat!("slipway-agent/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
             .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(4);
+            .pool_max_idle_per_host(4)
+            .pool_idle_timeout(IDLE);
         if let Some(path) = &trust.authorities {
             let text = std::fs::read(path).map_err(|error| {
                 CallError::Setup(format!("failed to read {}: {error}", path.display()))

@@ -76,6 +76,8 @@ codes! {
     NotFound = "not_found", 404;
     /// No such method here.
     Method = "method", 405;
+    /// The request did not come to its end in time.
+    Timeout = "timeout", 408;
     /// The state of the thing does not allow it.
     Conflict = "conflict", 409;
     /// The attempt is not the job's current one, is over, or is another agent's: nothing more is to be sent for it.

@@ -1,6 +1,6 @@
 //! Agents: they register, ask for jobs, and report what they hold; administrators look after them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
@@ -12,6 +12,7 @@ use protocol::service::{
 };
 use serde::Deserialize;
 
+use super::answer::{done, shown};
 use super::error::ApiError;
 use super::extract::{Admin, Agent, Asked, Body, Params, Reader, Registrar};
 use crate::operation::{agent, attempt, token};
@@ -76,11 +77,7 @@ pub(super) async fn describe(
     Body(description): Body<AgentDescription>,
 ) -> Result<StatusCode, ApiError> {
     check(&description)?;
-    service
-        .database
-        .write(move |tx| agent::describe(tx, id, &description))
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    done(&service, move |tx| agent::describe(tx, id, &description)).await
 }
 
 /// An agent asks for a job.
@@ -94,7 +91,15 @@ pub(super) async fn acquire(
     let Some(labels) = labels.filter(|_| acquire.free > 0) else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
-    database.write(move |tx| agent::seen(tx, id)).await?;
+    if service.seen.is_due(id, Instant::now()) {
+        // Nobody waits for it.
+        let database = database.clone();
+        tokio::spawn(async move {
+            if let Err(error) = database.write(move |tx| agent::seen(tx, id)).await {
+                tracing::debug!(%error, agent = %id, "it is not noted that an agent was heard of");
+            }
+        });
+    }
     let most = Duration::from_millis(acquire.wait_ms).min(service.config.terms.wait);
     let mut ending = service.ending.clone();
     let assignment = tokio::select! {
@@ -145,11 +150,7 @@ pub(super) async fn list(
     Asked(After { after }): Asked<After>,
 ) -> Result<Json<Agents>, ApiError> {
     let patience = service.patience_ms();
-    let agents = service
-        .database
-        .read(move |tx| agent::list(tx, after, patience))
-        .await?;
-    Ok(Json(agents))
+    shown(&service, move |tx| agent::list(tx, after, patience)).await
 }
 
 /// One agent.
@@ -159,11 +160,7 @@ pub(super) async fn get(
     Params(id): Params<AgentId>,
 ) -> Result<Json<AgentInfo>, ApiError> {
     let patience = service.patience_ms();
-    let agent = service
-        .database
-        .read(move |tx| agent::get(tx, id, patience))
-        .await?;
-    Ok(Json(agent))
+    shown(&service, move |tx| agent::get(tx, id, patience)).await
 }
 
 /// Forgets an agent.
@@ -187,11 +184,7 @@ pub(super) async fn drain(
     Admin: Admin,
     Params(id): Params<AgentId>,
 ) -> Result<Json<Drain>, ApiError> {
-    let drain = service
-        .database
-        .write(move |tx| agent::drain(tx, id, true))
-        .await?;
-    Ok(Json(drain))
+    drains(&service, id, true).await
 }
 
 /// An agent may take jobs again.
@@ -200,9 +193,12 @@ pub(super) async fn undrain(
     Admin: Admin,
     Params(id): Params<AgentId>,
 ) -> Result<Json<Drain>, ApiError> {
-    let drain = service
+    drains(&service, id, false).await
+}
+
+async fn drains(service: &Service, id: AgentId, draining: bool) -> Result<Json<Drain>, ApiError> {
+    let operation = service
         .database
-        .write(move |tx| agent::drain(tx, id, false))
-        .await?;
-    Ok(Json(drain))
+        .write(move |tx| agent::drain(tx, id, draining));
+    Ok(Json(operation.await?))
 }

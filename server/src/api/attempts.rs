@@ -5,12 +5,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use protocol::service::{
     AttemptId, EventBatch, EventsKept, Finish, JobId, Missing, Problem, ProblemCode, Release,
-    limits,
+    StreamName, limits,
 };
 
 use super::error::ApiError;
 use super::extract::{Agent, Body, Params};
-use crate::operation::{attempt, events};
+use crate::operation::{attempt, events, leaves, loss};
 use crate::service::Service;
 
 pub(super) const fn id((job, attempt): (u64, u32)) -> AttemptId {
@@ -83,6 +83,7 @@ pub(super) async fn finish(
         let message = format!("a job's outputs have at most {} bytes", limits::OUTPUTS);
         return Err(ApiError::new(ProblemCode::TooLarge, message));
     }
+    let names: Vec<StreamName> = finish.logs.iter().map(|log| log.name.clone()).collect();
     let events = service
         .database
         .read(move |tx| {
@@ -90,6 +91,7 @@ pub(super) async fn finish(
                 return Ok(None);
             }
             attempt::held(tx, agent, id)?;
+            leaves::check(tx, id, &names)?;
             attempt::events(tx, id).map(Some)
         })
         .await?;
@@ -123,7 +125,7 @@ pub(super) async fn finish(
     service
         .database
         .write(move |tx| {
-            attempt::keep_streams(tx, id, &streams)?;
+            leaves::keep_streams(tx, id, &streams)?;
             attempt::finish(tx, agent, id, &finish)
         })
         .await?;
@@ -142,9 +144,11 @@ pub(super) async fn release(
     let id = id(params);
     let policy = service.config.retry;
     let reason = release.reason.clone();
+    // The agent throws its own copy away.
+    service.logs.settle(id).await?;
     service
         .database
-        .write(move |tx| attempt::release(tx, agent, id, &release, policy))
+        .write(move |tx| loss::release(tx, agent, id, &release, policy))
         .await?;
     service.logs.forget(id);
     tracing::info!(%agent, job = %id, ?reason, "a job was given back");

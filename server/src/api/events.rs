@@ -11,6 +11,7 @@ use futures_util::stream;
 use protocol::service::{AttemptId, EventPage};
 use serde::Deserialize;
 
+use super::answer::shown;
 use super::attempts::id;
 use super::error::ApiError;
 use super::extract::{Asked, Params, Reader};
@@ -33,11 +34,7 @@ pub(super) async fn page(
     Asked(From { from }): Asked<From>,
 ) -> Result<Json<EventPage<Raw>>, ApiError> {
     let id = id(params);
-    let page = service
-        .database
-        .read(move |tx| events::page(tx, id, from))
-        .await?;
-    Ok(Json(page))
+    shown(&service, move |tx| events::page(tx, id, from)).await
 }
 
 /// Follows the events: everything behind `Last-Event-ID`, then what comes, until the attempt is over.

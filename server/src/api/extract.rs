@@ -1,7 +1,7 @@
 //! What handlers take of a request: who asks, ids of the path, a body. What does not fit is a [`Problem`](protocol::service::Problem).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header;
@@ -24,10 +24,16 @@ async fn identity(parts: &Parts, service: &Service) -> Result<Identity, ApiError
         .and_then(|header| header.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
-    let identity = match token {
+    let identity = match token.map(secret::hash) {
         None => None,
-        Some(token) => {
-            let hash = secret::hash(token);
+        Some(hash) => {
+            // Who only guesses is not let as far as the database.
+            let stranger = Who::Stranger(address(parts));
+            if !service.identities.has_known(&hash)
+                && let Err(wait) = service.limiter.look(stranger, Instant::now())
+            {
+                return Err(too_many(wait));
+            }
             service.identities.of(&service.database, hash).await?
         }
     };
@@ -37,10 +43,13 @@ async fn identity(parts: &Parts, service: &Service) -> Result<Identity, ApiError
         None => Who::Stranger(address(parts)),
     };
     if let Err(wait) = service.limiter.take(who, Instant::now()) {
-        return Err(ApiError::new(ProblemCode::RateLimited, "too many requests")
-            .retry_after(wait.as_secs() + 1));
+        return Err(too_many(wait));
     }
     identity.ok_or_else(unauthorized)
+}
+
+fn too_many(wait: Duration) -> ApiError {
+    ApiError::new(ProblemCode::RateLimited, "too many requests").retry_after(wait.as_secs() + 1)
 }
 
 fn unauthorized() -> ApiError {
@@ -170,15 +179,19 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Service> for Asked<T> {
 
 /// A body of bytes. How large it may be is the route's business.
 pub(super) async fn bytes(request: Request, service: &Service) -> Result<Bytes, ApiError> {
-    Bytes::from_request(request, service)
-        .await
-        .map_err(|rejection| {
-            let code = match rejection.status().as_u16() {
-                413 => ProblemCode::TooLarge,
-                _ => ProblemCode::Invalid,
-            };
-            ApiError::new(code, rejection.body_text())
-        })
+    let patience = service.config.patience.body;
+    let bytes = tokio::time::timeout(patience, Bytes::from_request(request, service));
+    let Ok(bytes) = bytes.await else {
+        let message = format!("the body did not come within {patience:?}");
+        return Err(ApiError::new(ProblemCode::Timeout, message));
+    };
+    bytes.map_err(|rejection| {
+        let code = match rejection.status().as_u16() {
+            413 => ProblemCode::TooLarge,
+            _ => ProblemCode::Invalid,
+        };
+        ApiError::new(code, rejection.body_text())
+    })
 }
 
 /// A JSON body, whatever its type says it is.

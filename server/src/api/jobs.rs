@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use protocol::service::{AttemptId, AttemptState, Job, JobId, Jobs};
 
+use super::answer::{done, shown};
 use super::error::ApiError;
 use super::extract::{Asked, Params, Reader, Writer};
 use super::pipelines::Before;
@@ -17,11 +18,7 @@ pub(super) async fn list(
     Reader: Reader,
     Asked(Before { before }): Asked<Before>,
 ) -> Result<Json<Jobs>, ApiError> {
-    let jobs = service
-        .database
-        .read(move |tx| view::jobs(tx, before))
-        .await?;
-    Ok(Json(jobs))
+    shown(&service, move |tx| view::jobs(tx, before)).await
 }
 
 /// One job with its attempts.
@@ -54,11 +51,7 @@ pub(super) async fn cancel(
     Writer: Writer,
     Params(id): Params<JobId>,
 ) -> Result<StatusCode, ApiError> {
-    service
-        .database
-        .write(move |tx| control::cancel_job(tx, id))
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    done(&service, move |tx| control::cancel_job(tx, id)).await
 }
 
 /// Runs a job again.
@@ -67,11 +60,7 @@ pub(super) async fn retry(
     Writer: Writer,
     Params(id): Params<JobId>,
 ) -> Result<StatusCode, ApiError> {
-    service
-        .database
-        .write(move |tx| control::retry_job(tx, id))
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    done(&service, move |tx| control::retry_job(tx, id)).await
 }
 
 /// A person agrees.
@@ -80,9 +69,5 @@ pub(super) async fn approve(
     Writer: Writer,
     Params(id): Params<JobId>,
 ) -> Result<StatusCode, ApiError> {
-    service
-        .database
-        .write(move |tx| control::approve(tx, id))
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    done(&service, move |tx| control::approve(tx, id)).await
 }

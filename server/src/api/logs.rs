@@ -22,7 +22,7 @@ use super::error::ApiError;
 use super::extract::{Agent, Params, Reader, bytes};
 use super::range::Range;
 use crate::logs::{LogError, Piece};
-use crate::operation::{attempt, view};
+use crate::operation::{attempt, leaves, view};
 use crate::queue::State as JobState;
 use crate::service::Service;
 
@@ -58,6 +58,13 @@ pub(super) async fn append(
             ProblemCode::Conflict,
             "the attempt was not accepted yet",
         ));
+    }
+    if !service.logs.knows(id, &name) {
+        let wanted = name.clone();
+        let leaves = service
+            .database
+            .read(move |tx| leaves::check(tx, id, std::iter::once(&wanted)));
+        leaves.await?;
     }
     let piece = bytes(request, &service).await?;
     service.metrics.logged(piece.len());

@@ -2,6 +2,7 @@
 //! request.
 
 mod agents;
+mod answer;
 mod attempts;
 mod error;
 mod events;

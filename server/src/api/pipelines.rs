@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use protocol::service::{Pipeline, PipelineId, Pipelines, ProblemCode, Retry, Submit, Submitted};
 use serde::Deserialize;
 
+use super::answer::{done, shown};
 use super::error::ApiError;
 use super::extract::{Asked, Body, OptionalBody, Params, Reader, Writer};
 use crate::operation::{control, submit, view};
@@ -49,11 +50,7 @@ pub(super) async fn list(
     Reader: Reader,
     Asked(Before { before }): Asked<Before>,
 ) -> Result<Json<Pipelines>, ApiError> {
-    let pipelines = service
-        .database
-        .read(move |tx| view::pipelines(tx, before))
-        .await?;
-    Ok(Json(pipelines))
+    shown(&service, move |tx| view::pipelines(tx, before)).await
 }
 
 /// One pipeline.
@@ -62,11 +59,7 @@ pub(super) async fn get(
     Reader: Reader,
     Params(id): Params<PipelineId>,
 ) -> Result<Json<Pipeline>, ApiError> {
-    let pipeline = service
-        .database
-        .read(move |tx| view::pipeline(tx, id))
-        .await?;
-    Ok(Json(pipeline))
+    shown(&service, move |tx| view::pipeline(tx, id)).await
 }
 
 /// Stops a pipeline.
@@ -75,11 +68,7 @@ pub(super) async fn cancel(
     Writer: Writer,
     Params(id): Params<PipelineId>,
 ) -> Result<StatusCode, ApiError> {
-    service
-        .database
-        .write(move |tx| control::cancel_pipeline(tx, id))
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    done(&service, move |tx| control::cancel_pipeline(tx, id)).await
 }
 
 /// Runs a pipeline again.
@@ -89,9 +78,5 @@ pub(super) async fn retry(
     Params(id): Params<PipelineId>,
     OptionalBody(retry): OptionalBody<Retry>,
 ) -> Result<StatusCode, ApiError> {
-    service
-        .database
-        .write(move |tx| control::retry_pipeline(tx, id, retry))
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    done(&service, move |tx| control::retry_pipeline(tx, id, retry)).await
 }

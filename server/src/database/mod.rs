@@ -20,6 +20,7 @@ mod work;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 
@@ -52,6 +53,7 @@ struct Pool {
 pub(crate) struct Database {
     pool: Pool,
     signals: Arc<Signals>,
+    failing: Arc<AtomicBool>,
 }
 
 impl Database {
@@ -62,11 +64,20 @@ impl Database {
             Location::Sqlite(path) => sqlite::open(path, Arc::clone(&signals))?,
             Location::Postgres(url) => postgres::open(url, &signals)?,
         };
-        Ok(Self { pool, signals })
+        Ok(Self {
+            pool,
+            signals,
+            failing: Arc::default(),
+        })
     }
 
     pub(crate) const fn signals(&self) -> &Arc<Signals> {
         &self.signals
+    }
+
+    /// Whether what was to be written last could not be.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
     }
 
     /// Carries out an operation that changes something.
@@ -81,7 +92,15 @@ impl Database {
             .send(work)
             .await
             .map_err(|_| DatabaseError::Closed)?;
-        answer.wait().await
+        let done = answer.wait().await;
+        let is_failing = matches!(
+            done,
+            Err(OperationError::Database(DatabaseError::Unavailable { .. }))
+        );
+        if is_failing != self.is_failing() {
+            self.failing.store(is_failing, Ordering::Relaxed);
+        }
+        done
     }
 
     /// Carries out an operation that changes nothing. It sees everything whose answer was given before.
@@ -117,8 +136,8 @@ mod tests {
         let version = |tx: &mut Transaction<'_>| {
             Ok(tx.one("SELECT version FROM schema_version", &[])?.int(0)?)
         };
-        assert_eq!(database.write(version).await.unwrap(), 1);
-        assert_eq!(database.read(version).await.unwrap(), 1);
+        assert_eq!(database.write(version).await.unwrap(), 2);
+        assert_eq!(database.read(version).await.unwrap(), 2);
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ use super::migration;
 use super::transaction::{Dialect, Statements, Transaction};
 use super::work::{self, Verdict, Work};
 use super::{DatabaseError, News, Pool, Row, Signals, Value};
+use crate::queue::Structures;
 
 /// Threads that read and write.
 const THREADS: usize = 8;
@@ -54,13 +55,17 @@ pub(super) fn open(url: &str, signals: &Arc<Signals>) -> Result<Pool, DatabaseEr
         config.options(LIMITS);
     }
     let clock = Clock::start();
-    let mut session = Session::connect(&target)?;
+    let structures = Arc::default();
+    let mut session = Session::connect(&target, &structures)?;
     session.migrate(clock)?;
     let (works, received) = mpsc::channel(1_024);
     let received: Queue = Arc::new(Mutex::new(received));
     for _ in 0..THREADS {
         let (target, received) = (target.clone(), Arc::clone(&received));
-        spawn("postgres", move || work(&target, &received, clock))?;
+        let structures = Arc::clone(&structures);
+        spawn("postgres", move || {
+            work(&target, &structures, &received, clock)
+        })?;
     }
     let signals = Arc::downgrade(signals);
     spawn("postgres-news", move || {
@@ -111,7 +116,7 @@ fn listen(target: &Target, signals: &Arc<Signals>) -> Result<(), DatabaseError> 
     }
 }
 
-fn work(target: &Target, works: &Queue, clock: Clock) {
+fn work(target: &Target, structures: &Arc<Structures>, works: &Queue, clock: Clock) {
     let mut session: Option<Session> = None;
     loop {
         let next = match works.lock() {
@@ -119,7 +124,8 @@ fn work(target: &Target, works: &Queue, clock: Clock) {
             Err(_) => None,
         };
         let Some(mut work) = next else { return };
-        let failed = carry_out(target, &mut session, work.as_mut(), clock);
+        let connect = || Session::connect(target, structures);
+        let failed = carry_out(&connect, &mut session, work.as_mut(), clock);
         work.deliver(failed);
     }
 }
@@ -127,7 +133,7 @@ fn work(target: &Target, works: &Queue, clock: Clock) {
 /// Runs an operation, again while it loses races. A connection that is found broken before anything was asked of it costs one more
 /// attempt.
 fn carry_out(
-    target: &Target,
+    connect: &dyn Fn() -> Result<Session, DatabaseError>,
     session: &mut Option<Session>,
     work: &mut dyn Work,
     clock: Clock,
@@ -135,7 +141,7 @@ fn carry_out(
     for attempt in 1.. {
         let current = match session {
             Some(current) => current,
-            None => match Session::connect(target) {
+            None => match connect() {
                 Ok(new) => session.insert(new),
                 Err(error) => return Some(error),
             },
@@ -185,10 +191,11 @@ enum Ran {
 struct Session {
     client: Client,
     statements: HashMap<&'static str, Statement>,
+    structures: Arc<Structures>,
 }
 
 impl Session {
-    fn connect(target: &Target) -> Result<Self, DatabaseError> {
+    fn connect(target: &Target, structures: &Arc<Structures>) -> Result<Self, DatabaseError> {
         let client = target
             .connect()
             .map_err(|error| DatabaseError::Unavailable {
@@ -197,6 +204,7 @@ impl Session {
         Ok(Self {
             client,
             statements: HashMap::new(),
+            structures: Arc::clone(structures),
         })
     }
 
@@ -204,6 +212,7 @@ impl Session {
         self.client.batch_execute("BEGIN").map_err(failed)?;
         self.client.batch_execute(MIGRATION_LOCK).map_err(failed)?;
         let mut transaction = Transaction {
+            structures: Arc::clone(&self.structures),
             statements: self,
             dialect: Dialect::Postgres,
             now: clock.now(),
@@ -218,6 +227,7 @@ impl Session {
             return Ran::NotBegun(failed(error));
         }
         let mut transaction = Transaction {
+            structures: Arc::clone(&self.structures),
             statements: self,
             dialect: Dialect::Postgres,
             now: clock.now(),

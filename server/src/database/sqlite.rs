@@ -17,6 +17,7 @@ use super::migration;
 use super::transaction::{Dialect, Statements, Transaction};
 use super::work::{self, Verdict, Work};
 use super::{DatabaseError, Pool, Row, Signals, Value};
+use crate::queue::Structures;
 
 /// Operations of one transaction at most.
 const BATCH: usize = 256;
@@ -27,7 +28,8 @@ const READERS: usize = 2;
 /// Opens, makes or upgrades the database and starts its threads.
 pub(super) fn open(path: &Path, signals: Arc<Signals>) -> Result<Pool, DatabaseError> {
     let clock = Clock::start();
-    let mut writer = Session::open(path)?;
+    let structures = Arc::default();
+    let mut writer = Session::open(path, &structures)?;
     writer.batch("BEGIN IMMEDIATE")?;
     migration::migrate(&mut transaction(&mut writer))?;
     writer.batch("COMMIT")?;
@@ -38,7 +40,7 @@ pub(super) fn open(path: &Path, signals: Arc<Signals>) -> Result<Pool, DatabaseE
     let (reads, received) = mpsc::channel::<Box<dyn Work>>(1_024);
     let received = Arc::new(std::sync::Mutex::new(received));
     for _ in 0..READERS {
-        let session = Session::open(path)?;
+        let session = Session::open(path, &structures)?;
         let received = Arc::clone(&received);
         spawn("sqlite-reader", move || read(session, &received, clock))?;
     }
@@ -54,8 +56,9 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Database
         })
 }
 
-const fn transaction(session: &mut Session) -> Transaction<'_> {
+fn transaction(session: &mut Session) -> Transaction<'_> {
     Transaction {
+        structures: Arc::clone(&session.structures),
         statements: session,
         dialect: Dialect::Sqlite,
         now: 0,
@@ -71,7 +74,7 @@ fn write(
     signals: &Signals,
 ) {
     while let Some(first) = works.blocking_recv() {
-        if let Err(error) = session.batch("BEGIN IMMEDIATE") {
+        if let Err(error) = session.control("BEGIN IMMEDIATE") {
             first.deliver(Some(error));
             continue;
         }
@@ -86,12 +89,14 @@ fn write(
                 .then(|| works.try_recv().ok())
                 .flatten();
         }
-        let committed = session.batch("COMMIT");
+        let committed = session.control("COMMIT");
         if let Err(error) = &committed {
             tracing::error!(%error, operations = done.len(), "a transaction was not committed");
             if let Err(error) = session.batch("ROLLBACK") {
                 tracing::debug!(%error, "nothing to roll back");
             }
+            // Ids of what was not kept are given again.
+            session.structures.clear();
         }
         for (work, failed) in done {
             let lost = committed
@@ -118,23 +123,23 @@ fn run_one(
     std::collections::BTreeSet<super::News>,
 ) {
     let nothing = std::collections::BTreeSet::new;
-    if let Err(error) = session.batch("SAVEPOINT operation") {
+    if let Err(error) = session.control("SAVEPOINT operation") {
         return (Some(error), nothing());
     }
     let mut transaction = transaction(session);
     transaction.now = clock.now();
     let verdict = work::run(work, &mut transaction);
     let news = std::mem::take(&mut transaction.news);
-    let (end, failed, news) = match verdict {
-        Verdict::Commit => ("RELEASE operation", None, news),
-        Verdict::Rollback => ("ROLLBACK TO operation; RELEASE operation", None, nothing()),
-        Verdict::Failed(error) => (
-            "ROLLBACK TO operation; RELEASE operation",
-            Some(error),
-            nothing(),
-        ),
+    let (undo, failed, news) = match verdict {
+        Verdict::Commit => (Ok(()), None, news),
+        Verdict::Rollback => (session.control("ROLLBACK TO operation"), None, nothing()),
+        Verdict::Failed(error) => {
+            session.structures.clear();
+            let undo = session.control("ROLLBACK TO operation");
+            (undo, Some(error), nothing())
+        }
     };
-    match session.batch(end) {
+    match undo.and_then(|()| session.control("RELEASE operation")) {
         Ok(()) => (failed, news),
         Err(error) => (failed.or(Some(error)), nothing()),
     }
@@ -152,7 +157,7 @@ fn read(
             Err(_) => None,
         };
         let Some(mut work) = next else { return };
-        if let Err(error) = session.batch("BEGIN") {
+        if let Err(error) = session.control("BEGIN") {
             work.deliver(Some(error));
             continue;
         }
@@ -163,7 +168,7 @@ fn read(
             Verdict::Failed(error) => Some(error),
             Verdict::Commit | Verdict::Rollback => None,
         };
-        if let Err(error) = session.batch("ROLLBACK") {
+        if let Err(error) = session.control("ROLLBACK") {
             tracing::debug!(%error, "a reader could not end its transaction");
         }
         work.deliver(failed);
@@ -174,11 +179,12 @@ fn read(
 pub(super) struct Session {
     connection: Connection,
     /// SQLite numbers `?1` and names `$1`.
-    texts: HashMap<&'static str, String>,
+    texts: HashMap<&'static str, Arc<str>>,
+    structures: Arc<Structures>,
 }
 
 impl Session {
-    fn open(path: &Path) -> Result<Self, DatabaseError> {
+    fn open(path: &Path, structures: &Arc<Structures>) -> Result<Self, DatabaseError> {
         let connection = Connection::open(path).map_err(failed)?;
         connection
             .busy_timeout(Duration::from_secs(10))
@@ -187,6 +193,7 @@ impl Session {
         let session = Self {
             connection,
             texts: HashMap::new(),
+            structures: Arc::clone(structures),
         };
         session.batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
@@ -199,10 +206,16 @@ impl Session {
         self.connection.execute_batch(sql).map_err(failed)
     }
 
-    fn text(&mut self, sql: &'static str) -> String {
+    /// One statement without an answer, prepared once.
+    fn control(&self, sql: &str) -> Result<(), DatabaseError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        statement.execute([]).map(drop).map_err(failed)
+    }
+
+    fn text(&mut self, sql: &'static str) -> Arc<str> {
         match self.texts.entry(sql) {
-            Entry::Occupied(known) => known.get().clone(),
-            Entry::Vacant(new) => new.insert(sql.replace('$', "?")).clone(),
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(new) => Arc::clone(new.insert(sql.replace('$', "?").into())),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What an operation sees of a database: statements, one clock, and news for others once it is committed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use protocol::service::{AttemptId, JobId};
 
 use super::{DatabaseError, Row, Value};
+use crate::queue::Structures;
 
 /// Executes statements. Parameters are `$1`, `$2`, .. in both databases.
 pub(super) trait Statements {
@@ -61,6 +63,7 @@ pub(crate) struct Transaction<'t> {
     pub(super) dialect: Dialect,
     pub(super) now: u64,
     pub(super) news: BTreeSet<News>,
+    pub(super) structures: Arc<Structures>,
 }
 
 impl std::fmt::Debug for Transaction<'_> {
@@ -75,6 +78,11 @@ impl Transaction<'_> {
     /// Unix milliseconds. For people only: nothing is decided by it but what tells of days (expiry of tokens).
     pub(crate) const fn now(&self) -> u64 {
         self.now
+    }
+
+    /// What is remembered of pipelines that do not change.
+    pub(crate) fn structures(&self) -> &Structures {
+        &self.structures
     }
 
     pub(crate) const fn dialect(&self) -> Dialect {

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
 
 use super::DatabaseError;
 
@@ -165,8 +166,8 @@ impl Row {
 
     /// A word of a closed list, as serde writes it.
     pub(crate) fn word<T: DeserializeOwned>(&self, column: usize) -> Result<T, DatabaseError> {
-        let word = serde_json::Value::from(self.text(column)?);
-        serde_json::from_value(word).map_err(|source| DatabaseError::Json { source })
+        let word: StrDeserializer<'_, serde_json::Error> = self.text(column)?.into_deserializer();
+        T::deserialize(word).map_err(|source| DatabaseError::Json { source })
     }
 
     /// A word of a closed list, or nothing.

@@ -79,8 +79,14 @@ impl Logs {
     ) -> Result<Result<Vec<StreamInfo>, Vec<Missing>>, LogError> {
         match self {
             Self::Directory(directory) => {
-                let directory = directory.clone();
-                blocking(move || directory.complete(id, &ends)).await
+                let (checking, sync) = (directory.clone(), directory);
+                match blocking(move || checking.check(id, &ends)).await? {
+                    Ok((infos, files)) => {
+                        sync.sync(id, files).await?;
+                        Ok(Ok(infos))
+                    }
+                    Err(missing) => Ok(Err(missing)),
+                }
             }
             Self::Objects(objects) => objects.complete(id, &ends).await,
         }
@@ -135,6 +141,47 @@ impl Logs {
         if let Self::Objects(objects) = self {
             let objects = objects.clone();
             tokio::spawn(async move { objects.join(id).await });
+        }
+    }
+
+    /// Makes what an attempt has left durable: nothing more will come, and its agent is about to throw its own copy away.
+    pub(crate) async fn settle(&self, id: AttemptId) -> Result<(), LogError> {
+        match self {
+            Self::Directory(directory) => {
+                let (looking, sync) = (directory.clone(), directory);
+                let files = blocking(move || looking.everything(id)).await?;
+                sync.sync(id, files).await
+            }
+            // Each piece was durable before it was answered for.
+            Self::Objects(_) => Ok(()),
+        }
+    }
+
+    /// Deletes the logs of an attempt.
+    pub(crate) async fn delete(&self, id: AttemptId) -> Result<(), LogError> {
+        self.forget(id);
+        match self {
+            Self::Directory(directory) => {
+                let directory = directory.clone();
+                blocking(move || directory.delete(id)).await
+            }
+            Self::Objects(objects) => objects.delete_all(id).await,
+        }
+    }
+
+    /// Whether a stream of an attempt was written to before, as far as this server remembers.
+    pub(crate) fn knows(&self, id: AttemptId, name: &StreamName) -> bool {
+        match self {
+            Self::Directory(directory) => directory.knows(id, name),
+            Self::Objects(objects) => objects.knows(id, name),
+        }
+    }
+
+    /// What tells this storage from others.
+    pub(crate) fn identity(&self) -> String {
+        match self {
+            Self::Directory(directory) => format!("directory {}", directory.identity()),
+            Self::Objects(_) => "objects".to_owned(),
         }
     }
 

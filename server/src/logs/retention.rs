@@ -34,6 +34,11 @@ impl Retention {
         }
     }
 
+    /// As it was for a stream whose head is full and has so many bytes.
+    pub(crate) const fn of_head(head: u64) -> Self {
+        Self { bytes: head * 2 }
+    }
+
     /// Bytes.
     #[must_use]
     pub const fn bytes(self) -> u64 {

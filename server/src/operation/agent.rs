@@ -8,6 +8,7 @@ use protocol::service::{
 
 use super::control::take_all;
 use crate::database::{OperationError, Row, Transaction, Value, refuse};
+use crate::queue::watch::Lease;
 use crate::queue::{Labels, RetryPolicy};
 
 /// Agents of one page.
@@ -21,10 +22,11 @@ pub(crate) fn describe(
 ) -> Result<(), OperationError> {
     let now = tx.now();
     tx.execute(
-        "UPDATE agents SET name = $1, description = $2, seen_at = $3 WHERE id = $4",
+        "UPDATE agents SET name = $1, description = $2, ephemeral = $3, seen_at = $4, beat = beat + 1 WHERE id = $5",
         &[
             (&description.name).into(),
             Value::json(description)?,
+            description.ephemeral.into(),
             now.into(),
             agent.0.into(),
         ],
@@ -52,33 +54,41 @@ pub(crate) fn asking(
 pub(crate) fn seen(tx: &mut Transaction<'_>, agent: AgentId) -> Result<(), OperationError> {
     let now = tx.now();
     tx.execute(
-        "UPDATE agents SET seen_at = $1 WHERE id = $2",
+        "UPDATE agents SET seen_at = $1, beat = beat + 1 WHERE id = $2",
         &[now.into(), agent.0.into()],
     )?;
     Ok(())
 }
 
-/// Forgets agents that were for one job, hold nothing, and were not heard of for so long, milliseconds. How many.
-pub(crate) fn forget_ephemeral(
-    tx: &mut Transaction<'_>,
-    patience: Patience,
-) -> Result<u64, OperationError> {
-    let before = tx.now().saturating_sub(patience);
+/// Agents that are for one job, and how often something was heard of each: who does not see that grow knows that it has gone,
+/// whatever clocks say.
+pub(crate) fn ephemeral(tx: &mut Transaction<'_>) -> Result<Vec<Lease>, OperationError> {
     let rows = tx.query(
-        "SELECT id, description FROM agents WHERE seen_at < $1 AND NOT EXISTS \
-         (SELECT 1 FROM jobs WHERE jobs.agent = agents.id AND jobs.state IN ('assigned', 'running')) ORDER BY id LIMIT 1000",
-        &[before.into()],
+        "SELECT id, beat FROM agents WHERE ephemeral <> 0 ORDER BY id LIMIT 10000",
+        &[],
     )?;
-    let mut forgotten = 0;
-    for row in &rows {
-        let description: AgentDescription = row.json(1)?;
-        if description.ephemeral {
-            let id: i64 = row.int(0)?;
-            tx.execute("DELETE FROM tokens WHERE agent = $1", &[id.into()])?;
-            forgotten += tx.execute("DELETE FROM agents WHERE id = $1", &[id.into()])?;
-        }
+    let lease = |row: &Row| {
+        Ok(Lease {
+            job: row.int(0)?,
+            attempt: 0,
+            beat: row.int(1)?,
+            accepted: true,
+        })
+    };
+    rows.iter().map(lease).collect()
+}
+
+/// Forgets an agent that holds nothing, unless something was heard of it in the meantime.
+pub(crate) fn forget(tx: &mut Transaction<'_>, agent: &Lease) -> Result<bool, OperationError> {
+    let gone = tx.execute(
+        "DELETE FROM agents WHERE id = $1 AND beat = $2 AND NOT EXISTS \
+         (SELECT 1 FROM jobs WHERE jobs.agent = agents.id AND jobs.state IN ('assigned', 'running'))",
+        &[agent.job.into(), agent.beat.into()],
+    )?;
+    if gone > 0 {
+        tx.execute("DELETE FROM tokens WHERE agent = $1", &[agent.job.into()])?;
     }
-    Ok(forgotten)
+    Ok(gone > 0)
 }
 
 /// What agents hold, of all or of one.
@@ -121,7 +131,8 @@ fn info(
     Ok(AgentInfo {
         id: AgentId(id),
         description: row.json(1)?,
-        state: match now.saturating_sub(seen_at) > patience {
+        // A time that is yet to come is of a clock that was wrong.
+        state: match now.abs_diff(seen_at) > patience {
             true => AgentState::Offline,
             false => AgentState::Online,
         },

@@ -1,12 +1,16 @@
 //! Jobs are handed to agents that ask.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use protocol::service::{AgentId, Assignment, AttemptId, JobId, PipelineId, Terms};
+use protocol::service::{AgentId, AttemptId, JobId, Need, PipelineId, Terms};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 
-use super::flow;
+use super::loaded::{Loaded, peek};
 use crate::database::{DatabaseError, OperationError, Transaction, skipping};
 use crate::queue::{Asking, Labels, Lane, assign, has_labels};
 
@@ -26,7 +30,7 @@ pub(crate) fn offer(
     tx: &mut Transaction<'_>,
     demands: &[Demand],
     terms: Terms,
-) -> Result<Vec<(usize, Assignment)>, OperationError> {
+) -> Result<Vec<(usize, Offer)>, OperationError> {
     let draining = draining(tx)?;
     let places: Vec<usize> = (0..demands.len())
         .filter(|place| !draining.contains(&demands[*place].agent))
@@ -45,11 +49,12 @@ pub(crate) fn offer(
     let matches = assign(&asking, &lanes, turn, &mut served);
     let mut turns: BTreeMap<i64, i64> = BTreeMap::new();
     let mut offers = Vec::with_capacity(matches.len());
+    let (mut commons, mut loaded) = (BTreeMap::new(), BTreeMap::new());
     for found in matches {
         let place = places[found.agent];
         let demand = &demands[place];
         let row = tx.first(
-            "UPDATE jobs SET state = 'assigned', attempt = attempt + 1, agent = $1, beat = beat + 1 \
+            "UPDATE jobs SET state = 'assigned', attempt = attempt + 1, offers = offers + 1, agent = $1, beat = beat + 1 \
              WHERE id = $2 AND state = 'ready' RETURNING attempt, pipeline, plan",
             &[demand.agent.0.into(), found.job.into()],
         )?;
@@ -61,8 +66,30 @@ pub(crate) fn offer(
             job: JobId(u64::try_from(found.job).unwrap_or_default()),
             attempt: row.number(0)?,
         };
-        let assignment = assignment(tx, id, PipelineId(row.number(1)?), row.json(2)?, terms)?;
-        offers.push((place, assignment));
+        let pipeline = row.int(1)?;
+        let common = match commons.get(&pipeline) {
+            Some(common) => Arc::clone(common),
+            None => {
+                let common = common(tx, pipeline)?;
+                commons.insert(pipeline, Arc::clone(&common));
+                common
+            }
+        };
+        let Needs { jobs } = row.json(2)?;
+        let (needs, failed) = match jobs.iter().all(|job| job.needs.is_empty()) {
+            true => (IndexMap::new(), false),
+            false => needs_of(tx, id.job, pipeline, &mut loaded)?,
+        };
+        let offer = Offer {
+            id,
+            pipeline: PipelineId(row.number(1)?),
+            terms,
+            plan: row.json(2)?,
+            needs,
+            failed,
+            common,
+        };
+        offers.push((place, offer));
     }
     for (repository, turn) in turns {
         tx.execute(
@@ -128,38 +155,73 @@ fn lanes(
     Ok((lanes, served))
 }
 
-fn assignment(
-    tx: &mut Transaction<'_>,
-    id: AttemptId,
+/// What a pipeline's jobs have in common, as it is kept: it may be large, and is neither read nor copied.
+#[derive(Debug, Serialize)]
+struct Common {
+    trigger: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Box<RawValue>>,
+    variables: Box<RawValue>,
+}
+
+/// An assignment on its way out: the JSON of [`protocol::service::Assignment`].
+#[derive(Debug, Serialize)]
+pub(crate) struct Offer {
+    #[serde(flatten)]
+    pub(crate) id: AttemptId,
     pipeline: PipelineId,
-    plan: pipelines::plan::Plan,
     terms: Terms,
-) -> Result<Assignment, OperationError> {
+    plan: Box<RawValue>,
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    needs: IndexMap<String, Need>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    failed: bool,
+    #[serde(flatten, serialize_with = "shared")]
+    common: Arc<Common>,
+}
+
+fn shared<S: Serializer>(common: &Arc<Common>, serializer: S) -> Result<S::Ok, S::Error> {
+    common.serialize(serializer)
+}
+
+/// Of a plan whether its job needs others.
+#[derive(Debug, Deserialize)]
+struct Needs {
+    jobs: Vec<Needing>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Needing {
+    #[serde(default)]
+    needs: Vec<IgnoredAny>,
+}
+
+fn common(tx: &mut Transaction<'_>, pipeline: i64) -> Result<Arc<Common>, DatabaseError> {
     let row = tx.one(
         "SELECT trigger_of, source, variables FROM pipelines WHERE id = $1",
-        &[pipeline.0.into()],
+        &[pipeline.into()],
     )?;
-    let (trigger, source, variables) = (row.json(0)?, row.maybe_json(1)?, row.json(2)?);
-    let has_needs = plan.jobs.iter().any(|job| !job.needs.is_empty());
-    let (needs, failed) = match has_needs {
-        false => (IndexMap::new(), false),
-        true => {
-            let loaded = flow::peek(tx, pipeline)?;
-            let index = loaded.place(id.job);
-            index.map_or_else(Default::default, |index| loaded.graph.needs_of(index))
+    Ok(Arc::new(Common {
+        trigger: row.json(0)?,
+        source: row.maybe_json(1)?,
+        variables: row.json(2)?,
+    }))
+}
+
+/// How what a job needs has ended, and whether something of it has failed. The pipelines of a batch are loaded once each.
+fn needs_of(
+    tx: &mut Transaction<'_>,
+    job: JobId,
+    pipeline: i64,
+    loaded: &mut BTreeMap<i64, Loaded>,
+) -> Result<(IndexMap<String, Need>, bool), OperationError> {
+    let loaded = match loaded.entry(pipeline) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => {
+            let id = PipelineId(u64::try_from(pipeline).unwrap_or_default());
+            new.insert(peek(tx, id)?)
         }
     };
-    Ok(Assignment {
-        id,
-        pipeline,
-        terms,
-        plan,
-        needs,
-        failed,
-        trigger,
-        source,
-        variables,
-        secrets: IndexMap::new(),
-        traceparent: None,
-    })
+    let index = loaded.place(job);
+    Ok(index.map_or_else(Default::default, |index| loaded.graph.needs_of(index)))
 }

@@ -1,17 +1,14 @@
 //! What the agent that holds an attempt says.
 
 use protocol::service::{
-    AgentId, AttemptId, AttemptState, Finish, Order, PipelineId, Problem, ProblemCode, Release,
-    ReleaseReason, Standing, StreamInfo,
+    AgentId, AttemptId, AttemptState, Finish, Order, PipelineId, Problem, ProblemCode, Standing,
 };
 
 use super::flow::Flow;
 use super::row::stopping;
-use crate::database::{
-    DatabaseError, News, OperationError, Transaction, Value, locking, refuse, word,
-};
+use crate::database::{DatabaseError, OperationError, Transaction, Value, refuse, word};
 use crate::queue::watch::Lease;
-use crate::queue::{End, Loss, RetryPolicy, State, Stopping};
+use crate::queue::{End, State, Stopping};
 
 /// An attempt as its agent finds it.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +79,7 @@ pub(crate) fn accept(
     }
     let now = tx.now();
     let changed = tx.execute(
-        "UPDATE jobs SET state = 'running', beat = beat + 1, started_at = $1 \
+        "UPDATE jobs SET state = 'running', offers = 0, beat = beat + 1, started_at = $1 \
          WHERE id = $2 AND attempt = $3 AND agent = $4 AND state = 'assigned'",
         &[
             now.into(),
@@ -137,7 +134,7 @@ pub(crate) fn heartbeat(
     }
     let now = tx.now();
     let row = tx.one(
-        "UPDATE agents SET seen_at = $1 WHERE id = $2 RETURNING draining",
+        "UPDATE agents SET seen_at = $1, beat = beat + 1 WHERE id = $2 RETURNING draining",
         &[now.into(), agent.0.into()],
     )?;
     Ok((standings, row.is(0)?))
@@ -216,118 +213,17 @@ pub(crate) fn events(tx: &mut Transaction<'_>, id: AttemptId) -> Result<u64, Ope
     }
 }
 
-/// Notes what the logs of an attempt have become.
-pub(crate) fn keep_streams(
-    tx: &mut Transaction<'_>,
-    id: AttemptId,
-    streams: &[StreamInfo],
-) -> Result<(), DatabaseError> {
-    for stream in streams {
-        tx.execute(
-            "INSERT INTO streams (job, attempt, name, length, complete, cut_from, cut_to) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-             ON CONFLICT (job, attempt, name) DO UPDATE SET length = excluded.length, complete = excluded.complete, \
-             cut_from = excluded.cut_from, cut_to = excluded.cut_to",
-            &[
-                id.job.0.into(),
-                id.attempt.into(),
-                word(&stream.name)?,
-                stream.length.into(),
-                stream.complete.into(),
-                stream.cut_from.into(),
-                stream.cut_to.into(),
-            ],
-        )?;
-    }
-    Ok(())
-}
-
-/// The agent gives the attempt back. Idempotent: what is not its any more is given back.
-pub(crate) fn release(
-    tx: &mut Transaction<'_>,
-    agent: AgentId,
-    id: AttemptId,
-    release: &Release,
-    policy: RetryPolicy,
-) -> Result<(), OperationError> {
-    if held(tx, agent, id).is_err() {
-        return Ok(());
-    }
-    let is_declined = release.reason == ReleaseReason::Declined;
-    let state = match is_declined {
-        true => AttemptState::Lost,
-        false => AttemptState::Released,
+/// Every attempt that an agent holds.
+pub(crate) fn going_on(tx: &mut Transaction<'_>) -> Result<Vec<AttemptId>, OperationError> {
+    let leases = leases(tx)?;
+    let id = |lease: &Lease| {
+        let job = u64::try_from(lease.job).ok()?;
+        Some(AttemptId {
+            job: protocol::service::JobId(job),
+            attempt: lease.attempt,
+        })
     };
-    lose(
-        tx,
-        id,
-        &Loss::Released(release.reason.clone()),
-        state,
-        policy,
-    )
-}
-
-/// A lease is over, unless its counter has moved.
-pub(crate) fn expire(
-    tx: &mut Transaction<'_>,
-    lease: &Lease,
-    policy: RetryPolicy,
-) -> Result<bool, OperationError> {
-    let sql = locking!(
-        tx,
-        "SELECT id FROM jobs WHERE id = $1 AND attempt = $2 AND beat = $3 AND state IN ('assigned', 'running')"
-    );
-    let row = tx.first(
-        sql,
-        &[lease.job.into(), lease.attempt.into(), lease.beat.into()],
-    )?;
-    let Some(row) = row else {
-        return Ok(false);
-    };
-    let id = AttemptId {
-        job: protocol::service::JobId(row.number(0)?),
-        attempt: lease.attempt,
-    };
-    lose(tx, id, &Loss::Silent, AttemptState::Lost, policy)?;
-    Ok(true)
-}
-
-/// An attempt ends without a result.
-pub(crate) fn lose(
-    tx: &mut Transaction<'_>,
-    id: AttemptId,
-    loss: &Loss,
-    state: AttemptState,
-    policy: RetryPolicy,
-) -> Result<(), OperationError> {
-    let now = tx.now();
-    // An offer that was never accepted has no row: it counts as never made.
-    let was_accepted = tx.execute(
-        "UPDATE attempts SET state = $1, cause = $2, finished_at = $3 WHERE job = $4 AND attempt = $5 AND state = 'running'",
-        &[
-            word(&state)?,
-            Value::json(&loss.cause())?,
-            now.into(),
-            id.job.0.into(),
-            id.attempt.into(),
-        ],
-    )? > 0;
-    let mut flow = Flow::new(tx);
-    let (loaded, index) = flow.job(id.job)?;
-    let node = &mut loaded.graph.nodes[index];
-    if node.attempt != id.attempt || !node.state.is_with_agent() {
-        return Ok(());
-    }
-    let end = match was_accepted {
-        false => None,
-        true => {
-            node.lost += 1;
-            policy.verdict(node.lost, loss)
-        }
-    };
-    loaded.graph.give_back(index, end);
-    flow.settle()?;
-    tx.tell(News::Attempt(id));
-    Ok(())
+    Ok(leases.iter().filter_map(id).collect())
 }
 
 /// Every lease there is.

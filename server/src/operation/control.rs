@@ -2,8 +2,8 @@
 
 use protocol::service::{AttemptId, AttemptState, JobId, PipelineId, ProblemCode, Retry};
 
-use super::attempt::lose;
 use super::flow::Flow;
+use super::loss::lose;
 use crate::database::{News, OperationError, Transaction, locking, refuse};
 use crate::queue::{Loss, RetryPolicy, State};
 
@@ -52,6 +52,7 @@ pub(crate) fn retry_pipeline(
         );
     }
     loaded.graph.retry(&again);
+    flow.reopen(id)?;
     flow.settle()
 }
 
@@ -63,6 +64,8 @@ pub(crate) fn retry_job(tx: &mut Transaction<'_>, id: JobId) -> Result<(), Opera
         return refuse(ProblemCode::Conflict, format!("job {id} is not over yet"));
     }
     loaded.graph.retry(&[index]);
+    let pipeline = loaded.id;
+    flow.reopen(pipeline)?;
     flow.settle()
 }
 

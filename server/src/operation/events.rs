@@ -14,6 +14,9 @@ pub(crate) type Raw = Box<RawValue>;
 /// Events of one page at most.
 const PAGE: usize = 1_000;
 
+/// Bytes of the events of one page, unless one event alone has more.
+const PAGE_BYTES: u64 = 1 << 20;
+
 /// Keeps events. Those that are here already are passed over; the number of the next one is returned.
 pub(crate) fn append(
     tx: &mut Transaction<'_>,
@@ -76,22 +79,43 @@ pub(crate) fn page(
     let count: u64 = row.number(0)?;
     let is_over = row.word::<AttemptState>(1)? != AttemptState::Running;
     let first = from.min(count);
-    let batches = tx.query(
-        "SELECT first, body FROM events WHERE job = $1 AND attempt = $2 AND first >= \
+    let lengths = tx.query(
+        "SELECT first, octet_length(body) FROM events WHERE job = $1 AND attempt = $2 AND first >= \
          (SELECT COALESCE(max(first), 0) FROM events WHERE job = $1 AND attempt = $2 AND first <= $3) ORDER BY first LIMIT 200",
         &[id.job.0.into(), id.attempt.into(), first.into()],
     )?;
+    let mut bytes: u64 = 0;
+    let mut last = first;
+    for (index, batch) in lengths.iter().enumerate() {
+        bytes = bytes.saturating_add(batch.number(1)?);
+        if index > 0 && bytes > PAGE_BYTES {
+            break;
+        }
+        last = batch.number(0)?;
+    }
+    let batches = tx.query(
+        "SELECT first, body FROM events WHERE job = $1 AND attempt = $2 AND first >= \
+         (SELECT COALESCE(max(first), 0) FROM events WHERE job = $1 AND attempt = $2 AND first <= $3) AND first <= $4 ORDER BY first",
+        &[id.job.0.into(), id.attempt.into(), first.into(), last.into()],
+    )?;
     let mut events: Vec<Raw> = Vec::new();
+    let mut bytes: u64 = 0;
     for batch in &batches {
         let start: u64 = batch.number(0)?;
         let known: Vec<Raw> = batch.json(1)?;
         let skip = usize::try_from(first.saturating_sub(start)).unwrap_or(usize::MAX);
-        events.extend(known.into_iter().skip(skip));
-        if events.len() >= PAGE {
+        for event in known.into_iter().skip(skip) {
+            bytes += event.get().len() as u64;
+            if events.len() >= PAGE || (bytes > PAGE_BYTES && !events.is_empty()) {
+                break;
+            }
+            events.push(event);
+        }
+        // What was left out of one batch is not followed by the next.
+        if events.len() >= PAGE || bytes > PAGE_BYTES {
             break;
         }
     }
-    events.truncate(PAGE);
     let next = first + events.len() as u64;
     Ok(EventPage {
         first,

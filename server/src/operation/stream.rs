@@ -165,6 +165,19 @@ pub(crate) fn pieces(
     Ok(rows.iter().map(piece_of).collect::<Result<_, _>>()?)
 }
 
+/// The objects of all streams of an attempt.
+pub(crate) fn objects(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+) -> Result<Vec<String>, OperationError> {
+    let rows = tx.query(
+        "SELECT object FROM pieces WHERE job = $1 AND attempt = $2",
+        &[id.job.0.into(), id.attempt.into()],
+    )?;
+    let object = |row: &Row| Ok(row.text(0)?.to_owned());
+    rows.iter().map(object).collect()
+}
+
 /// One piece takes the place of several that follow each other.
 pub(crate) fn replace(
     tx: &mut Transaction<'_>,

@@ -1,14 +1,16 @@
 //! A pipeline comes in.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use pipelines::plan::{Concurrency, Job, Plan};
-use protocol::Conclusion;
 use protocol::service::{PipelineId, Source, Trigger};
+use protocol::{Conclusion, EventValues, RunValues};
 
-use super::flow::{Flow, group_id, shape};
+use super::flow::Flow;
+use super::loaded::group_id;
 use crate::database::{DatabaseError, OperationError, Transaction, Value, word};
-use crate::queue::values::JobValues;
-use crate::queue::{Group, State};
+use crate::queue::{Group, State, Structure};
 
 /// A pipeline as it was compiled, or not.
 #[derive(Debug, Clone)]
@@ -52,8 +54,8 @@ pub(crate) fn submit(
     let pipeline: i64 = tx
         .one(
             "INSERT INTO pipelines (repository, submission, name, source, trigger_of, variables, priority, state, conclusion, \
-             reason, diagnostics, group_of, cancels, created_at, finished_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id",
+             reason, diagnostics, group_of, cancels, created_at, queued_at, finished_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15) RETURNING id",
             &[
                 repository.into(),
                 submission.key.as_ref().into(),
@@ -78,15 +80,16 @@ pub(crate) fn submit(
         return Ok(id);
     };
     let due = due(now, submission.priority);
-    for (place, job) in plan.jobs.iter().enumerate() {
+    let shapes: Vec<Arc<Job>> = plan.jobs.iter().map(|job| Arc::new(shape(job))).collect();
+    for (place, (job, shape)) in plan.jobs.iter().zip(&shapes).enumerate() {
         tx.execute(
-            "INSERT INTO jobs (pipeline, place, name, shape, plan, state, due, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO jobs (pipeline, place, name, shape, plan, state, due, created_at, queued_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
             &[
                 pipeline.into(),
                 place.into(),
                 (&job.id).into(),
-                Value::json(&shape(job))?,
+                Value::json(&**shape)?,
                 Value::json(&alone(plan, job))?,
                 word(&State::Waiting)?,
                 due.into(),
@@ -94,8 +97,9 @@ pub(crate) fn submit(
             ],
         )?;
     }
+    let structure = Structure::new(shapes, submission.trigger.context());
     let mut flow = Flow::new(tx);
-    flow.pipeline(id)?;
+    flow.made(pipeline, Arc::new(structure))?;
     if let Some(group) = group {
         flow.look_at_group(group);
     }
@@ -147,9 +151,8 @@ fn group(
     else {
         return Ok(None);
     };
-    let context = submission.trigger.context();
-    let nothing = Job::new("", Vec::new());
-    let values = JobValues::new(&context, &nothing, &IndexMap::new(), false);
+    let event = EventValues::of(submission.trigger.context());
+    let values = RunValues::of_job(&event, &Job::new("", Vec::new()), []);
     // The compiler has put in what it knows; what is still open has no value here, and then the text is the name.
     let name = group.text(&values).unwrap_or_else(|_| format!("{group:?}"));
     let group = Group {
@@ -158,4 +161,20 @@ fn group(
     };
     let id = group_id(tx, repository, "pipeline", &group)?;
     Ok(Some((id, group.cancels)))
+}
+
+/// A job without what it does: what the queue needs of it.
+fn shape(job: &Job) -> Job {
+    Job {
+        id: job.id.clone(),
+        place: job.place.clone(),
+        cell: job.cell.clone(),
+        needs: job.needs.clone(),
+        condition: job.condition.clone(),
+        runs_on: job.runs_on.clone(),
+        allow_failure: job.allow_failure,
+        concurrency: job.concurrency.clone(),
+        approval: job.approval,
+        ..Job::new(&job.id, Vec::new())
+    }
 }

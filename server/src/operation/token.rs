@@ -169,10 +169,11 @@ pub(crate) fn register(
     let now = tx.now();
     let agent: u64 = tx
         .one(
-            "INSERT INTO agents (name, description, created_at, seen_at) VALUES ($1, $2, $3, $3) RETURNING id",
+            "INSERT INTO agents (name, description, ephemeral, created_at, seen_at) VALUES ($1, $2, $3, $4, $4) RETURNING id",
             &[
                 (&description.name).into(),
                 Value::json(description)?,
+                description.ephemeral.into(),
                 now.into(),
             ],
         )?

@@ -272,3 +272,31 @@ async fn a_job_that_asks_for_approval_waits_for_a_person() {
     server.admin.tell(&approve, &json!({})).await;
     assert_eq!(agent.run(protocol::Conclusion::Success).await, "a");
 }
+
+#[tokio::test]
+async fn who_guesses_tokens_is_not_let_as_far_as_the_database() {
+    let server = Server::start().await;
+    let unseen = server.token(TokenKind::User, Some(Role::Reader)).await;
+    let guesser = User::new(&server.admin.base, "slipway_user_guess");
+    let limited = loop {
+        let refused = problem(guesser.request(Method::GET, path::JOBS)).await;
+        if refused.code != ProblemCode::Unauthorized {
+            break refused.code;
+        }
+    };
+    assert_eq!(limited, ProblemCode::RateLimited);
+    // Whether a token counts that was never seen here would be a question to the database.
+    let unseen = User::new(&server.admin.base, &unseen);
+    let mut refusals = 0;
+    for _ in 0..5 {
+        let _ = guesser.request(Method::GET, path::JOBS).send().await;
+        let answer = unseen.request(Method::GET, path::JOBS).send().await;
+        match answer.unwrap().status().as_u16() {
+            429 => refusals += 1,
+            status => assert_eq!(status, 200),
+        }
+    }
+    assert!(refusals > 0);
+    // Those that have counted before go on.
+    let _: Value = server.admin.get(path::JOBS).await;
+}

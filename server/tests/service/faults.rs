@@ -160,3 +160,55 @@ async fn an_agent_that_is_removed_loses_what_it_has() {
     let refused = one.refused(path::FINISH, taken.id, &finish(Success)).await;
     assert_eq!(refused.code, ProblemCode::Unauthorized);
 }
+
+#[tokio::test]
+async fn a_job_that_no_agent_takes_on_is_an_error_that_says_so() {
+    let server = Server::start_with(|config| {
+        short(config);
+        config.terms.accept = Duration::from_millis(100);
+    })
+    .await;
+    let agent = server.agent(&[]).await;
+    let id = server.submit(ONE).await;
+    // It gets the offer each time, and cannot read it.
+    for _ in 0..10 {
+        assert!(agent.acquire(5_000).await.is_some());
+    }
+    assert!(agent.acquire(1_000).await.is_none());
+    let shown = server.shown(id).await;
+    assert!(
+        shown.starts_with("main: Error, Internal") && shown.contains("offered 10 times"),
+        "{shown}"
+    );
+    let again = path::of_pipeline(path::PIPELINE_RETRY, id);
+    server.admin.tell(&again, &json!({})).await;
+    assert_eq!(agent.run(Success).await, "main");
+}
+
+#[tokio::test]
+async fn who_sends_byte_by_byte_does_not_keep_a_connection() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let server = Server::start_with(|config| {
+        config.patience.head = Duration::from_millis(300);
+        config.patience.body = Duration::from_millis(300);
+    })
+    .await;
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 100\r\n\r\n{{",
+        path::PIPELINES,
+        server.admin.token
+    );
+    for (sent, answer) in [
+        ("GET /healthz HTTP/1.1\r\nhost:", ""),
+        (&head, "HTTP/1.1 408 "),
+    ] {
+        let address = server.running().address;
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        let ended = stream.read_to_string(&mut said);
+        let ended = tokio::time::timeout(Duration::from_secs(20), ended).await;
+        assert!(ended.is_ok(), "the connection stays");
+        assert!(said.starts_with(answer), "{said}");
+    }
+}

@@ -186,3 +186,69 @@ async fn followers_get_everything_and_go_on_where_they_were() {
         .header("last-event-id", "4");
     assert_eq!(bytes(&followed(rest).await), whole[4..]);
 }
+
+#[tokio::test]
+async fn a_job_has_logs_of_its_own_steps_and_services_only() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    server.submit(ONE).await;
+    let id = agent.take().await.id;
+    for name in ["step-1", "step-1.times", "service-db"] {
+        let name = name.parse().unwrap();
+        let refused = problem(agent.log(id, &name, 0, b"x")).await;
+        assert_eq!(refused.code, ProblemCode::Invalid, "{name}");
+    }
+    let name = StreamName::step(0);
+    for logs in [
+        vec![end(&StreamName::step(7), b"")],
+        vec![end(&name, b""), end(&name, b"")],
+    ] {
+        let ended = Finish {
+            logs,
+            ..finish(Success)
+        };
+        let refused = agent.refused(path::FINISH, id, &ended).await;
+        assert_eq!(refused.code, ProblemCode::Invalid);
+    }
+    agent
+        .log(id, &name.times_of(), 0, b"")
+        .send()
+        .await
+        .unwrap();
+    agent.finish(id, Success).await;
+}
+
+#[tokio::test]
+async fn a_page_of_events_has_a_bounded_size() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    server.submit(ONE).await;
+    let id = agent.take().await.id;
+    let path = path::of_attempt(path::EVENTS, id);
+    let large = "x".repeat(300_000);
+    for first in 0..6 {
+        let events: Vec<Value> = (0..3)
+            .map(|n| json!({ "type": "x", "n": first * 3 + n, "text": large }))
+            .collect();
+        let batch = json!({ "first": first * 3, "events": events });
+        let _: Value = agent.user.post(&path, &batch).await;
+    }
+    let ended = Finish {
+        events: 18,
+        ..finish(Success)
+    };
+    agent.tell(path::FINISH, id, &ended).await;
+    let (mut from, mut numbers) = (0, Vec::new());
+    while numbers.len() < 18 {
+        let page = server
+            .admin
+            .request(Method::GET, &format!("{path}?from={from}"));
+        let text = page.send().await.unwrap().text().await.unwrap();
+        assert!(text.len() < 1_300_000, "{}", text.len());
+        let page: EventPage<Value> = serde_json::from_str(&text).unwrap();
+        assert!(!page.events.is_empty());
+        numbers.extend(page.events.iter().map(|event| event["n"].as_u64().unwrap()));
+        from = page.next;
+    }
+    assert_eq!(numbers, (0..18).collect::<Vec<u64>>());
+}

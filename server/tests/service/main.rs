@@ -9,3 +9,5 @@ mod faults;
 mod harness;
 mod logs;
 mod queue;
+mod sqlite;
+mod upgrade;

@@ -291,3 +291,44 @@ async fn what_is_allowed_to_fail_fails_nothing() {
         "a: Failure (allowed)\nb: Success\n= Success",
     );
 }
+
+#[tokio::test]
+async fn what_is_run_again_waits_behind_those_that_wait_already() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    let retry = |id| path::of_pipeline(path::PIPELINE_RETRY, id);
+    // For an agent.
+    let one = server.submit(ONE).await;
+    agent.run(Failure).await;
+    let two = server.submit(ONE).await;
+    // Their places are of different milliseconds.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    server.admin.tell(&retry(one), &json!({})).await;
+    for expected in [two, one] {
+        let taken = agent.take().await;
+        assert_eq!(taken.pipeline, expected);
+        agent.finish(taken.id, Success).await;
+    }
+    // For the place of a job's group, and a pipeline's.
+    for text in [
+        "image: host\njobs: { d: { concurrency: deploy, steps: [{ run: x }] } }\n",
+        "image: host\nconcurrency: all\nsteps: [{ run: x }]\n",
+    ] {
+        let first = server.submit(text).await;
+        agent.run(Failure).await;
+        let second = server.submit(text).await;
+        let running = agent.take().await;
+        assert_eq!(running.pipeline, second);
+        let third = server.submit(text).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        server.admin.tell(&retry(first), &json!({})).await;
+        assert!(agent.offered().await.is_none(), "{text}");
+        agent.finish(running.id, Success).await;
+        for expected in [third, first] {
+            let taken = agent.take().await;
+            assert_eq!(taken.pipeline, expected, "{text}");
+            assert!(agent.offered().await.is_none(), "{text}");
+            agent.finish(taken.id, Success).await;
+        }
+    }
+}

@@ -11,13 +11,13 @@ use tempfile::TempDir;
 use crate::harness::{Agent, ONE, Server, end, finish, problem};
 
 /// An S3 server with one bucket. It ends with the test's runtime.
-struct S3 {
+pub(crate) struct S3 {
     directory: TempDir,
     endpoint: String,
 }
 
 impl S3 {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let directory = TempDir::new().unwrap();
         std::fs::create_dir(directory.path().join("bucket")).unwrap();
         let files = s3s_fs::FileSystem::new(directory.path()).unwrap();
@@ -45,7 +45,7 @@ impl S3 {
         }
     }
 
-    async fn server(&self, bytes: u64) -> Server {
+    pub(crate) async fn server(&self, bytes: u64) -> Server {
         Server::start_with(|config| {
             config.storage = Storage::Objects("s3://bucket/ci".to_owned());
             config.storage_options = [

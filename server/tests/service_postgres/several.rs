@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::database::Database;
 use crate::harness::{Agent, ONE, Server, User};
+use crate::objects::S3;
 
 impl Server {
     /// Another server on the same database.
@@ -48,7 +49,8 @@ impl Agent {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_server_answers_and_each_job_is_handed_out_once() {
-    let one = Server::start().await;
+    let storage = S3::start().await;
+    let one = storage.server(256 << 20).await;
     let two = one.beside().await;
     let mut agents = Vec::new();
     for index in 0..8 {
@@ -90,7 +92,8 @@ async fn any_server_answers_and_each_job_is_handed_out_once() {
 
 #[tokio::test]
 async fn an_agent_that_waits_at_one_server_hears_of_jobs_from_another() {
-    let one = Server::start().await;
+    let storage = S3::start().await;
+    let one = storage.server(256 << 20).await;
     let two = one.beside().await;
     let agent = one.agent(&[]).await.at(&two);
     let waiting = tokio::spawn(async move { agent.acquire(30_000).await });
@@ -118,4 +121,23 @@ async fn a_server_survives_the_loss_of_its_connections() {
     }
     agent.finish(taken.id, Success).await;
     assert_eq!(server.shown(id).await, "main: Success\n= Success");
+}
+
+#[tokio::test]
+async fn a_second_server_with_logs_of_its_own_is_refused() {
+    let one = Server::start().await;
+    let elsewhere = TempDir::new().unwrap();
+    let mut config = one.config.clone();
+    config.listen.set_port(0);
+    config.data = elsewhere.path().join("data");
+    config.storage = server::Storage::Directory(elsewhere.path().join("logs"));
+    let refused = server::start(config.clone()).await.unwrap_err();
+    assert!(
+        matches!(refused, server::ServerError::OtherStorage { .. }),
+        "{refused}"
+    );
+    // Nor may two servers write to one directory.
+    config.storage = one.config.storage.clone();
+    let refused = server::start(config).await.unwrap_err();
+    assert!(refused.to_string().contains("another server"), "{refused}");
 }

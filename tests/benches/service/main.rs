@@ -9,9 +9,6 @@
 mod release;
 
 mod client;
-#[path = "../../chaos/database.rs"]
-#[expect(dead_code, reason = "of the tests' database the start is enough")]
-mod database;
 mod dispatch;
 mod fleet;
 mod logs;

@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use harness::Database;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::client::Client;
-use crate::database::Database;
 
 /// Where a server keeps what it has to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

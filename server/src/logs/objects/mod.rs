@@ -6,6 +6,8 @@
 //! Whoever loses a race, or dies in between, leaves an object without a row, which nobody reads. When an attempt is finished its
 //! pieces are joined. The digests of the blocks so far are in the stream's row, so that any server can go on.
 
+mod join;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt as _, RetryConfig, WriteMultipart};
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt as _, RetryConfig};
 use protocol::service::{AttemptId, BLOCK, BlockHasher, LogEnd, Missing, StreamInfo, StreamName};
 
 use super::{LogError, Piece, Retention};
@@ -309,72 +311,29 @@ impl Objects {
         }
     }
 
+    /// Deletes every object of an attempt.
+    pub(super) async fn delete_all(&self, id: AttemptId) -> Result<(), LogError> {
+        let objects = self
+            .database
+            .read(move |tx| stream::objects(tx, id))
+            .await?;
+        for object in objects {
+            let path = Path::from(object);
+            match self.store.delete(&path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(failed("delete", &path)(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a stream has been written by way of this server.
+    pub(super) fn knows(&self, id: AttemptId, name: &StreamName) -> bool {
+        self.lock().contains_key(&(id, name.clone()))
+    }
+
     async fn get(&self, object: &Path, range: Range<u64>) -> Result<Bytes, object_store::Error> {
         self.store.get_range(object, range).await
-    }
-
-    /// Joins the pieces of a finished attempt, so that reading a log is few requests. What fails stays in pieces.
-    pub(super) async fn join(&self, id: AttemptId) {
-        if let Err(error) = self.try_join(id).await {
-            tracing::warn!(%error, %id, "logs stay in pieces");
-        }
-    }
-
-    async fn try_join(&self, id: AttemptId) -> Result<(), LogError> {
-        for info in self.list(id).await? {
-            let name = info.name.clone();
-            let pieces = self
-                .database
-                .read(move |tx| stream::pieces(tx, id, &name))
-                .await?;
-            for run in runs(pieces) {
-                if run.len() > 1 {
-                    self.join_run(id, &info.name, run).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn join_run(
-        &self,
-        id: AttemptId,
-        name: &StreamName,
-        run: Vec<PieceRow>,
-    ) -> Result<(), LogError> {
-        let Some(start) = run.first().map(|piece| piece.start) else {
-            return Ok(());
-        };
-        let object = self.name(id, name, start);
-        let upload = self.store.put_multipart(&object).await;
-        let mut upload = WriteMultipart::new(upload.map_err(failed("write", &object))?);
-        for piece in &run {
-            let from = Path::from(piece.object.as_str());
-            let mut at = 0;
-            while at < piece.length {
-                let end = piece.length.min(at + READ);
-                let bytes = self.get(&from, at..end).await;
-                upload.write(&bytes.map_err(failed("read", &from))?);
-                upload
-                    .wait_for_capacity(4)
-                    .await
-                    .map_err(failed("write", &object))?;
-                at = end;
-            }
-        }
-        upload.finish().await.map_err(failed("write", &object))?;
-        let joined = PieceRow {
-            start,
-            length: run.iter().map(|piece| piece.length).sum(),
-            object: object.to_string(),
-        };
-        let (name, old) = (name.clone(), run.clone());
-        self.database
-            .write(move |tx| stream::replace(tx, id, &name, &old, &joined))
-            .await?;
-        self.delete(run.into_iter().map(|piece| piece.object).collect())
-            .await;
-        Ok(())
     }
 
     /// Deletes what no row names any more. What cannot be deleted takes space and does no other harm.
@@ -386,22 +345,4 @@ impl Objects {
             }
         }
     }
-}
-
-/// Pieces that follow each other without a gap.
-fn runs(pieces: Vec<PieceRow>) -> Vec<Vec<PieceRow>> {
-    let mut runs: Vec<Vec<PieceRow>> = Vec::new();
-    for piece in pieces {
-        match runs.last_mut() {
-            Some(run)
-                if run
-                    .last()
-                    .is_some_and(|last| last.start + last.length == piece.start) =>
-            {
-                run.push(piece);
-            }
-            _ => runs.push(vec![piece]),
-        }
-    }
-    runs
 }

@@ -1,4 +1,4 @@
-use protocol::service::{Checksum, JobId};
+use protocol::service::{BLOCK, BlockHasher, Checksum, JobId};
 use tempfile::TempDir;
 
 use super::*;
@@ -38,6 +38,11 @@ fn bytes(length: usize) -> Vec<u8> {
         .collect()
 }
 
+fn complete(directory: &Directory, whole: &[u8]) -> Result<Vec<StreamInfo>, Vec<Missing>> {
+    let checked = directory.check(ID, &end(whole)).unwrap();
+    checked.map(|(infos, _)| infos)
+}
+
 fn read_all(directory: &Directory, mut offset: u64) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
@@ -61,7 +66,7 @@ fn pieces_count_once_and_gaps_are_refused() {
     assert!(matches!(gap, Err(LogError::Gap { next: 11 })), "{gap:?}");
     assert_eq!(read_all(&logs, 0), b"hello world");
     assert_eq!(read_all(&logs, 6), b"world");
-    assert!(logs.complete(ID, &end(b"hello world")).unwrap().is_ok());
+    assert!(complete(&logs, b"hello world").is_ok());
 }
 
 #[test]
@@ -73,7 +78,8 @@ fn a_restart_goes_on_where_it_was() {
     let logs = open(&root);
     let next = logs.append(ID, &name(), one.len() as u64, two).unwrap();
     assert_eq!(next, all.len() as u64);
-    assert!(open(&root).complete(ID, &end(&all)).unwrap().is_ok());
+    drop(logs);
+    assert!(complete(&open(&root), &all).is_ok());
 }
 
 #[test]
@@ -81,13 +87,13 @@ fn what_lacks_or_differs_is_told() {
     let root = TempDir::new().unwrap();
     let logs = open(&root);
     logs.append(ID, &name(), 0, b"12345").unwrap();
-    let missing = logs.complete(ID, &end(b"1234567")).unwrap().unwrap_err();
+    let missing = complete(&logs, b"1234567").unwrap_err();
     assert_eq!(missing[0].from, 5);
-    let missing = logs.complete(ID, &end(b"12x45")).unwrap().unwrap_err();
+    let missing = complete(&logs, b"12x45").unwrap_err();
     assert_eq!(missing[0].from, 0);
     // The copy is gone, and the right one takes its place.
     logs.append(ID, &name(), 0, b"12x45").unwrap();
-    assert!(logs.complete(ID, &end(b"12x45")).unwrap().is_ok());
+    assert!(complete(&logs, b"12x45").is_ok());
     assert_eq!(read_all(&logs, 0), b"12x45");
 }
 
@@ -95,7 +101,7 @@ fn what_lacks_or_differs_is_told() {
 fn an_empty_log_is_a_log() {
     let root = TempDir::new().unwrap();
     let logs = open(&root);
-    assert!(logs.complete(ID, &end(b"")).unwrap().is_ok());
+    assert!(complete(&logs, b"").is_ok());
     assert_eq!(read_all(&logs, 0), b"");
     assert_eq!(logs.list(ID).unwrap().len(), 1);
 }
@@ -110,7 +116,7 @@ fn of_a_long_log_head_and_tail_are_kept_and_all_of_it_is_checked() {
         open(&root).append(ID, &name(), offset, piece).unwrap();
     }
     let logs = open(&root);
-    let infos = logs.complete(ID, &end(&all)).unwrap().unwrap();
+    let infos = complete(&logs, &all).unwrap();
     let (from, to) = (infos[0].cut_from.unwrap(), infos[0].cut_to.unwrap());
     assert_eq!((infos[0].length, from), (all.len() as u64, 2 << 20));
     let tail = usize::try_from(to).unwrap();
@@ -124,4 +130,68 @@ fn of_a_long_log_head_and_tail_are_kept_and_all_of_it_is_checked() {
         matches!(cut, Err(LogError::Cut { next }) if next == to),
         "{cut:?}"
     );
+}
+
+#[test]
+fn what_is_on_the_disk_is_read_again_and_not_trusted() {
+    let root = TempDir::new().unwrap();
+    let all = bytes(3 * BLOCK / 2);
+    open(&root).append(ID, &name(), 0, &all).unwrap();
+    // A page that was never written.
+    let path = root.path().join("logs/12000/12345-1/step-0");
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0; 4096], 8192).unwrap();
+    let missing = complete(&open(&root), &all).unwrap_err();
+    assert_eq!(missing[0].from, 0);
+}
+
+#[test]
+fn after_the_machine_has_gone_down_what_was_not_sealed_is_asked_for_again() {
+    let root = TempDir::new().unwrap();
+    // The head, two segments and a half of 512 KiB.
+    let all = bytes(3 * BLOCK + 300_000);
+    let sealed = 3 * BLOCK as u64;
+    let logs = open(&root);
+    logs.append(ID, &name(), 0, &all).unwrap();
+    logs.distrust(&[ID]).unwrap();
+    drop(logs);
+    // The same boot, and another one.
+    let logs = open(&root);
+    logs.distrust(&[ID]).unwrap();
+    assert_eq!(logs.info(ID, &name()).unwrap().length, all.len() as u64);
+    drop(logs);
+    fs::write(root.path().join("logs/boot"), "another\n").unwrap();
+    let logs = open(&root);
+    logs.distrust(&[ID]).unwrap();
+    let gap = logs.append(ID, &name(), all.len() as u64, b"more");
+    assert!(
+        matches!(gap, Err(LogError::Gap { next }) if next == sealed),
+        "{gap:?}"
+    );
+    let rest = &all[usize::try_from(sealed).unwrap()..];
+    logs.append(ID, &name(), sealed, rest).unwrap();
+    assert!(complete(&logs, &all).is_ok());
+    assert_eq!(read_all(&logs, 0), all);
+}
+
+#[test]
+fn another_limit_hides_nothing_of_what_is_kept() {
+    let root = TempDir::new().unwrap();
+    let all = bytes(11 * BLOCK + 4_321);
+    let (one, two) = all.split_at(9 * BLOCK);
+    open(&root).append(ID, &name(), 0, one).unwrap();
+    for limit in [16 << 20, 5 << 20] {
+        let logs = Directory::open(root.path().join("logs"), Retention::of(limit)).unwrap();
+        let info = logs.info(ID, &name()).unwrap();
+        assert_eq!(info.length, one.len() as u64);
+        let to = info.cut_to.unwrap();
+        assert_eq!(read_all(&logs, to), one[usize::try_from(to).unwrap()..]);
+        assert_eq!(
+            logs.read(ID, &name(), 0, usize::MAX).unwrap().bytes,
+            all[..2 << 20]
+        );
+    }
+    let logs = Directory::open(root.path().join("logs"), Retention::of(16 << 20)).unwrap();
+    logs.append(ID, &name(), one.len() as u64, two).unwrap();
+    assert!(complete(&logs, &all).is_ok());
 }

@@ -1,0 +1,93 @@
+//! Makes files durable, of many attempts at once: while the disk is busy with some, others gather for the next round.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use tokio::sync::oneshot;
+
+use super::{LogError, failed, sync_directory};
+
+/// More files than these are not written one by one, but with all that the file system has to write (syncfs(2)): each by
+/// itself is a commit of the file system's journal.
+const FEW: usize = 8;
+
+/// What somebody waits for.
+#[derive(Debug)]
+struct Request {
+    directory: PathBuf,
+    files: Vec<PathBuf>,
+    answer: oneshot::Sender<Result<(), LogError>>,
+}
+
+/// The way to the thread that does it. It ends when all of them are gone.
+#[derive(Debug, Clone)]
+pub(super) struct Syncer {
+    requests: mpsc::Sender<Request>,
+}
+
+impl Syncer {
+    pub(super) fn start(root: &Path) -> Result<Self, LogError> {
+        let (requests, received) = mpsc::channel();
+        let file = File::open(root).map_err(failed("open", root))?;
+        let root = root.to_owned();
+        let thread = std::thread::Builder::new().name("log-sync".to_owned());
+        thread
+            .spawn({
+                let root = root.clone();
+                move || run(&root, &file, &received)
+            })
+            .map_err(failed("start a thread for", &root))?;
+        Ok(Self { requests })
+    }
+
+    /// Waits until these files of a directory, and their names in it, are durable.
+    pub(super) async fn sync(
+        &self,
+        directory: PathBuf,
+        files: Vec<PathBuf>,
+    ) -> Result<(), LogError> {
+        let (answer, wait) = oneshot::channel();
+        let ended =
+            || failed("write to the disk", &directory)(std::io::ErrorKind::BrokenPipe.into());
+        let request = Request {
+            directory: directory.clone(),
+            files,
+            answer,
+        };
+        self.requests.send(request).map_err(|_| ended())?;
+        wait.await.unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+fn run(root: &Path, root_file: &File, received: &mpsc::Receiver<Request>) {
+    while let Ok(first) = received.recv() {
+        let mut requests = vec![first];
+        requests.extend(received.try_iter());
+        let files: usize = requests.iter().map(|request| request.files.len()).sum();
+        if files > FEW && rustix::fs::syncfs(root_file).is_ok() {
+            for request in requests {
+                // Who asked may have gone.
+                let _ = request.answer.send(Ok(()));
+            }
+            continue;
+        }
+        for request in requests {
+            let done = one_by_one(root, &request);
+            let _ = request.answer.send(done);
+        }
+    }
+}
+
+fn one_by_one(root: &Path, request: &Request) -> Result<(), LogError> {
+    for path in &request.files {
+        File::open(path)
+            .and_then(|file| file.sync_data())
+            .map_err(failed("write to the disk", path))?;
+    }
+    // The directory's own name, and that of the group it is in, are entries of those above.
+    let mut directories = BTreeSet::from([request.directory.as_path(), root]);
+    directories.extend(request.directory.parent());
+    directories.into_iter().try_for_each(sync_directory)
+}

@@ -1,0 +1,92 @@
+//! Joins the pieces of a finished attempt, so that reading a log is few requests.
+
+use object_store::path::Path;
+use object_store::{ObjectStoreExt as _, WriteMultipart};
+use protocol::service::{AttemptId, StreamName};
+
+use super::{LogError, Objects, READ, failed};
+use crate::operation::stream::{self, PieceRow};
+
+impl Objects {
+    /// What fails stays in pieces.
+    pub(in crate::logs) async fn join(&self, id: AttemptId) {
+        if let Err(error) = self.try_join(id).await {
+            tracing::warn!(%error, %id, "logs stay in pieces");
+        }
+    }
+
+    async fn try_join(&self, id: AttemptId) -> Result<(), LogError> {
+        for info in self.list(id).await? {
+            let name = info.name.clone();
+            let pieces = self
+                .database
+                .read(move |tx| stream::pieces(tx, id, &name))
+                .await?;
+            for run in runs(pieces) {
+                if run.len() > 1 {
+                    self.join_run(id, &info.name, run).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn join_run(
+        &self,
+        id: AttemptId,
+        name: &StreamName,
+        run: Vec<PieceRow>,
+    ) -> Result<(), LogError> {
+        let Some(start) = run.first().map(|piece| piece.start) else {
+            return Ok(());
+        };
+        let object = self.name(id, name, start);
+        let upload = self.store.put_multipart(&object).await;
+        let mut upload = WriteMultipart::new(upload.map_err(failed("write", &object))?);
+        for piece in &run {
+            let from = Path::from(piece.object.as_str());
+            let mut at = 0;
+            while at < piece.length {
+                let end = piece.length.min(at + READ);
+                let bytes = self.get(&from, at..end).await;
+                upload.write(&bytes.map_err(failed("read", &from))?);
+                upload
+                    .wait_for_capacity(4)
+                    .await
+                    .map_err(failed("write", &object))?;
+                at = end;
+            }
+        }
+        upload.finish().await.map_err(failed("write", &object))?;
+        let joined = PieceRow {
+            start,
+            length: run.iter().map(|piece| piece.length).sum(),
+            object: object.to_string(),
+        };
+        let (name, old) = (name.clone(), run.clone());
+        self.database
+            .write(move |tx| stream::replace(tx, id, &name, &old, &joined))
+            .await?;
+        self.delete(run.into_iter().map(|piece| piece.object).collect())
+            .await;
+        Ok(())
+    }
+}
+
+/// Pieces that follow each other without a gap.
+fn runs(pieces: Vec<PieceRow>) -> Vec<Vec<PieceRow>> {
+    let mut runs: Vec<Vec<PieceRow>> = Vec::new();
+    for piece in pieces {
+        match runs.last_mut() {
+            Some(run)
+                if run
+                    .last()
+                    .is_some_and(|last| last.start + last.length == piece.start) =>
+            {
+                run.push(piece);
+            }
+            _ => runs.push(vec![piece]),
+        }
+    }
+    runs
+}

@@ -1,0 +1,91 @@
+//! The logs that an attempt leaves: which there can be, and what has become of them.
+
+use std::collections::HashSet;
+
+use protocol::service::{AttemptId, ProblemCode, StreamInfo, StreamKind, StreamName};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::attempt::fenced;
+use crate::database::{DatabaseError, OperationError, Transaction, refuse, word};
+
+/// Of a plan what leaves logs.
+#[derive(Debug, Deserialize)]
+struct Leaving {
+    jobs: Vec<LeavingJob>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LeavingJob {
+    #[serde(default)]
+    steps: Vec<IgnoredAny>,
+    #[serde(default)]
+    after: Vec<IgnoredAny>,
+    #[serde(default)]
+    services: Vec<LeavingService>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LeavingService {
+    name: String,
+}
+
+/// Looks whether a job leaves streams of these names: its steps and services do.
+pub(crate) fn check<'n>(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    names: impl IntoIterator<Item = &'n StreamName>,
+) -> Result<(), OperationError> {
+    let row = tx.first("SELECT plan FROM jobs WHERE id = $1", &[id.job.0.into()])?;
+    let Some(row) = row else {
+        return Err(fenced(id));
+    };
+    let Leaving { jobs } = row.json(0)?;
+    let has = |name: &StreamName| {
+        jobs.iter().any(|job| match &name.kind {
+            StreamKind::Step(index) => {
+                usize::try_from(*index).is_ok_and(|index| index < job.steps.len() + job.after.len())
+            }
+            StreamKind::Service(name) => job.services.iter().any(|service| service.name == *name),
+        })
+    };
+    let mut seen = HashSet::new();
+    for name in names {
+        if !has(name) {
+            let message = format!("job {} has no step or service with a log {name}", id.job);
+            return refuse(ProblemCode::Invalid, message);
+        }
+        if !seen.insert(name) {
+            return refuse(
+                ProblemCode::Invalid,
+                format!("the log {name} is there twice"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Notes what the logs of an attempt have become.
+pub(crate) fn keep_streams(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    streams: &[StreamInfo],
+) -> Result<(), DatabaseError> {
+    for stream in streams {
+        tx.execute(
+            "INSERT INTO streams (job, attempt, name, length, complete, cut_from, cut_to) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (job, attempt, name) DO UPDATE SET length = excluded.length, complete = excluded.complete, \
+             cut_from = excluded.cut_from, cut_to = excluded.cut_to",
+            &[
+                id.job.0.into(),
+                id.attempt.into(),
+                word(&stream.name)?,
+                stream.length.into(),
+                stream.complete.into(),
+                stream.cut_from.into(),
+                stream.cut_to.into(),
+            ],
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! What is seen by looking into the database beside the server.
+
+use std::time::Duration;
+
+use protocol::Conclusion::Success;
+use protocol::service::{Finish, StreamName, path};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{ONE, Server, end, finish};
+
+/// The server's database, opened once more.
+fn beside(server: &Server) -> rusqlite::Connection {
+    rusqlite::Connection::open(server.config.data.join("server.sqlite")).unwrap()
+}
+
+async fn is_ready(server: &Server) -> bool {
+    let ready = server.admin.request(Method::GET, path::READY).send();
+    ready.await.unwrap().status() == 200
+}
+
+#[tokio::test]
+async fn who_asks_whether_a_server_is_ready_writes_nothing() {
+    let server = Server::start().await;
+    let other = beside(&server);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // A write would wait for the other one.
+    assert!(is_ready(&server).await);
+    other.execute_batch("ROLLBACK").unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_for_one_job_is_forgotten_whatever_the_clock_has_said() {
+    let server = Server::start_with(|config| {
+        config.terms.accept = Duration::from_millis(300);
+        config.terms.heartbeat = Duration::from_millis(200);
+        config.terms.lease = Duration::from_millis(600);
+        config.terms.wait = Duration::from_millis(500);
+    })
+    .await;
+    let agent = server.agent(&[]).await;
+    let description = json!({ "name": "once", "slots": 1, "version": "0", "ephemeral": true });
+    let said = agent.user.request(Method::PUT, path::SELF);
+    assert_eq!(said.json(&description).send().await.unwrap().status(), 204);
+    // A clock was ten years ahead.
+    let sql = "UPDATE agents SET seen_at = seen_at + 315360000000";
+    beside(&server).execute(sql, []).unwrap();
+    let known = || {
+        beside(&server).query_row("SELECT count(*) FROM agents", [], |row| {
+            row.get::<_, i64>(0)
+        })
+    };
+    for _ in 0..100 {
+        if known().unwrap() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it is still known");
+}
+
+#[tokio::test]
+async fn pipelines_of_long_ago_are_forgotten_with_their_logs() {
+    let day: i64 = 86_400_000;
+    let mut server = Server::start_with(|config| {
+        config.keep = Some(Duration::from_secs(30 * 86_400));
+    })
+    .await;
+    let agent = server.agent(&[]).await;
+    let name = StreamName::step(0);
+    let mut done = Vec::new();
+    for _ in 0..2 {
+        server.submit(ONE).await;
+        let id = agent.take().await.id;
+        agent.log(id, &name, 0, b"hello").send().await.unwrap();
+        let events = json!({ "first": 0, "events": [{ "type": "x" }] });
+        let _: serde_json::Value = agent
+            .user
+            .post(&path::of_attempt(path::EVENTS, id), &events)
+            .await;
+        let ended = Finish {
+            logs: vec![end(&name, b"hello")],
+            events: 1,
+            ..finish(Success)
+        };
+        agent.tell(path::FINISH, id, &ended).await;
+        done.push(id);
+    }
+    // One that waits is never too old.
+    let waits = server.submit(ONE).await;
+    beside(&server)
+        .execute(
+            "UPDATE pipelines SET created_at = created_at - ?1 WHERE id = 3",
+            [90 * day],
+        )
+        .unwrap();
+    for (pipeline, age) in [(1, 31), (2, 29)] {
+        let sql = "UPDATE pipelines SET finished_at = finished_at - ?1 WHERE id = ?2";
+        beside(&server).execute(sql, [age * day, pipeline]).unwrap();
+    }
+    server.restart().await;
+    let get = |path: String| server.admin.request(Method::GET, &path).send();
+    let log = |id| path::of_log(path::LOG, id, &name);
+    for _ in 0..100 {
+        if get("/api/v1/pipelines/1".to_owned())
+            .await
+            .unwrap()
+            .status()
+            == 404
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for (path, status) in [
+        ("/api/v1/pipelines/1".to_owned(), 404),
+        ("/api/v1/jobs/1".to_owned(), 404),
+        (log(done[0]), 404),
+        ("/api/v1/pipelines/2".to_owned(), 200),
+        (log(done[1]), 200),
+    ] {
+        assert_eq!(get(path.clone()).await.unwrap().status(), status, "{path}");
+    }
+    assert!(!server.config.data.join("logs/0/1-1").exists());
+    for table in ["attempts", "events", "streams"] {
+        let sql = format!("SELECT count(*) FROM {table} WHERE job = 1");
+        let left = beside(&server).query_row(&sql, [], |row| row.get::<_, i64>(0));
+        assert_eq!(left.unwrap(), 0, "{table}");
+    }
+    assert_eq!(agent.take().await.pipeline, waits);
+}
