@@ -28,7 +28,7 @@ fn left_by(schema: &str) -> (TempDir, Config) {
         .arg(&data)
         .status();
     assert!(copied.unwrap().success());
-    let mut config = Config::in_directory(data);
+    let mut config = Config::in_directory(data, crate::harness::transport());
     config.listen.set_port(0);
     (directory, config)
 }
