@@ -60,7 +60,7 @@ pub(crate) fn fetch(transfer: &Transfer<'_>, want: &Want) -> Result<Commit, Erro
         return Ok(resolve::resolve(transfer, name, want.depth)?.commit);
     };
     let repository = transfer.open()?;
-    if let Some(commit) = here(&repository, wanted, want.depth) {
+    if let Some(commit) = here(transfer, &repository, wanted, want.depth)? {
         return Ok(commit);
     }
     let name = new_name(&repository, wanted);
@@ -68,9 +68,13 @@ pub(crate) fn fetch(transfer: &Transfer<'_>, want: &Want) -> Result<Commit, Erro
     forget_old_names(&transfer.open()?);
     match exactly {
         Ok(_) => {}
-        Err(error @ (Error::Stopped | Error::Refused { .. } | Error::NoRepository { .. })) => {
-            return Err(error);
-        }
+        Err(
+            error @ (Error::Stopped
+            | Error::Refused { .. }
+            | Error::NoRepository { .. }
+            | Error::Damaged { .. }
+            | Error::Process { .. }),
+        ) => return Err(error),
         Err(error) => {
             tracing::debug!(%error, "the host does not hand out a commit by its id");
             by_names(transfer, want, wanted, &name).map_err(|other| match other {
@@ -80,10 +84,19 @@ pub(crate) fn fetch(transfer: &Transfer<'_>, want: &Want) -> Result<Commit, Erro
             })?;
         }
     }
-    here(&transfer.open()?, wanted, Some(1)).ok_or_else(|| Error::NoCommit {
-        url: url.to_string(),
-        commit: wanted,
-    })
+    let repository = transfer.open()?;
+    if let Some(commit) = here(transfer, &repository, wanted, Some(1))? {
+        return Ok(commit);
+    }
+    let names_it = |reference: git2::Reference<'_>| reference.target() == Some(wanted.oid());
+    match repository.find_reference(&name).is_ok_and(names_it) {
+        // The host has handed it out, or was told that it is here.
+        true => Err(transfer.damaged("an object that should be here is not")),
+        false => Err(Error::NoCommit {
+            url: url.to_string(),
+            commit: wanted,
+        }),
+    }
 }
 
 /// First by the name it was seen under, as shallow as it may be and then whole, then every branch and tag.
@@ -92,7 +105,7 @@ fn by_names(transfer: &Transfer<'_>, want: &Want, wanted: Commit, name: &str) ->
         let refspec = [format!("+{reference}:{name}")];
         for depth in [want.depth, None] {
             transfer.run(&refspec, depth)?;
-            if here(&transfer.open()?, wanted, Some(1)).is_some() {
+            if here(transfer, &transfer.open()?, wanted, Some(1))?.is_some() {
                 return Ok(());
             }
         }
@@ -104,12 +117,26 @@ fn by_names(transfer: &Transfer<'_>, want: &Want, wanted: Commit, name: &str) ->
     transfer.run(&everything, None).map(|_| ())
 }
 
-/// The wanted commit when it is here, through the tags that lead to it, and with as much history as is wanted.
-fn here(repository: &Repository, wanted: Commit, depth: Option<u32>) -> Option<Commit> {
-    let object = repository.find_object(wanted.oid(), None).ok()?;
-    let commit = object.peel(ObjectType::Commit).ok()?.id();
-    repository.find_commit(commit).ok()?.tree().ok()?;
-    is_deep(repository, commit, depth).then(|| Commit::new(commit))
+/// The wanted commit when it is here, through the tags that lead to it, and with as much history as is wanted. What is here
+/// and cannot be read is damage.
+fn here(
+    transfer: &Transfer<'_>,
+    repository: &Repository,
+    wanted: Commit,
+    depth: Option<u32>,
+) -> Result<Option<Commit>, Error> {
+    let damaged = |error: git2::Error| transfer.damaged(error.message());
+    let object = match repository.find_object(wanted.oid(), None) {
+        Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok(None),
+        object => object.map_err(damaged)?,
+    };
+    // A tag or a tree that a host hands out by its id need not lead to a commit.
+    if !matches!(object.kind(), Some(ObjectType::Commit | ObjectType::Tag)) {
+        return Ok(None);
+    }
+    let commit = object.peel_to_commit().map_err(damaged)?;
+    commit.tree().map_err(damaged)?;
+    Ok(is_deep(repository, commit.id(), depth).then(|| Commit::new(commit.id())))
 }
 
 /// Whether so many commits are here on the way back from one, or all there are.

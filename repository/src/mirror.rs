@@ -11,7 +11,7 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use git2::{ObjectType, Repository, RepositoryInitOptions};
 
@@ -168,31 +168,8 @@ impl Mirrors {
         answer
     }
 
-    /// Removes the mirrors that nobody has fetched to for so long; one that is being written to stays. Best effort.
-    pub fn prune(&self, unused_for: Duration) {
-        let Ok(entries) = fs::read_dir(&self.directory) else {
-            return;
-        };
-        for lock in entries.flatten().map(|entry| entry.path()) {
-            if lock.extension().is_none_or(|suffix| suffix != "lock") {
-                continue;
-            }
-            // Whoever fetches opens it anew.
-            let used = fs::metadata(&lock).and_then(|metadata| metadata.modified());
-            let idle = used.ok().and_then(|used| used.elapsed().ok());
-            let is_unused = idle.is_some_and(|idle| idle >= unused_for);
-            let Some(held) = is_unused.then(|| File::open(&lock).ok()).flatten() else {
-                continue;
-            };
-            if held.try_lock().is_err() {
-                continue;
-            }
-            let mirror = lock.with_extension("git");
-            // The lock stays: somebody may wait for it.
-            if let Err(error) = upkeep::remove(&mirror) {
-                tracing::warn!(%error, "an unused mirror stays");
-            }
-        }
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// What is here of a repository already.
@@ -244,6 +221,8 @@ impl Mirrors {
         self.make_directory()?;
         let path = self.path(remote, "lock");
         let file = File::create(&path).map_err(Error::disk("create", &path))?;
+        // What `prune` goes by.
+        let _ = file.set_modified(SystemTime::now());
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Lock(file)),

@@ -19,10 +19,15 @@ pub(crate) struct Transfer<'a> {
 impl Transfer<'_> {
     /// The mirror as it is now: another process writes to it.
     pub(crate) fn open(&self) -> Result<Repository, Error> {
-        Repository::open_bare(self.path).map_err(|error| Error::Damaged {
+        Repository::open_bare(self.path).map_err(|error| self.damaged(error.message()))
+    }
+
+    /// The mirror is not what it should be: it is fetched anew.
+    pub(crate) fn damaged(&self, message: &str) -> Error {
+        Error::Damaged {
             url: self.remote.url.to_string(),
-            message: error.message().to_owned(),
-        })
+            message: message.to_owned(),
+        }
     }
 
     /// Fetches what the refspecs say, with so many commits of history; `None` is all of it. What a refspec names and the

@@ -4,8 +4,9 @@ mod support;
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
 
-use repository::{Allowed, Credentials, Error, Remote, Secret, Unwatched, Url, Want, Watch};
+use repository::{Allowed, Credentials, Error, Keep, Remote, Secret, Unwatched, Url, Want, Watch};
 use support::{Git, Place, Server, file, walk};
 
 #[test]
@@ -338,22 +339,61 @@ fn a_damaged_mirror_is_fetched_anew() {
 #[test]
 fn mirrors_that_nobody_uses_go_and_are_fetched_again_when_somebody_does() {
     let place = Place::new();
-    let commit = place.upstream.write("a", "1").commit("first");
-    let fetch = || {
-        place
+    let upstreams = ["a", "b", "c"].map(|name| {
+        let git = Git::init(&place.path(name));
+        for file in 0..10 {
+            git.write(&file.to_string(), noise(file));
+        }
+        let commit = git.commit("first");
+        (git, commit)
+    });
+    let fetch = |number: usize| {
+        let (git, commit) = &upstreams[number];
+        let fetched = place
             .mirrors
-            .fetch(&place.upstream.remote(), &Want::commit(commit), &Unwatched)
-            .unwrap()
+            .fetch(&git.remote(), &Want::commit(*commit), &Unwatched);
+        fetched.unwrap().0
     };
-    let has_pack = || {
-        walk(&place.path("mirrors"))
-            .iter()
-            .any(|path| path.to_string_lossy().contains("/objects/"))
+    for number in 0..3 {
+        fetch(number);
+    }
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let unused_for = |name: &str, idle: Duration| {
+        let entries = std::fs::read_dir(place.path("mirrors")).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let lock = paths.filter(|path| path.extension().is_some_and(|it| it == "lock"));
+        let of_name = |path: &std::path::PathBuf| {
+            let file = path.file_name().unwrap().to_string_lossy();
+            file.starts_with(&format!("{name}-"))
+        };
+        let lock = lock.into_iter().find(of_name).unwrap();
+        let file = std::fs::File::open(lock).unwrap();
+        file.set_modified(SystemTime::now() - idle).unwrap();
     };
-    fetch();
-    place.mirrors.prune(std::time::Duration::from_secs(3600));
-    assert!(has_pack());
-    place.mirrors.prune(std::time::Duration::ZERO);
-    assert!(!has_pack());
-    assert!(fetch().0.has(commit));
+    let here = || {
+        let packs = walk(&place.path("mirrors"));
+        let packs = packs.iter().map(|path| path.to_string_lossy().into_owned());
+        packs.filter(|path| path.ends_with(".pack")).count()
+    };
+    let keep = Keep {
+        unused_for: hours(100),
+        bytes: u64::MAX,
+    };
+    unused_for("a", hours(99));
+    unused_for("b", hours(50));
+    unused_for("c", hours(1));
+    assert_eq!((place.mirrors.prune(&keep), here()), (0, 3));
+    unused_for("a", hours(101));
+    assert_eq!((place.mirrors.prune(&keep), here()), (1, 2));
+    // Of too much the longest unused goes, and nothing of what is in use.
+    let little = Keep {
+        bytes: 2_500_000,
+        ..keep
+    };
+    fetch(0);
+    assert_eq!((place.mirrors.prune(&little), here()), (1, 2));
+    fetch(1);
+    let nothing = Keep { bytes: 0, ..keep };
+    assert_eq!((place.mirrors.prune(&nothing), here()), (1, 2));
+    assert!(fetch(2).has(upstreams[2].1));
 }

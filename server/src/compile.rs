@@ -7,7 +7,7 @@ use pipelines::plan::Plan;
 use pipelines::{Inclusion, Options, Overrides, Severity, Source as Text, compile_with, render};
 use protocol::Conclusion;
 use protocol::service::{Problem, ProblemCode, Source, Submit, Trigger, limits};
-use repository::{Allowed, Commit, Mirror, Mirrors, Remote, Url, Want, Watch};
+use repository::{Allowed, Commit, Error, Mirrors, Remote, Url, Want, Watch};
 
 use crate::operation::submit::Submission;
 
@@ -30,7 +30,7 @@ pub(crate) struct Compiler {
 /// A commit that is here.
 #[derive(Debug)]
 struct Found {
-    mirror: Mirror,
+    remote: Remote,
     commit: Commit,
     source: Source,
     name: String,
@@ -88,7 +88,7 @@ impl Compiler {
         };
         let text = match (submit.pipeline, &found) {
             (Some(text), _) => text.into_bytes(),
-            (None, Some(found)) => match read(found, FILE)? {
+            (None, Some(found)) => match self.read(found, FILE)? {
                 Some(text) => text,
                 None => {
                     let reason = format!("commit {} has no {FILE}", found.commit);
@@ -152,9 +152,9 @@ impl Compiler {
         };
         let want = Want::commit(commit).seen_at(reference.clone());
         let fetched = self.mirrors.fetch(&remote, &want, &watch);
-        let (mirror, commit) = fetched.map_err(|error| unavailable(&error))?;
+        let (_, commit) = fetched.map_err(|error| unavailable(&error))?;
         Ok(Found {
-            mirror,
+            remote,
             commit,
             source: Source {
                 url: shown,
@@ -165,11 +165,30 @@ impl Compiler {
         })
     }
 
+    /// A file of a commit. A mirror that is damaged, or was pruned since, is fetched to again.
+    fn read(&self, found: &Found, path: &str) -> Result<Option<Vec<u8>>, Problem> {
+        let (remote, commit) = (&found.remote, found.commit);
+        let mirror = self.mirrors.mirror(remote);
+        let read = mirror.and_then(|mirror| mirror.read_file(commit, path, LARGEST));
+        let read = match read {
+            Err(error) if error.is_damage() || matches!(error, Error::NoCommit { .. }) => {
+                tracing::warn!(%error, "a repository is fetched again");
+                let want = Want::commit(commit).seen_at(found.source.reference.clone());
+                let watch = Deadline(Instant::now() + PATIENCE);
+                let fetched = self.mirrors.fetch(remote, &want, &watch);
+                fetched.and_then(|(mirror, commit)| mirror.read_file(commit, path, LARGEST))
+            }
+            other => other,
+        };
+        read.map_err(|error| unavailable(&error))
+    }
+
     /// A file that a pipeline includes.
     fn include(&self, found: Option<&Found>, inclusion: &Inclusion) -> Result<Vec<u8>, String> {
         let nothing = || "there is no such file".to_owned();
         match (inclusion, found) {
-            (Inclusion::Path(path), Some(found)) => read(found, path)
+            (Inclusion::Path(path), Some(found)) => self
+                .read(found, path)
                 .map_err(|problem| problem.message)?
                 .ok_or_else(nothing),
             (Inclusion::Path(_), None) => {
@@ -182,17 +201,12 @@ impl Compiler {
                 };
                 let found = self.find(url, None, &trigger);
                 let found = found.map_err(|problem| problem.message)?;
-                read(&found, path)
+                self.read(&found, path)
                     .map_err(|problem| problem.message)?
                     .ok_or_else(nothing)
             }
         }
     }
-}
-
-fn read(found: &Found, path: &str) -> Result<Option<Vec<u8>>, Problem> {
-    let read = found.mirror.read_file(found.commit, path, LARGEST);
-    read.map_err(|error| unavailable(&error))
 }
 
 fn unavailable(error: &repository::Error) -> Problem {

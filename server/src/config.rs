@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use repository::Transport;
+use repository::{Keep, Transport};
 
 use crate::database::Location;
 use crate::logs::Retention;
@@ -39,6 +39,8 @@ pub struct Config {
     pub grace: Duration,
     /// Whether repositories may be directories of this machine, or on servers of this machine itself.
     pub allow_file_repositories: bool,
+    /// What is kept of repositories.
+    pub mirrors: Keep,
     /// How repositories are fetched.
     pub transport: Transport,
     /// Requests a second that one user's token may make; 0 is without a limit.
@@ -144,6 +146,7 @@ impl Config {
             retry: RetryPolicy::default(),
             grace: Duration::from_secs(20),
             allow_file_repositories: false,
+            mirrors: Keep::default(),
             transport,
             requests_per_second: 200,
         }

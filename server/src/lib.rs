@@ -19,6 +19,7 @@ mod identity;
 mod limiter;
 mod logs;
 mod metrics;
+mod mirrors;
 mod operation;
 mod queue;
 mod run;

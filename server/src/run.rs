@@ -28,7 +28,7 @@ use crate::queue::watch::LeaseTerms;
 use crate::seen::Seen;
 use crate::service::{Service, patience, terms};
 use crate::sweeper::{self, Rules};
-use crate::{api, secret};
+use crate::{api, mirrors, secret};
 
 /// Submissions that are fetched and compiled at once.
 const COMPILING: usize = 16;
@@ -173,6 +173,12 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     let (ending, ended) = watch::channel(false);
     let metrics = Arc::new(Metrics::new());
     let wire_terms = terms(&config);
+    let mirrors = Mirrors::new(config.data.join("mirrors"), config.transport.clone());
+    tokio::spawn(mirrors::prune(
+        mirrors.clone(),
+        config.mirrors,
+        ended.clone(),
+    ));
     let service = Service {
         dispatcher: Dispatcher::start(
             database.clone(),
@@ -183,7 +189,7 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         identities: Arc::new(Identities::default()),
         limiter: Arc::new(Limiter::new(config.requests_per_second)),
         compiler: Arc::new(Compiler::new(
-            Mirrors::new(config.data.join("mirrors"), config.transport.clone()),
+            mirrors.clone(),
             config.allow_file_repositories,
         )),
         compiling: Arc::new(Semaphore::new(COMPILING)),

@@ -10,14 +10,13 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use indexmap::IndexMap;
 use pipelines::Tree;
 use pipelines::plan::Plan;
 use protocol::service::Assignment;
 use protocol::{Cause, Conclusion, Event, WorkspaceMode};
-use repository::{Mirrors, Watch};
+use repository::{Keep, Mirrors, Watch};
 use runtime::zygote::Zygote;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::sync::mpsc;
@@ -37,9 +36,6 @@ use crate::secrets::Secrets;
 use crate::sink::{Printer, Queue};
 use crate::sources;
 use crate::workspace::TreeFiles;
-
-/// How long a mirror stays that nobody fetches to.
-const UNUSED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Runs the job that standard input names. `connect` is called on the process's only thread.
 pub fn execute<B: Backend>(
@@ -105,7 +101,7 @@ pub fn sweep(machine: &Machine) -> Result<ExitCode, CommandError> {
     if let Err(error) = runtime.block_on(zygote.sweep()) {
         tracing::warn!(%error, "the remains of a killed process cannot be removed");
     }
-    mirrors(machine).prune(UNUSED);
+    mirrors(machine).prune(&Keep::default());
     Ok(ExitCode::Success)
 }
 

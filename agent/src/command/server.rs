@@ -46,6 +46,8 @@ struct Settings {
     #[serde(deserialize_with = "duration")]
     grace: Option<Duration>,
     requests_per_second: Option<u32>,
+    /// What is kept of repositories.
+    mirrors: MirrorSettings,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -66,6 +68,16 @@ struct LeaseSettings {
     heartbeat: Option<Duration>,
     #[serde(deserialize_with = "duration")]
     wait: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct MirrorSettings {
+    /// How long one stays that nobody fetches to.
+    #[serde(deserialize_with = "duration")]
+    unused_for: Option<Duration>,
+    /// How much all of them take.
+    bytes: Option<u64>,
 }
 
 /// As `10s` and `1m 30s`.
@@ -210,6 +222,9 @@ fn config(
     }
     config.keep = settings.keep;
     config.grace = settings.grace.unwrap_or(config.grace);
+    let MirrorSettings { unused_for, bytes } = settings.mirrors;
+    config.mirrors.unused_for = unused_for.unwrap_or(config.mirrors.unused_for);
+    config.mirrors.bytes = bytes.unwrap_or(config.mirrors.bytes);
     config.requests_per_second = settings
         .requests_per_second
         .unwrap_or(config.requests_per_second);
@@ -242,7 +257,7 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
-        let file = "listen: 127.0.0.1:1\ndatabase: postgres://u:p@h/d\nlease: { lasts: 2m, heartbeat: 20s }\nkeep: 30d\n";
+        let file = "listen: 127.0.0.1:1\ndatabase: postgres://u:p@h/d\nlease: { lasts: 2m, heartbeat: 20s }\nkeep: 30d\nmirrors: { unused_for: 7d }\n";
         let arguments = Server {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))),
             ..Server::default()
@@ -257,6 +272,8 @@ mod tests {
         assert_eq!(config.terms.lease, Duration::from_secs(120));
         assert_eq!(config.terms.accept, Duration::from_secs(10));
         assert_eq!(config.keep, Some(Duration::from_secs(30 * 24 * 3_600)));
+        assert_eq!(config.mirrors.unused_for, Duration::from_secs(7 * 86_400));
+        assert_eq!(config.mirrors.bytes, 20 << 30);
     }
 
     #[test]

@@ -9,5 +9,6 @@ mod faults;
 mod harness;
 mod logs;
 mod queue;
+mod repositories;
 mod sqlite;
 mod upgrade;
