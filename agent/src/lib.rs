@@ -7,6 +7,7 @@
 //!                           '--> oci (bundles, for callers of OCI runtimes)
 //! ```
 
+pub mod artifacts;
 pub mod assignments;
 pub mod attempt;
 pub mod backend;

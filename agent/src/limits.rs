@@ -5,6 +5,7 @@
 //!   default: { pids: 4096 }               # of a step whose pipeline says nothing
 //!   max: { cpus: 4, memory: 16GiB }       # no step gets more, whatever its pipeline says
 //!   log: 512MiB                           # of a step's output
+//!   artifact: 2GiB                        # of one artifact: its files, and their archive
 //! ```
 
 use std::fmt;
@@ -18,6 +19,8 @@ use serde::{Deserialize, Deserializer};
 const PIDS: u64 = 4096;
 /// Output of a step, bytes: what a person could not read, and twenty runs of it fit on a disk.
 const LOG: u64 = 512 << 20;
+/// One artifact, bytes: more than a build leaves that means to.
+const ARTIFACT: u64 = 2 << 30;
 
 /// The configuration's `limits`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -29,6 +32,8 @@ pub struct Limits {
     most: Resources,
     #[serde(deserialize_with = "log")]
     log: u64,
+    #[serde(deserialize_with = "artifact")]
+    artifact: u64,
 }
 
 impl Default for Limits {
@@ -40,6 +45,7 @@ impl Default for Limits {
             },
             most: Resources::default(),
             log: LOG,
+            artifact: ARTIFACT,
         }
     }
 }
@@ -82,6 +88,12 @@ impl Limits {
     #[must_use]
     pub const fn log(&self) -> u64 {
         self.log
+    }
+
+    /// Bytes that one artifact may have.
+    #[must_use]
+    pub const fn artifact(&self) -> u64 {
+        self.artifact
     }
 
     /// What is limited in any step of a plan, by the plan or by this machine's configuration: not what is so everywhere.
@@ -170,8 +182,17 @@ fn resources<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Resources, D:
 const SIZE: &str = "a size such as 512MiB";
 
 fn log<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    size("log", deserializer)
+}
+
+fn artifact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    size("artifact", deserializer)
+}
+
+fn size<'de, D: Deserializer<'de>>(name: &str, deserializer: D) -> Result<u64, D::Error> {
     let Scalar(text) = Scalar::deserialize(deserializer)?;
-    units::size(&text).ok_or_else(|| D::Error::custom(format_args!("log: {text:?} is not {SIZE}")))
+    let wrong = || D::Error::custom(format_args!("{name}: {text:?} is not {SIZE}"));
+    units::size(&text).ok_or_else(wrong)
 }
 
 /// The text of a number or a string, as it would be written.

@@ -103,6 +103,7 @@ fn execute(command: &Command) -> Result<ExitCode, CommandError> {
         Command::Oci(arguments) => oci::execute(arguments, &machine),
         Command::Submit(arguments) => service::submit(arguments, &machine),
         Command::Jobs(arguments) => service::jobs(arguments, &machine),
+        Command::Artifacts(arguments) => service::artifacts(arguments, &machine),
         Command::Cancel(arguments) => service::cancel(arguments, &machine),
         Command::Retry(arguments) => service::retry(arguments, &machine),
         Command::Approve(arguments) => service::approve(arguments, &machine),

@@ -21,6 +21,9 @@ pub(crate) const JOBS: usize = 1_024;
 /// Steps of a job.
 pub(crate) const STEPS: usize = 1_024;
 
+/// Artifacts of a job.
+pub(crate) const ARTIFACTS: usize = 64;
+
 /// Characters of a job's id.
 pub(crate) const JOB_ID_CHARS: usize = 64;
 

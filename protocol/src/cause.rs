@@ -70,6 +70,13 @@ pub enum Cause {
         /// What is wrong and where.
         message: String,
     },
+    /// An artifact that it should leave cannot be kept: it is too large, or has files that cannot be read.
+    Artifact {
+        /// Its name, as far as that is known.
+        artifact: String,
+        /// What is wrong, without a trailing full stop.
+        message: String,
+    },
     /// The runtime, the disk or the machine failed.
     Internal {
         /// What failed and why.

@@ -7,6 +7,7 @@
 //!     ServiceStarted, PortPublished*, ServiceReady   per service, before the first step; a service that fails has its ServiceFinished
 //!     StepStarted, (Log | StepRetrying)*, StepFinished   per step; every byte of a step's log precedes its StepFinished
 //!     ServiceFinished                   behind the steps, those of `after` too, unless it ended by itself
+//!     ArtifactKept*                     behind all of them
 //!   JobFinished
 //! RunFinished
 //! ```
@@ -201,6 +202,24 @@ pub enum Event {
         protocol: Protocol,
         /// Why it was refused, without a trailing full stop.
         reason: String,
+    },
+    /// Files of the workspace are kept, behind the job's last step.
+    ArtifactKept {
+        /// The job's id.
+        job: String,
+        /// The artifact's name.
+        artifact: String,
+        /// Files, directories and links in it.
+        files: u64,
+        /// Bytes of its files' contents.
+        bytes: u64,
+        /// Bytes of its archive.
+        size: u64,
+        /// Of its archive: SHA-256, 64 hexadecimal digits.
+        sha256: String,
+        /// Where the archive is on this machine, when it stays there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
     },
     /// A job is over.
     JobFinished {

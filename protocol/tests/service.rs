@@ -22,6 +22,7 @@ fn an_assignment_survives_the_wire_and_shows_no_secret() {
             lease_ms: 60_000,
             heartbeat_ms: 15_000,
             log_bytes: 1 << 28,
+            artifact_bytes: 1 << 30,
         },
         plan: plan.unwrap(),
         needs: [].into(),

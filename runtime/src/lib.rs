@@ -7,6 +7,7 @@
 //! `sys` holds the only unsafe code.
 
 mod cgroup;
+pub mod collect;
 pub mod container;
 pub mod detach;
 pub mod doctor;

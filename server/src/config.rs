@@ -33,6 +33,8 @@ pub struct Config {
     pub retention: Retention,
     /// How long a pipeline that is over is kept, with its logs; `None` is for ever.
     pub keep: Option<Duration>,
+    /// How much of artifacts is kept, and for how long.
+    pub artifacts: Artifacts,
     /// How often a job may be lost.
     pub retry: RetryPolicy,
     /// How long a server that is asked to end waits for what is going on.
@@ -73,6 +75,24 @@ pub enum Storage {
     /// In a bucket of S3 or what speaks like it: `s3://bucket/prefix`. Credentials and endpoint come from the environment, as for
     /// Amazon's own tools.
     Objects(String),
+}
+
+/// How much of artifacts is kept, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Artifacts {
+    /// The archive of one has at most so many bytes.
+    pub bytes: u64,
+    /// How long one is kept whose pipeline does not say; `None` is for ever.
+    pub keep: Option<Duration>,
+}
+
+impl Default for Artifacts {
+    fn default() -> Self {
+        Self {
+            bytes: 1 << 30,
+            keep: Some(Duration::from_secs(30 * 24 * 60 * 60)),
+        }
+    }
 }
 
 /// How long leases last.
@@ -143,6 +163,7 @@ impl Config {
             patience: Patience::default(),
             retention: Retention::default(),
             keep: None,
+            artifacts: Artifacts::default(),
             retry: RetryPolicy::default(),
             grace: Duration::from_secs(20),
             allow_file_repositories: false,

@@ -5,7 +5,7 @@
 //!     |                  '--> database (SQLite, PostgreSQL)
 //!     |--> dispatcher: the one task that knows which agents wait, and offers jobs to them
 //!     |--> logs (a directory, objects)
-//! sweeper: ends leases that are over
+//! sweeper: ends leases that are over | expiry: removes what was kept long enough
 //! ```
 //! A server has no state beside database and storage that it could not lose: agents and users ask again, and every call of
 //! theirs may be repeated. Knows the language and the protocol, never a container.
@@ -15,6 +15,7 @@ mod compile;
 mod config;
 mod database;
 mod dispatcher;
+mod expiry;
 mod identity;
 mod limiter;
 mod logs;
@@ -28,7 +29,7 @@ mod seen;
 mod service;
 mod sweeper;
 
-pub use config::{Config, ConfigError, Patience, Storage, Terms};
+pub use config::{Artifacts, Config, ConfigError, Patience, Storage, Terms};
 pub use database::{DatabaseError, Location, OperationError};
 pub use logs::Retention;
 pub use queue::RetryPolicy;

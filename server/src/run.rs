@@ -28,7 +28,7 @@ use crate::queue::watch::LeaseTerms;
 use crate::seen::Seen;
 use crate::service::{Service, patience, terms};
 use crate::sweeper::{self, Rules};
-use crate::{api, mirrors, secret};
+use crate::{api, expiry, mirrors, secret};
 
 /// Submissions that are fetched and compiled at once.
 const COMPILING: usize = 16;
@@ -209,6 +209,11 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         patience: patience(&config),
         keep: config.keep,
     };
+    tokio::spawn(expiry::expire(
+        database.clone(),
+        logs.clone(),
+        ended.clone(),
+    ));
     tokio::spawn(sweeper::sweep(database, logs, rules, ended));
     let (address, handle, served) = listen(&config, service).await?;
     tracing::info!(%address, "listening");

@@ -57,5 +57,6 @@ pub(crate) fn terms(config: &Config) -> WireTerms {
         lease_ms: ms(config.terms.lease),
         heartbeat_ms: ms(config.terms.heartbeat),
         log_bytes: config.retention.bytes(),
+        artifact_bytes: config.artifacts.bytes,
     }
 }

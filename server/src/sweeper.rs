@@ -94,7 +94,7 @@ async fn end_leases(
         tracing::info!(job, attempt, accepted, "a lease is over");
         if let Ok(job) = u64::try_from(job) {
             let job = JobId(job);
-            logs.forget(AttemptId { job, attempt });
+            logs.lost(AttemptId { job, attempt }).await;
         }
     }
     Ok(())

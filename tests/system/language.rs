@@ -98,16 +98,16 @@ fn inputs_are_checked_and_put_in(env: &TestEnvironment) {
 
 fn a_key_that_cannot_be_carried_out_is_refused_and_only_warned_of_by_lint(env: &TestEnvironment) {
     env.pipeline(
-        "image: host\njobs:\n  t:\n    artifacts: [{ name: app, paths: [target/app] }]\n    steps: [{ run: echo ran }]\n",
+        "image: host\njobs:\n  t:\n    reports: { junit: \"a.xml\" }\n    steps: [{ run: echo ran }]\n",
     );
     let _ = run_local(env, &[])
         .expect(65)
-        .says("error[not-yet]: `artifacts` of a job is not supported yet");
+        .says("error[not-yet]: `reports` of a job is not supported yet");
     let _ = env
         .agent(["lint"])
         .run()
         .expect(0)
-        .says("warning[not-yet]: `artifacts` of a job is not supported yet");
+        .says("warning[not-yet]: `reports` of a job is not supported yet");
 }
 
 fn a_silent_step_is_ended(env: &TestEnvironment) {

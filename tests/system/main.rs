@@ -3,6 +3,7 @@
 mod agents;
 mod agents_faults;
 mod ahead;
+mod artifacts;
 mod bad_input;
 mod broken_registries;
 mod commands;

@@ -21,20 +21,20 @@ for_one_user!(
 );
 
 /// A server of the test's own.
-struct Ci<'e> {
+pub(crate) struct Ci<'e> {
     env: &'e TestEnvironment,
-    server: Running,
-    url: String,
-    token: String,
+    pub(crate) server: Running,
+    pub(crate) url: String,
+    pub(crate) token: String,
 }
 
 impl<'e> Ci<'e> {
-    fn start(env: &'e TestEnvironment) -> Self {
+    pub(crate) fn start(env: &'e TestEnvironment) -> Self {
         env.write("config.yml", "repositories: { files: true }\n");
         Self::start_at(env, "127.0.0.1:0")
     }
 
-    fn start_at(env: &'e TestEnvironment, address: &str) -> Self {
+    pub(crate) fn start_at(env: &'e TestEnvironment, address: &str) -> Self {
         let data = env.root().join("server");
         let data = data.to_str().expect("a path of text");
         let arguments = [
@@ -67,14 +67,14 @@ impl<'e> Ci<'e> {
     }
 
     /// A command of a user's.
-    fn user(&self, arguments: &[&str]) -> Agent<'e> {
+    pub(crate) fn user(&self, arguments: &[&str]) -> Agent<'e> {
         self.env
             .agent(arguments)
             .variable("SLIPWAY_SERVER", &self.url)
             .variable("SLIPWAY_TOKEN", &self.token)
     }
 
-    fn agent(&self, data: &str, more: &[&str]) -> Running {
+    pub(crate) fn agent(&self, data: &str, more: &[&str]) -> Running {
         let token = self
             .user(&["tokens", "create", "agents", "--registration"])
             .run()
@@ -87,18 +87,18 @@ impl<'e> Ci<'e> {
             .spawn()
     }
 
-    fn submit(&self, more: &[&str]) -> Finished {
+    pub(crate) fn submit(&self, more: &[&str]) -> Finished {
         let arguments = ["submit", "--follow"];
         let arguments: Vec<&str> = arguments.iter().chain(more).copied().collect();
         self.user(&arguments).run()
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.user(arguments).run().expect(0).output();
         serde_json::from_str(&output).unwrap_or_else(|error| panic!("{error}: {output}"))
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         self.server.signal(Signal::TERM);
         let _ = self.server.finish().expect(0);
     }
@@ -188,7 +188,7 @@ fn jobs_that_need_others_get_their_outputs_on_any_agent(env: &TestEnvironment) {
     ci.stop();
 }
 
-fn wait_for_state(ci: &Ci<'_>, job: &str, state: &str) -> Value {
+pub(crate) fn wait_for_state(ci: &Ci<'_>, job: &str, state: &str) -> Value {
     let found = harness::wait::until(harness::wait::PATIENCE, || {
         let job = ci.json(&["jobs", job, "--json"]);
         (job["state"] == state).then_some(job)

@@ -3,7 +3,7 @@
 //! ```text
 //! <data>/jobs/12-1/assignment.json   what was assigned, without the values of secrets
 //!                  events.jsonl      one event a line; a line's number is the event's
-//!                  logs/step-0       and service-db, each with .times beside it
+//!                  logs/step-0       and service-db, each with .times beside it; artifact-NAME
 //!                  tree/             the commit's files, while the job runs
 //!                  finished.json     how the job ended; once it is there, nothing else changes any more
 //! ```
@@ -14,7 +14,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
-use protocol::service::{Assignment, AttemptId, JobId, StreamName};
+use protocol::service::{ArtifactEnd, Assignment, AttemptId, JobId, StreamName};
 use protocol::{Cause, Conclusion};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,9 @@ pub struct Finished {
     /// This machine is to blame, and why: another one may have more luck with the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_fault: Option<String>,
+    /// What it has kept of its workspace; the archives are among the streams.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<ArtifactEnd>,
 }
 
 /// An attempt's directory.

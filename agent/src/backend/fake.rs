@@ -4,6 +4,7 @@
 //! job and name. What the executor asked for is kept in a journal.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, PipeWriter, Write as _};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +14,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Backend, BackendError, Exceeded, Exit, ExitStatus, Healthcheck, ImageError, ImageErrorKind,
-    ImageProgress, JobRequest, NetworkUse, Prepared, ProgressFn, RunningStep, ServiceRequest,
-    StartError, StartErrorKind, StepRequest,
+    Backend, BackendError, Exceeded, Exit, ExitStatus, FileKind, FilesError, FoundFile,
+    Healthcheck, ImageError, ImageErrorKind, ImageProgress, JobRequest, NetworkUse, PackedFiles,
+    Prepared, ProgressFn, RunningStep, ServiceRequest, StartError, StartErrorKind, StepRequest,
 };
 use crate::ports::{Port, PublishedPort};
 
@@ -115,6 +116,8 @@ pub(crate) struct Fake {
     uses: Vec<NetworkUse>,
     images: HashMap<String, FakeImage>,
     workspaces_fail: bool,
+    files: Vec<&'static str>,
+    packing_hangs: bool,
     journal: Arc<Mutex<Vec<String>>>,
     started: watch::Sender<Vec<String>>,
 }
@@ -184,6 +187,18 @@ impl Fake {
     /// Scripts an image.
     pub(crate) fn image(mut self, name: &str, image: FakeImage) -> Self {
         self.images.insert(name.to_owned(), image);
+        self
+    }
+
+    /// What every workspace has in the end.
+    pub(crate) fn with_files(mut self, files: &[&'static str]) -> Self {
+        self.files = files.to_vec();
+        self
+    }
+
+    /// Archives are written for ever.
+    pub(crate) const fn packing_for_ever(mut self) -> Self {
+        self.packing_hangs = true;
         self
     }
 
@@ -266,6 +281,51 @@ impl Backend for Fake {
     async fn close_workspace(&self, workspace: FakeWorkspace) -> Result<(), BackendError> {
         self.note(format!("close {}", workspace.0));
         Ok(())
+    }
+
+    async fn list_files(
+        &self,
+        workspace: &FakeWorkspace,
+        below: &[Vec<u8>],
+    ) -> Result<Vec<FoundFile>, FilesError> {
+        let below: Vec<_> = below
+            .iter()
+            .map(|path| String::from_utf8_lossy(path))
+            .collect();
+        self.note(format!("list {} {}", workspace.0, below.join(" ")));
+        let found = |path: &&str| FoundFile {
+            path: path.as_bytes().to_vec(),
+            kind: FileKind::File,
+        };
+        Ok(self.files.iter().map(found).collect())
+    }
+
+    async fn pack_files(
+        &self,
+        workspace: &FakeWorkspace,
+        paths: &[Vec<u8>],
+        most: u64,
+        mut out: &File,
+    ) -> Result<PackedFiles, FilesError> {
+        let all = paths.join(&b' ');
+        let text = String::from_utf8_lossy(&all);
+        self.note(format!("pack {} {text}", workspace.0));
+        if self.packing_hangs {
+            std::future::pending().await
+        }
+        if all.len() as u64 > most {
+            return Err(FilesError {
+                is_too_much: true,
+                message: format!("more than {most} bytes"),
+            });
+        }
+        out.write_all(&all).unwrap();
+        Ok(PackedFiles {
+            files: paths.len() as u64,
+            bytes: 7,
+            size: all.len() as u64,
+            sha256: "ab".repeat(32),
+        })
     }
 
     async fn start(

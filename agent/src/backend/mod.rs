@@ -17,10 +17,12 @@ mod error;
 mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;
+mod files;
 mod options;
 mod request;
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -34,6 +36,7 @@ use crate::ports::PublishedPort;
 pub use containers::Containers;
 pub use error::{BackendError, ImageError, ImageErrorKind, StartError, StartErrorKind};
 pub use exchange::Exchange;
+pub use files::{FileKind, FilesError, FoundFile, PackedFiles};
 pub use options::{BackendOptions, ConnectError};
 pub use request::{
     Exceeded, Exit, ExitStatus, Healthcheck, ImageProgress, JobRequest, NetworkUse, NetworkUseFn,
@@ -77,6 +80,24 @@ pub trait Backend: Debug + Send + Sync + 'static {
     fn kept(&self) -> Option<PathBuf> {
         None
     }
+
+    /// What there is at and below these paths of a workspace, when no step of it runs any more. What is not there is passed
+    /// over, and no link is followed.
+    fn list_files(
+        &self,
+        workspace: &Self::Workspace,
+        below: &[Vec<u8>],
+    ) -> impl Future<Output = Result<Vec<FoundFile>, FilesError>> + Send;
+
+    /// Writes what is at these paths of a workspace to `out` as a gzipped tar archive, of at most `most` bytes, contents and
+    /// archive each. What was written is no archive when this fails or is dropped.
+    fn pack_files(
+        &self,
+        workspace: &Self::Workspace,
+        paths: &[Vec<u8>],
+        most: u64,
+        out: &File,
+    ) -> impl Future<Output = Result<PackedFiles, FilesError>> + Send;
 
     /// Returns when steps have written more than `limit` bytes to a workspace; never where that is not bounded.
     fn overfilled(

@@ -46,8 +46,8 @@ pub use schema::Schema;
 pub use serve::{LogFormat, Server};
 pub use server::ServerOptions;
 pub use service::{
-    Agents, Approve, Cancel, CreateToken, Drain, Jobs, Retry, Role, Submit, TokenOperation, Tokens,
-    Which,
+    Agents, Approve, Artifacts, Cancel, CreateToken, Drain, Jobs, Retry, Role, Submit,
+    TokenOperation, Tokens, Which,
 };
 pub use start::Start;
 
@@ -124,6 +124,8 @@ pub enum Command {
     Submit(Box<Submit>),
     /// List a server's jobs
     Jobs(Jobs),
+    /// List what a server's job has left, or fetch it
+    Artifacts(Artifacts),
     /// Stop jobs of a server
     Cancel(Cancel),
     /// Run jobs of a server again

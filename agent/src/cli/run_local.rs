@@ -65,6 +65,10 @@ pub struct RunLocal {
     #[arg(long)]
     pub keep: bool,
 
+    /// Keep artifacts here, in a directory a job [default: beside the run's logs]
+    #[arg(long, value_name = "DIR")]
+    pub artifacts: Option<PathBuf>,
+
     /// Print in the end what each step reached, as a `network` with a list that lets it reach just that
     #[arg(long, conflicts_with = "json")]
     pub record_network: bool,

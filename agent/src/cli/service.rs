@@ -76,6 +76,29 @@ pub struct Jobs {
     pub json: bool,
 }
 
+/// List what a job has left, or fetch one of it and compare its checksum.
+#[derive(Debug, Clone, Args)]
+pub struct Artifacts {
+    /// Where the server is
+    #[command(flatten)]
+    pub server: ServerOptions,
+    /// The job
+    #[arg(value_name = "JOB")]
+    pub job: JobId,
+    /// Fetch this one: a gzipped tar archive
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Where to; `-` is standard output [default: NAME.tar.gz]
+    #[arg(long, short, value_name = "FILE", requires = "name")]
+    pub output: Option<PathBuf>,
+    /// Of this attempt [default: the last that has it]
+    #[arg(long, value_name = "N")]
+    pub attempt: Option<u32>,
+    /// Print what the server answers
+    #[arg(long, conflicts_with = "name")]
+    pub json: bool,
+}
+
 /// A job, or all jobs of a pipeline.
 #[derive(Debug, Clone, Args)]
 #[group(id = "which", required = true, multiple = false)]

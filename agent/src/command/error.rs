@@ -10,6 +10,7 @@ use runtime::store::{FindError as FindImageError, SaveError, StoreError};
 
 use super::connection::ConnectionError;
 use super::start::LabelError;
+use crate::artifacts::ArtifactError;
 use crate::attempt::{InputError, SpoolError};
 use crate::backend::{ConnectError, ImageError, ImageErrorKind};
 use crate::chain::chain;
@@ -165,6 +166,37 @@ pub enum CommandError {
         /// What there is.
         steps: Vec<String>,
     },
+    /// Artifacts have no place.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// There is no such artifact.
+    #[error("job {job} has no artifact `{name}`")]
+    NoArtifact {
+        /// The job.
+        job: JobId,
+        /// As it was asked for.
+        name: String,
+        /// What there is.
+        names: Vec<String>,
+    },
+    /// The artifact was kept for as long as it was to be.
+    #[error("artifact `{name}` of job {job} has expired")]
+    ExpiredArtifact {
+        /// The job.
+        job: JobId,
+        /// Its name.
+        name: String,
+    },
+    /// What came is not what was kept.
+    #[error("artifact `{name}` is damaged: its checksum is {found}, and {expected} was kept")]
+    DamagedArtifact {
+        /// Its name.
+        name: String,
+        /// As the job's agent has computed it.
+        expected: String,
+        /// Of what came.
+        found: String,
+    },
     /// The plan cannot be run.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -224,6 +256,9 @@ impl CommandError {
             | Self::ServerConfig(_)
             | Self::NoDataDirectory(_) => ExitCode::Usage,
             Self::Server(error) => super::server::exit_code(error),
+            Self::NoArtifact { .. }
+            | Self::ExpiredArtifact { .. }
+            | Self::DamagedArtifact { .. } => ExitCode::Failed,
             Self::NoImage(FindImageError::Missing(_) | FindImageError::Ambiguous { .. })
             | Self::SeveralNames { .. }
             | Self::UnnamedImage(_)
@@ -277,6 +312,7 @@ impl CommandError {
             | Self::Schedule(_)
             | Self::Plan(PlanError::Schedule(_))
             | Self::Write(_)
+            | Self::Artifact(_)
             | Self::Start { .. } => ExitCode::Internal,
             Self::Door(error) => error.exit_code(),
             // As other OCI runtimes.
@@ -343,6 +379,13 @@ impl CommandError {
                 "give one with --token or SLIPWAY_TOKEN; `agent tokens create --registration` makes one"
                     .to_owned(),
             ],
+            Self::NoArtifact { names, .. } => vec![match names.as_slice() {
+                [] => "it has none; `agent jobs JOB` says how it ended".to_owned(),
+                names => format!("it has `{}`", names.join("`, `")),
+            }],
+            Self::DamagedArtifact { .. } => {
+                vec!["nothing of it is kept here; fetch it again".to_owned()]
+            }
             Self::NoPassword => vec![
                 "give it on standard input with `--password-stdin`, or call from a terminal".to_owned(),
             ],

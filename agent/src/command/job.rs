@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 
 use super::error::starting;
 use super::{CommandError, git_transport, predefined};
+use crate::artifacts::ArtifactPlace;
 use crate::attempt::{Finished, News, Order, Orders, Spool, Spooled};
 use crate::backend::{Backend, BackendOptions, ConnectError};
 use crate::chain::chain;
@@ -184,6 +185,7 @@ impl Obstacle {
             cause: Some(cause),
             outputs: IndexMap::new(),
             machine_fault,
+            artifacts: Vec::new(),
         }
     }
 }
@@ -272,6 +274,13 @@ fn prepare<B: Backend>(
         masks,
         ports: Publications::default(),
         before,
+        artifacts: Some(
+            ArtifactPlace::streams(&logs.artifacts()).map_err(|error| Obstacle::of(&error))?,
+        ),
+        artifact_bytes: config
+            .limits
+            .artifact()
+            .min(assignment.terms.artifact_bytes),
     };
     let backend = connect(BackendOptions {
         data: machine.data.clone(),
@@ -338,6 +347,7 @@ fn finished(end: JobEnd, masks: &Arc<Masks>, queue: &Queue) -> Finished {
         cause: end.cause.map(|cause| masks.cause(cause)),
         outputs,
         machine_fault: end.machine_fault.map(|message| masks.text(message)),
+        artifacts: end.artifacts,
     }
 }
 

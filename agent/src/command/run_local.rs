@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::compiled::{self, Compiled};
 use super::error::starting;
 use super::{CommandError, listing, predefined, printing, signals};
+use crate::artifacts::{ArtifactError, ArtifactPlace};
 use crate::backend::{Backend, BackendOptions, ConnectError};
 use crate::cli::{NetworkMode, RunLocal};
 use crate::config::Config;
@@ -98,6 +99,8 @@ pub fn execute<B: Backend>(
         masks,
         ports,
         before: Before::default(),
+        artifacts: artifact_place(arguments, &plan, &logs)?,
+        artifact_bytes: config.limits.artifact(),
     };
     let backend = connect(BackendOptions {
         data: machine.data.clone(),
@@ -168,6 +171,20 @@ async fn run<B: Backend>(
         Ok(error) => Err(starting("write to standard output")(error)),
         Err(_) => Ok(report),
     }
+}
+
+/// Where artifacts go, when there are any: where the user says, else to the run's own directory. The working tree is only
+/// written to where that was asked for.
+fn artifact_place(
+    arguments: &RunLocal,
+    plan: &Plan,
+    logs: &RunDirectory,
+) -> Result<Option<ArtifactPlace>, ArtifactError> {
+    if plan.jobs.iter().all(|job| job.artifacts.is_empty()) {
+        return Ok(None);
+    }
+    let directory = arguments.artifacts.clone();
+    ArtifactPlace::jobs(&directory.unwrap_or_else(|| logs.artifacts())).map(Some)
 }
 
 const fn workspace_mode(arguments: &RunLocal) -> WorkspaceMode {

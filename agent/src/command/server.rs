@@ -40,6 +40,8 @@ struct Settings {
     /// How long pipelines that are over are kept.
     #[serde(deserialize_with = "duration")]
     keep: Option<Duration>,
+    /// Of artifacts.
+    artifacts: ArtifactSettings,
     /// Attempts a job has whose agents are lost.
     attempts: Option<u32>,
     /// How long a server that is asked to end waits.
@@ -55,6 +57,16 @@ struct Settings {
 struct Tls {
     certificate: PathBuf,
     key: PathBuf,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ArtifactSettings {
+    /// Of one archive.
+    bytes: Option<u64>,
+    /// How long one is kept whose pipeline does not say; 0 is for ever.
+    #[serde(deserialize_with = "duration")]
+    keep: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -216,6 +228,10 @@ fn config(
     config.terms.wait = wait.unwrap_or(config.terms.wait);
     if let Some(bytes) = settings.log_bytes {
         config.retention = Retention::of(bytes);
+    }
+    config.artifacts.bytes = settings.artifacts.bytes.unwrap_or(config.artifacts.bytes);
+    if let Some(keep) = settings.artifacts.keep {
+        config.artifacts.keep = Some(keep).filter(|keep| !keep.is_zero());
     }
     if let Some(attempts) = settings.attempts {
         config.retry = RetryPolicy { attempts };

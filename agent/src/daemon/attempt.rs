@@ -305,6 +305,7 @@ impl Attempt {
                 cause: Some(Cause::Cancelled),
                 outputs: indexmap::IndexMap::new(),
                 machine_fault: None,
+                artifacts: Vec::new(),
             }),
             Ok(None) => self.broken(format!(
                 "the job's process ended without a result: {ending}"
@@ -368,6 +369,7 @@ impl Attempt {
             outputs: finished.outputs.clone(),
             events,
             logs,
+            artifacts: finished.artifacts.clone(),
         };
         let address = path::of_attempt(path::FINISH, self.id);
         let client = self.client.clone();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use pipelines::plan::{Job, Network, Plan};
+use protocol::service::ArtifactEnd;
 use protocol::{Cause, Conclusion, Event, EventValues, RunValues, Skip};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -91,6 +92,8 @@ pub struct JobEnd {
     pub outputs: IndexMap<String, String>,
     /// This machine is to blame, and why: the job may have more luck on another one.
     pub machine_fault: Option<String>,
+    /// What is kept of its workspace.
+    pub artifacts: Vec<ArtifactEnd>,
 }
 
 /// How a job ended, for the jobs that need it.
@@ -102,6 +105,7 @@ struct Ended {
     cause: Option<Cause>,
     outputs: IndexMap<String, String>,
     machine_fault: Option<String>,
+    artifacts: Vec<ArtifactEnd>,
 }
 
 /// Owns the state of one run.
@@ -232,12 +236,14 @@ impl<B: Backend> Dispatcher<B> {
                 cause: ended.cause,
                 outputs: ended.outputs,
                 machine_fault: ended.machine_fault,
+                artifacts: ended.artifacts,
             },
             None => JobEnd {
                 conclusion: Conclusion::Cancelled,
                 cause: Some(Cause::Cancelled),
                 outputs: IndexMap::new(),
                 machine_fault: None,
+                artifacts: Vec::new(),
             },
         };
         (report, self.ended.into_iter().map(end).collect())
@@ -357,6 +363,7 @@ impl<B: Backend> Dispatcher<B> {
             cause,
             outputs: outcome.outputs.clone(),
             machine_fault: outcome.machine_fault.clone(),
+            artifacts: outcome.artifacts.clone(),
         });
         let has_failed = !outcome.satisfies() && outcome.conclusion != Conclusion::Cancelled;
         let others = self.cells.ended(index, has_failed);
@@ -376,6 +383,7 @@ impl<B: Backend> Dispatcher<B> {
                 cause: Some(cause.clone()),
                 outputs: IndexMap::new(),
                 machine_fault: None,
+                artifacts: Vec::new(),
             });
             self.emit_unstarted(node, Conclusion::Skipped, cause);
         }
@@ -389,6 +397,7 @@ impl<B: Backend> Dispatcher<B> {
             cause: Some(cause.clone()),
             outputs: IndexMap::new(),
             machine_fault: None,
+            artifacts: Vec::new(),
         });
         self.emit_unstarted(index, conclusion, cause);
         self.finish(index, false);

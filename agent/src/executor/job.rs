@@ -81,10 +81,12 @@ impl<B: Backend> JobRunner<B> {
             Err(error) => JobOutcome::internal(error.to_string()),
             Ok(workspace) => {
                 let decisive = self.serve(&workspace, deadline).await;
+                let outcome = self.conclude(decisive);
+                let outcome = self.keep_artifacts(&workspace, outcome).await;
                 if let Err(error) = self.context.backend.close_workspace(workspace).await {
                     self.warn(&error);
                 }
-                self.conclude(decisive)
+                outcome
             }
         };
         self.context.tell(Message::JobFinished {
@@ -305,6 +307,7 @@ impl<B: Backend> JobRunner<B> {
             fault: outcome.fault,
             machine_fault: outcome.machine_fault(),
             outputs: IndexMap::new(),
+            artifacts: Vec::new(),
         }
     }
 
@@ -336,6 +339,7 @@ impl<B: Backend> JobRunner<B> {
             fault: None,
             machine_fault: None,
             outputs,
+            artifacts: Vec::new(),
         }
     }
 

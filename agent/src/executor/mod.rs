@@ -13,6 +13,7 @@
 //! What to do when is in pure structs ([`Schedule`], [`Stop`](stop::Stop)); the tasks around them only carry it out.
 //! A step that fails is a [`Conclusion`](protocol::Conclusion), never an `Err`.
 
+mod artifacts;
 mod cells;
 mod channel;
 mod condition;
@@ -52,12 +53,13 @@ use indexmap::IndexMap;
 use pipelines::Context;
 use protocol::{Conclusion, WorkspaceMode};
 
+use crate::artifacts::ArtifactPlace;
 use crate::limits::Limits;
 use crate::mask::Masks;
 use crate::secrets::Secrets;
 
 /// What a run is told beside its plan.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Settings {
     /// How many jobs, and how many steps of one job, may run at once.
     pub parallel: NonZeroUsize,
@@ -79,6 +81,10 @@ pub struct Settings {
     pub ports: Publications,
     /// What ran before the plan, somewhere else.
     pub before: Before,
+    /// Where artifacts go; `None` where no job has any.
+    pub artifacts: Option<ArtifactPlace>,
+    /// How many bytes one may have, its files and its archive each.
+    pub artifact_bytes: u64,
 }
 
 /// What ran before a plan that is a part of one: jobs on other agents.

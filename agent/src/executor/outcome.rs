@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 use pipelines::plan::{Place, Resources, Step};
+use protocol::service::ArtifactEnd;
 use protocol::{Cause, Conclusion, Skip, Usage};
 
 use crate::backend::{
@@ -254,6 +255,8 @@ pub(super) struct JobOutcome {
     pub(super) machine_fault: Option<String>,
     /// Its `outputs`, where it has succeeded.
     pub(super) outputs: IndexMap<String, String>,
+    /// What is kept of its workspace.
+    pub(super) artifacts: Vec<ArtifactEnd>,
 }
 
 impl JobOutcome {
@@ -268,6 +271,7 @@ impl JobOutcome {
             fault: Some(Fault::Internal),
             machine_fault: Some(message),
             outputs: IndexMap::new(),
+            artifacts: Vec::new(),
         }
     }
 

@@ -32,7 +32,6 @@ pub(super) fn check(plan: &Plan) -> Result<(), Unsupported> {
 fn of_job(job: &Job) -> Option<&'static str> {
     let keys = [
         ("cache", !job.cache.is_empty()),
-        ("artifacts", !job.artifacts.is_empty()),
         ("reports", !job.reports.is_empty()),
     ];
     first(&keys)
@@ -74,7 +73,6 @@ mod tests {
     fn everything_that_the_compiler_warns_of_is_refused_by_name() {
         for (of, key, value) in [
             ("job", "cache", "[{ key: k, paths: [p] }]"),
-            ("job", "artifacts", "[{ name: a, paths: [p] }]"),
             ("job", "reports", "{ junit: x.xml }"),
             ("step", "snapshot", "true"),
             ("step", "inputs", "[a]"),

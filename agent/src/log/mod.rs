@@ -18,7 +18,7 @@ mod times;
 
 pub use chunk::{Chunk, StepId};
 pub use outlet::{Listener, Outlet};
-pub use run_directory::{ATTEMPT_LOGS, RunDirectory, RunDirectoryError};
+pub use run_directory::{ATTEMPT_LOGS, RunDirectory, RunDirectoryError, job_directory};
 pub use spool::{Spool, SpoolError};
 pub(crate) use stream::COPY_LIMIT;
 pub use stream::{Pulse, Stream, StreamError};

@@ -5,8 +5,10 @@
 //!                                  lock   held as long as the run lives; a run whose lock is held is never removed
 //!                                  build/0-configure.log
 //!                                  build/service-db.log
+//!                                  artifacts/build/NAME.tar.gz
 //! <data>/jobs/12-1/logs/step-0            an attempt at a server's job: the names that the server knows,
 //!                       step-0.times      and when which bytes came
+//!                       artifact-NAME
 //! ```
 
 use std::fs::{DirBuilder, File, TryLockError};
@@ -129,8 +131,18 @@ impl RunDirectory {
         if self.lock.is_none() {
             return self.path.join(format!("service-{service}"));
         }
-        let file = format!("service-{}.log", directory(service));
-        self.path.join(directory(job)).join(file)
+        let file = format!("service-{}.log", job_directory(service));
+        self.path.join(job_directory(job)).join(file)
+    }
+
+    /// Where archives of artifacts are kept unless a user says where.
+    #[must_use]
+    pub fn artifacts(&self) -> PathBuf {
+        match self.lock {
+            // Streams beside the others.
+            None => self.path.clone(),
+            Some(_) => self.path.join("artifacts"),
+        }
     }
 
     /// Where the log of `step` is kept. Names are reduced to characters that no shell or terminal trips over.
@@ -139,7 +151,7 @@ impl RunDirectory {
         if self.lock.is_none() {
             return self.path.join(format!("step-{}", step.index));
         }
-        self.path.join(directory(&step.job)).join(format!(
+        self.path.join(job_directory(&step.job)).join(format!(
             "{}-{}.log",
             step.index,
             slug(&step.step)
@@ -149,7 +161,8 @@ impl RunDirectory {
 
 /// A job's directory: its id where that is one, else what is left of it and a number that keeps two jobs apart. A service's
 /// part of a file name likewise.
-fn directory(job: &str) -> String {
+#[must_use]
+pub fn job_directory(job: &str) -> String {
     let slug = slug(job);
     if slug == job {
         return slug;

@@ -118,6 +118,10 @@ impl Masks {
                 }
             }
             Event::NetworkReached { host, .. } => hide(host),
+            Event::ArtifactKept { artifact, path, .. } => {
+                hide(artifact);
+                path.iter_mut().for_each(hide);
+            }
             Event::NetworkRefused { host, reason, .. } => {
                 hide(host);
                 hide(reason);
@@ -143,6 +147,7 @@ fn text_of(cause: &mut Cause) -> Option<&mut String> {
         Cause::Start { message }
         | Cause::Image { message }
         | Cause::Output { message }
+        | Cause::Artifact { message, .. }
         | Cause::Internal { message }
         | Cause::Skipped(Skip::Condition { condition: message }) => Some(message),
         Cause::NotReady { last, .. } => last.as_mut(),

@@ -352,6 +352,25 @@ impl Sink for Plain {
                 },
                 out,
             ),
+            Event::ArtifactKept {
+                job,
+                artifact,
+                files,
+                size,
+                path,
+                ..
+            } if self.verbosity == Verbosity::Full => {
+                let mark = self.mark(job, &format!("artifact {artifact}"), "===", Tone::Quiet);
+                let size = wording::size(*size);
+                let path = path
+                    .as_deref()
+                    .map_or_else(String::new, |path| format!(", in {}", sanitise(path)));
+                let files = match files {
+                    1 => "1 file".to_owned(),
+                    files => format!("{files} files"),
+                };
+                self.line(format_args!("{mark}: {files}, {size}{path}"), out)
+            }
             Event::JobFinished {
                 job,
                 conclusion,
@@ -391,6 +410,7 @@ impl Sink for Plain {
             | Event::JobStarted { .. }
             | Event::JobFinished { .. }
             | Event::PortPublished { .. }
+            | Event::ArtifactKept { .. }
             | Event::Log { .. } => Ok(()),
         }
     }

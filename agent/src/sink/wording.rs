@@ -48,6 +48,11 @@ pub(super) fn cause(cause: &Cause) -> Option<String> {
         | Cause::Image { message }
         | Cause::Output { message }
         | Cause::Internal { message } => sanitise(message),
+        Cause::Artifact { artifact, message } => format!(
+            "artifact `{}` cannot be kept: {}",
+            sanitise(artifact),
+            sanitise(message)
+        ),
         Cause::NotReady { limit_ms, last } => {
             let limit = duration(*limit_ms);
             match last {

@@ -131,9 +131,8 @@ pub(super) static JOB: Keys<Job> = Keys {
             .example("outputs: { version: \"1.0\" }"),
         key("artifacts", &Put(&ARTIFACTS, |job: &mut Job, artifacts| job.artifacts = artifacts))
             .default("none")
-            .means("Files that are kept.")
-            .example("artifacts: [{ name: binary, paths: [target/app] }]")
-            .later(),
+            .means("Files that are kept, behind the last step and `after`.")
+            .example("artifacts: [{ name: binary, paths: [target/app] }]"),
         key("reports", &Put(&REPORTS, |job: &mut Job, reports| job.reports = reports))
             .default("none")
             .means("Files that are read after the job.")

@@ -1,5 +1,6 @@
 //! `cache`, `artifacts` and `reports`.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{
@@ -12,7 +13,9 @@ use super::{
 use crate::{
     Code, Diagnostic,
     diagnostic::{Diagnostics, quoted},
-    plan::{Artifact, Cache, Reports, When},
+    glob::Glob,
+    limits,
+    plan::{Artifact, Cache, Reports, When, is_artifact_name},
     syntax::Text,
 };
 
@@ -31,10 +34,41 @@ pub(super) const ARTIFACTS: Type<Vec<Artifact<Text>>> = Type {
     shape: Shape::List {
         of: &Shape::Keys(&ARTIFACT),
         least: 0,
-        most: None,
+        most: Some(limits::ARTIFACTS),
     },
-    read: |field, diagnostics| items(field, "a list of artifacts", diagnostics, artifact),
+    read: artifacts,
 };
+
+/// The name of an artifact.
+const ARTIFACT_NAME: Type<Option<Text>> = Type {
+    words: "string",
+    shape: Shape::TextLike(r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"),
+    read: |field, diagnostics| {
+        let name = field.template(diagnostics)?;
+        if let Some(text) = name.template.as_literal()
+            && !is_artifact_name(text)
+        {
+            let message = format!("{} cannot be the name of an artifact", quoted(text));
+            diagnostics.push(
+                Diagnostic::new(Code::BadName, field.span, message)
+                    .help("a name has at most 64 letters, digits, `_`, `-` and `.`, no `.` first"),
+            );
+        }
+        Some(name)
+    },
+};
+
+/// Paths and patterns of an artifact.
+const ARTIFACT_PATHS: Type<Vec<Text>> =
+    texts("list of [patterns](#patterns)", |field, diagnostics| {
+        let paths = field.templates("a list of paths", diagnostics);
+        for path in &paths {
+            if let Some(Err(mistake)) = path.template.as_literal().map(Glob::parse) {
+                diagnostics.push_mistakes(Code::BadGlob, path.scalar(), [mistake]);
+            }
+        }
+        paths
+    });
 
 /// Patterns by format.
 pub(super) const REPORTS: Type<Reports<Text>> = Type {
@@ -133,20 +167,20 @@ static ARTIFACT: Keys<ArtifactDraft> = Keys {
     keys: &[
         key(
             "name",
-            &Put(&TEXT, |artifact: &mut ArtifactDraft, name| {
+            &Put(&ARTIFACT_NAME, |artifact: &mut ArtifactDraft, name| {
                 artifact.name = name
             }),
         )
-        .means("What it is called.")
+        .means("What it is called: letters, digits, `_`, `.` and `-`. No two of a job have the same.")
         .example("name: binary")
         .required(),
         key(
             "paths",
-            &Put(&PATHS, |artifact: &mut ArtifactDraft, paths| {
+            &Put(&ARTIFACT_PATHS, |artifact: &mut ArtifactDraft, paths| {
                 artifact.paths = paths
             }),
         )
-        .means("Paths and patterns in the workspace.")
+        .means("Which files of the workspace: those that a pattern matches, and all below directories that one matches.")
         .example("paths: [target/app]")
         .required(),
         key(
@@ -181,6 +215,24 @@ jobs:
     steps: [{ run: 'true' }]
 ",
 };
+
+fn artifacts(field: Field<'_>, diagnostics: &mut Diagnostics) -> Vec<Artifact<Text>> {
+    let artifacts = items(field, "a list of artifacts", diagnostics, artifact);
+    if artifacts.len() > limits::ARTIFACTS {
+        let message = format!("a job has at most {} artifacts", limits::ARTIFACTS);
+        diagnostics.push(Diagnostic::new(Code::TooComplex, field.span, message));
+    }
+    let mut names = HashSet::new();
+    for artifact in &artifacts {
+        if let Some(name) = artifact.name.template.as_literal()
+            && !names.insert(name)
+        {
+            let message = format!("two artifacts of the job are called {}", quoted(name));
+            diagnostics.push(Diagnostic::new(Code::BadName, artifact.name.span, message));
+        }
+    }
+    artifacts
+}
 
 fn artifact(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<Artifact<Text>> {
     let mut draft = ArtifactDraft::default();

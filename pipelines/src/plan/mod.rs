@@ -30,7 +30,7 @@ pub use resources::Resources;
 pub use retry::{Retry, RetryCause};
 pub use service::{Probe, Ready, Service};
 pub use step::{Place, Step};
-pub use storage::{Artifact, Cache, Reports, When};
+pub use storage::{Artifact, Cache, Reports, When, is_artifact_name};
 
 use serde::{Deserialize, Serialize};
 

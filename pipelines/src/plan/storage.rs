@@ -33,6 +33,14 @@ pub struct Artifact<T = Template> {
     pub expire: Option<Duration>,
 }
 
+/// Whether a text can be the name of an artifact, once expressions in it are evaluated: 1 to 64 letters, digits, `_`, `.` and
+/// `-` of ASCII, of which no `.` comes first. It becomes a part of file names and addresses.
+#[must_use]
+pub fn is_artifact_name(text: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(is_inner) && !text.starts_with('.')
+}
+
 /// After which ends of a job something happens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

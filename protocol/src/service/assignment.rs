@@ -85,6 +85,9 @@ pub struct Terms {
     /// How much of one log the server keeps, bytes. Everything is to be sent all the same: it is checked, and of what is
     /// longer head and tail are kept.
     pub log_bytes: u64,
+    /// How many bytes the archive of an artifact may have. 0: the server takes none.
+    #[serde(default)]
+    pub artifact_bytes: u64,
 }
 
 impl fmt::Debug for Assignment {

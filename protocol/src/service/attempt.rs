@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AttemptId, Checksum, StreamName};
+use super::{ArtifactEnd, AttemptId, Checksum, StreamName};
 use crate::{Cause, Conclusion, Event, Output};
 
 /// What an agent holds, all of it: attempts that it has accepted and not yet finished or released. One call an agent.
@@ -118,8 +118,12 @@ pub struct Finish {
     pub outputs: IndexMap<String, String>,
     /// How many events there are.
     pub events: u64,
-    /// Every stream, also empty ones; at most [`limits::STREAMS`](super::limits::STREAMS).
+    /// Every stream, also empty ones, archives of artifacts among them; at most [`limits::STREAMS`](super::limits::STREAMS).
     pub logs: Vec<LogEnd>,
+    /// What the archives among the streams are; at most [`limits::ARTIFACTS`](super::limits::ARTIFACTS). One that is not named
+    /// here is thrown away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<ArtifactEnd>,
 }
 
 /// What a stream must be when it is complete.

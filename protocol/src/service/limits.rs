@@ -12,7 +12,10 @@ pub const EVENT_BATCH: usize = 1_000;
 /// Events of one attempt.
 pub const EVENTS: u64 = 1_000_000;
 
-/// Streams of one attempt: the steps' and the services' logs with their times.
+/// Artifacts of one attempt: as many as a job may ask for.
+pub const ARTIFACTS: usize = 64;
+
+/// Streams of one attempt: the steps' and the services' logs with their times, and archives of artifacts.
 pub const STREAMS: usize = 8_192;
 
 /// A name that a person chooses: of an agent, a token, bytes.

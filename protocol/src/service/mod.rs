@@ -9,6 +9,7 @@
 //! writes. Sizes are bounded by [`limits`]. Times are Unix milliseconds of the server's clock.
 
 mod agent;
+mod artifact;
 mod assignment;
 mod attempt;
 mod checksum;
@@ -25,6 +26,7 @@ mod trigger;
 pub mod version;
 
 pub use agent::{Acquire, AgentDescription, AgentInfo, AgentState, Agents, Drain, Registered};
+pub use artifact::{Artifact, ArtifactEnd, Artifacts};
 pub use assignment::{Assignment, Need, Source, Terms};
 pub use attempt::{
     EventBatch, EventPage, EventsKept, Finish, Heartbeat, HeartbeatAnswer, LogEnd, LogKept,

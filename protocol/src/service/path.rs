@@ -18,6 +18,8 @@
 //! | [`PIPELINE_RETRY`], [`JOB_RETRY`] | POST |
 //! | [`JOB_APPROVE`] | POST |
 //! | [`JOBS`], [`JOB`] | GET |
+//! | [`ARTIFACTS`] | GET lists |
+//! | [`ARTIFACT`] | GET, with `Range` |
 //! | [`TOKENS`] | POST creates · GET lists |
 //! | [`TOKEN`] | DELETE revokes |
 
@@ -82,6 +84,11 @@ pub const LOG: &str = "/api/v1/jobs/{job}/attempts/{attempt}/logs/{name}";
 /// One stream as it grows.
 pub const LOG_FOLLOW: &str = "/api/v1/jobs/{job}/attempts/{attempt}/logs/{name}/follow";
 
+/// What a job has left for others to fetch.
+pub const ARTIFACTS: &str = "/api/v1/jobs/{job}/artifacts";
+/// The archive of one artifact.
+pub const ARTIFACT: &str = "/api/v1/jobs/{job}/attempts/{attempt}/artifacts/{name}";
+
 /// All tokens.
 pub const TOKENS: &str = "/api/v1/tokens";
 /// One token.
@@ -111,7 +118,7 @@ pub fn of_pipeline(template: &str, pipeline: PipelineId) -> String {
     fill(template, &[("pipeline", &pipeline)])
 }
 
-/// [`JOB`], [`JOB_CANCEL`], [`JOB_RETRY`] or [`JOB_APPROVE`] of a job.
+/// [`JOB`], [`JOB_CANCEL`], [`JOB_RETRY`], [`JOB_APPROVE`] or [`ARTIFACTS`] of a job.
 #[must_use]
 pub fn of_job(template: &str, job: JobId) -> String {
     fill(template, &[("job", &job)])
@@ -135,6 +142,19 @@ pub fn of_log(template: &str, attempt: AttemptId, name: &StreamName) -> String {
             ("job", &attempt.job),
             ("attempt", &attempt.attempt),
             ("name", name),
+        ],
+    )
+}
+
+/// [`ARTIFACT`] of an attempt, by its name, which needs no escaping.
+#[must_use]
+pub fn of_artifact(attempt: AttemptId, name: &str) -> String {
+    fill(
+        ARTIFACT,
+        &[
+            ("job", &attempt.job),
+            ("attempt", &attempt.attempt),
+            ("name", &name),
         ],
     )
 }
@@ -164,6 +184,8 @@ mod tests {
             of_attempt(ACCEPT, attempt),
             of_attempt(EVENTS_FOLLOW, attempt),
             of_job(JOB_APPROVE, attempt.job),
+            of_job(ARTIFACTS, attempt.job),
+            of_artifact(attempt, "binary"),
             of_pipeline(PIPELINE_RETRY, PipelineId(1)),
             of_agent(AGENT_DRAIN, AgentId(1)),
             of_token(TokenId(1)),

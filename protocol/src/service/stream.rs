@@ -1,15 +1,16 @@
-//! The names of an attempt's log streams.
+//! The names of an attempt's streams.
 
 use std::fmt;
 use std::str::FromStr;
 
+use pipelines::plan::is_artifact_name;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// A stream of bytes that an attempt leaves: a log, or the times of its bytes.
+/// A stream of bytes that an attempt leaves: a log, the times of its bytes, or an artifact.
 ///
-/// `step-3`, `service-db`, and each with `.times` behind it. A times stream has lines `OFFSET UNIX_MS\n`, both
+/// `step-3`, `service-db`, and each of them with `.times` behind it; `artifact-NAME`, which is kept whole. A times stream has lines `OFFSET UNIX_MS\n`, both
 /// decimal: the log's bytes from that offset on came at that time. Offsets grow. A line's time is that of its first byte.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -27,12 +28,14 @@ pub enum StreamKind {
     Step(u32),
     /// The service of this name.
     Service(String),
+    /// The archive of the artifact of this name, which has no times.
+    Artifact(String),
 }
 
 /// A text is not the name of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a log is called `step-N` or `service-NAME`, with `.times` behind it for the times of its bytes"
+    "a stream is called `step-N` or `service-NAME`, with `.times` behind it for the times of its bytes, or `artifact-NAME`"
 )]
 pub struct StreamNameError;
 
@@ -43,6 +46,24 @@ impl StreamName {
         Self {
             kind: StreamKind::Step(index),
             times: false,
+        }
+    }
+
+    /// The archive of an artifact; `None` when none can be called so.
+    #[must_use]
+    pub fn artifact(name: &str) -> Option<Self> {
+        is_artifact_name(name).then(|| Self {
+            kind: StreamKind::Artifact(name.to_owned()),
+            times: false,
+        })
+    }
+
+    /// The name of the artifact, when it is one's archive.
+    #[must_use]
+    pub const fn as_artifact(&self) -> Option<&str> {
+        match &self.kind {
+            StreamKind::Artifact(name) => Some(name.as_str()),
+            StreamKind::Step(_) | StreamKind::Service(_) => None,
         }
     }
 
@@ -61,6 +82,7 @@ impl fmt::Display for StreamName {
         match &self.kind {
             StreamKind::Step(index) => write!(f, "step-{index}")?,
             StreamKind::Service(name) => write!(f, "service-{name}")?,
+            StreamKind::Artifact(name) => write!(f, "artifact-{name}")?,
         }
         f.write_str(if self.times { ".times" } else { "" })
     }
@@ -70,6 +92,9 @@ impl FromStr for StreamName {
     type Err = StreamNameError;
 
     fn from_str(text: &str) -> Result<Self, StreamNameError> {
+        if let Some(name) = text.strip_prefix("artifact-") {
+            return Self::artifact(name).ok_or(StreamNameError);
+        }
         let (log, times) = match text.strip_suffix(".times") {
             Some(log) => (log, true),
             None => (text, false),
@@ -106,7 +131,7 @@ impl PartialSchema for StreamName {
         ObjectBuilder::new()
             .schema_type(Type::String)
             .pattern(Some(
-                r"^(step-[0-9]{1,5}|service-[a-z0-9_-]{1,64})(\.times)?$",
+                r"^((step-[0-9]{1,5}|service-[a-z0-9_-]{1,64})(\.times)?|artifact-[A-Za-z0-9_-][A-Za-z0-9._-]{0,63})$",
             ))
             .into()
     }
@@ -139,6 +164,9 @@ mod tests {
             "step-1023.times",
             "service-db",
             "service-a_b-1.times",
+            "artifact-binary",
+            "artifact-x.times",
+            "artifact--a.b_C",
         ] {
             let parsed: StreamName = name.parse().unwrap();
             assert_eq!(parsed.to_string(), name);
@@ -161,6 +189,10 @@ mod tests {
             "service-a.b",
             "step-1.times.times",
             "log-1",
+            "artifact-",
+            "artifact-.x",
+            "artifact-a/b",
+            "artifact-a~1",
             "/",
             "step-1/../2",
         ] {

@@ -298,7 +298,7 @@ impl UnpackError {
 }
 
 /// A name of an archive's, fit for a message.
-pub(super) fn printable(path: &[u8]) -> String {
+pub(crate) fn printable(path: &[u8]) -> String {
     const LONGEST: usize = 256;
     let text: String = path[..path.len().min(LONGEST)].escape_ascii().to_string();
     if path.is_empty() {

@@ -56,5 +56,9 @@ pub use worker::{BoxFuture, InProcess, LayerWorker};
 pub(crate) use worker::{make, open_layer};
 
 pub(crate) use compression::decoder;
-pub(crate) use entry::{Archive, Input, Kind};
+pub(crate) use entry::{Archive, Entry, Input, Kind};
+pub(crate) use error::printable;
+pub(crate) use path::EntryPath;
+pub(crate) use pax::Time;
+pub(crate) use remove::list;
 pub(crate) use writer::Writer;

@@ -11,7 +11,7 @@ pub(crate) struct EntryPath(Vec<u8>);
 
 impl EntryPath {
     /// Reads a name as archives have it: `./a//b/` is `a/b`, `/a` is `a`.
-    pub(super) fn parse(raw: &[u8]) -> Result<Self, UnpackError> {
+    pub(crate) fn parse(raw: &[u8]) -> Result<Self, UnpackError> {
         let refuse = |refusal| Err(UnpackError::refused(raw, refusal));
         if raw.is_empty() {
             return refuse(Refusal::Empty);

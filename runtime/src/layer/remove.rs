@@ -116,7 +116,8 @@ fn remove_or_enter(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Level>,
     }))
 }
 
-pub(super) fn list(directory: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>, Errno> {
+/// The names in a directory.
+pub(crate) fn list(directory: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>, Errno> {
     let mut buffer = Vec::with_capacity(32 * 1024);
     let mut reader = RawDir::new(directory, buffer.spare_capacity_mut());
     let mut names = Vec::new();

@@ -149,7 +149,7 @@ fn streams(
 }
 
 /// Something held has the name of a file.
-fn check_name(name: &str) -> Result<(), StartError> {
+pub(super) fn check_name(name: &str) -> Result<(), StartError> {
     let mut parts = Path::new(name).components();
     match (parts.next(), parts.next()) {
         (Some(Component::Normal(only)), None) if only == name && !name.contains('\0') => Ok(()),

@@ -19,6 +19,7 @@
 mod asked;
 mod cgroups;
 mod client;
+mod collect;
 mod entry;
 mod error;
 mod execute;

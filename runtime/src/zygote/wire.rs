@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::start::Start;
+use crate::collect::Bounds;
 use crate::container::namespaces::Namespaces;
 use crate::container::{Exit, StartError, TerminalSize, Trace};
 use crate::layer::Form;
@@ -74,6 +75,20 @@ pub enum Job {
     Measure {
         /// Relative.
         path: PathBuf,
+    },
+    /// List files of something held. Descriptors: the paths below which to look, and where the list goes. Answers
+    /// `Result<(), CollectError>`.
+    List {
+        /// What it is held by.
+        name: String,
+    },
+    /// Pack files of something held. Descriptors: their paths, and where the archive goes. Answers
+    /// `Result<Collected, CollectError>`.
+    Pack {
+        /// What it is held by.
+        name: String,
+        /// How much that may be.
+        bounds: Bounds,
     },
     /// Build the lower layer of `image: host` on the stage.
     HostLayer,

@@ -2,6 +2,7 @@
 //! that process and nothing else. Those that read what others have written are confined to where they write.
 
 use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
@@ -10,7 +11,9 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::Serialize;
 
+use super::asked::check_name;
 use super::wire::{Job, Reply};
+use crate::collect::{self, CollectError};
 use crate::container::StartError;
 use crate::container::error::During;
 use crate::container::init;
@@ -61,6 +64,12 @@ fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Va
             }
             None => Ok(0.into()),
         },
+        Job::List { name } => on_held(stage, name, fds, |held, below, out| {
+            collect::list(held, below, out)
+        }),
+        Job::Pack { name, bounds } => on_held(stage, name, fds, |held, paths, out| {
+            collect::pack(held, paths, *bounds, out)
+        }),
         Job::HostLayer => host::stage_layer(stage).map(|()| serde_json::Value::Null),
         Job::Unpack { target, form } => {
             let mut fds = fds.into_iter();
@@ -73,7 +82,7 @@ fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Va
                     bound_memory(OF_LAYERS);
                     answer(&unpack(File::from(stream), *form, &directory, recording))
                 }
-                Err(error) => answer::<()>(&Err(error)),
+                Err(error) => answer::<(), _>(&Err(error)),
             }
         }
         Job::PackLayer { name } => {
@@ -93,9 +102,35 @@ fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Va
                 sandbox::confine_to(layers.as_fd())?;
                 answer(&layer::remove(layers.as_fd(), name))
             }
-            Err(error) => answer::<()>(&Err(error)),
+            Err(error) => answer::<(), _>(&Err(error)),
         },
     }
+}
+
+/// Does something with what is held by a name, from where nothing else can be reached. What is asked for comes in the first
+/// descriptor, the result goes to the second.
+fn on_held<T: Serialize>(
+    stage: &Stage,
+    name: &str,
+    fds: Vec<OwnedFd>,
+    act: impl FnOnce(BorrowedFd<'_>, &[u8], File) -> Result<T, CollectError>,
+) -> Result<serde_json::Value, StartError> {
+    let mut fds = fds.into_iter().map(File::from);
+    let (Some(asked), Some(out)) = (fds.next(), fds.next()) else {
+        return Err(Errno::BADF).during("take the descriptors of what is collected");
+    };
+    check_name(name)?;
+    let path = stage.held(name);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = rustix::fs::open(&path, flags, Mode::empty()).during_at("open", &path)?;
+    sandbox::confine_to(held.as_fd())?;
+    bound_memory(OF_COLLECTIONS);
+    let mut paths = Vec::new();
+    asked
+        .take(LONGEST_REQUEST)
+        .read_to_end(&mut paths)
+        .during("read what is to be collected")?;
+    answer(&act(held.as_fd(), &paths, out))
 }
 
 /// Does something with a layer, from where nothing else can be reached.
@@ -109,11 +144,13 @@ fn on_layer<T: Serialize>(
             bound_memory(OF_LAYERS);
             answer(&act(layer.as_fd()))
         }
-        Err(error) => answer::<()>(&Err(error)),
+        Err(error) => answer::<(), _>(&Err(error)),
     }
 }
 
-fn answer<T: Serialize>(result: &Result<T, UnpackError>) -> Result<serde_json::Value, StartError> {
+fn answer<T: Serialize, E: Serialize>(
+    result: &Result<T, E>,
+) -> Result<serde_json::Value, StartError> {
     serde_json::to_value(result)
         .map_err(std::io::Error::from)
         .during("answer")
@@ -129,6 +166,12 @@ fn layers() -> Result<OwnedFd, UnpackError> {
 /// A reader of squashfs holds all of an image's inodes, a check all of a layer's paths; everything else takes a hundredth
 /// of it.
 const OF_LAYERS: u64 = 2 << 30;
+
+/// The names of what is collected, and of files with several links.
+const OF_COLLECTIONS: u64 = 1 << 30;
+
+/// Paths that are asked for, bytes: all that can be found.
+const LONGEST_REQUEST: u64 = 256 << 20;
 
 /// Whatever others make a reader ask for, the machine has all but so many bytes.
 fn bound_memory(bytes: u64) {

@@ -10,7 +10,7 @@ use protocol::service::{
 
 use super::error::ApiError;
 use super::extract::{Agent, Body, Params};
-use crate::operation::{attempt, events, leaves, loss};
+use crate::operation::{artifact, attempt, events, leaves, loss};
 use crate::service::Service;
 
 pub(super) const fn id((job, attempt): (u64, u32)) -> AttemptId {
@@ -77,6 +77,21 @@ pub(super) async fn finish(
         let message = format!("an attempt has at most {} logs", limits::STREAMS);
         return Err(ApiError::new(ProblemCode::TooLarge, message));
     }
+    if finish.artifacts.len() > limits::ARTIFACTS {
+        let message = format!("an attempt has at most {} artifacts", limits::ARTIFACTS);
+        return Err(ApiError::new(ProblemCode::TooLarge, message));
+    }
+    if let Some(wrong) = finish
+        .artifacts
+        .iter()
+        .find(|artifact| !artifact.is_sound())
+    {
+        let message = format!(
+            "{:?} is no name of an artifact, or has no checksum",
+            wrong.name
+        );
+        return Err(ApiError::new(ProblemCode::Invalid, message));
+    }
     let outputs = finish.outputs.iter();
     let size: usize = outputs.map(|(name, value)| name.len() + value.len()).sum();
     if size > limits::OUTPUTS {
@@ -122,16 +137,36 @@ pub(super) async fn finish(
         return Err(problem.into());
     }
     let conclusion = finish.conclusion;
+    let surplus = surplus(&finish);
+    let keep = service.config.artifacts.keep;
     service
         .database
         .write(move |tx| {
             leaves::keep_streams(tx, id, &streams)?;
+            artifact::keep(tx, id, &finish.artifacts, &streams, keep)?;
             attempt::finish(tx, agent, id, &finish)
         })
         .await?;
     service.logs.finished(id);
+    for name in surplus {
+        service.logs.discard(id, name).await;
+    }
     tracing::info!(%agent, job = %id, ?conclusion, "a job is finished");
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Archives that belong to nothing: of an attempt that was ended before it could say what they are.
+fn surplus(finish: &Finish) -> Vec<StreamName> {
+    let names = finish.logs.iter().map(|end| &end.name);
+    let is_surplus = |name: &&StreamName| {
+        name.as_artifact().is_some_and(|name| {
+            finish
+                .artifacts
+                .iter()
+                .all(|artifact| artifact.name != name)
+        })
+    };
+    names.filter(is_surplus).cloned().collect()
 }
 
 /// The agent gives it back.
@@ -150,7 +185,7 @@ pub(super) async fn release(
         .database
         .write(move |tx| loss::release(tx, agent, id, &release, policy))
         .await?;
-    service.logs.forget(id);
+    service.logs.lost(id).await;
     tracing::info!(%agent, job = %id, ?reason, "a job was given back");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -67,6 +67,14 @@ pub(super) async fn append(
         leaves.await?;
     }
     let piece = bytes(request, &service).await?;
+    let most = service.config.artifacts.bytes;
+    if name.as_artifact().is_some() && offset.saturating_add(piece.len() as u64) > most {
+        let message = format!("an artifact has at most {most} bytes here");
+        let problem = Problem::new(ProblemCode::TooLarge, message);
+        return Err(problem
+            .help("the server's setting `artifacts.bytes` says how many")
+            .into());
+    }
     service.metrics.logged(piece.len());
     let next = service.logs.append(id, name, offset, piece).await?;
     service
@@ -82,6 +90,10 @@ async fn find(
     id: AttemptId,
     name: &StreamName,
 ) -> Result<(StreamInfo, bool), ApiError> {
+    if name.as_artifact().is_some() {
+        let message = "an artifact is no log: `../artifacts/NAME` has it once its job is over";
+        return Err(ApiError::new(ProblemCode::NotFound, message));
+    }
     let wanted = name.clone();
     let (is_over, known) = service
         .database
@@ -118,6 +130,24 @@ pub(super) async fn read(
 ) -> Result<Response, ApiError> {
     let id = id((job, attempt));
     let (info, _) = find(&service, id, &name).await?;
+    deliver(service, id, info, &headers, Content::Log)
+}
+
+/// What a stream is, to who fetches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    Log,
+    Archive,
+}
+
+/// Answers with a stream, or the range of it that is asked for.
+pub(super) fn deliver(
+    service: Service,
+    id: AttemptId,
+    info: StreamInfo,
+    headers: &HeaderMap,
+    content: Content,
+) -> Result<Response, ApiError> {
     let range = headers
         .get(header::RANGE)
         .and_then(|range| range.to_str().ok());
@@ -145,22 +175,22 @@ pub(super) async fn read(
     };
     let body = HttpBody::from_stream(pieces(service, id, info.clone(), start, end));
     let mut response = (status, body).into_response();
-    set(
-        &mut response,
-        header::CONTENT_TYPE,
-        "text/plain; charset=utf-8",
-    );
+    let kind = match content {
+        Content::Log => "text/plain; charset=utf-8",
+        Content::Archive => "application/gzip",
+    };
+    set(&mut response, header::CONTENT_TYPE, kind);
     set(&mut response, header::ACCEPT_RANGES, "bytes");
     // A log may hold what a browser would run.
     set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     if status == StatusCode::PARTIAL_CONTENT {
         let range = format!("bytes {start}-{}/{}", end.saturating_sub(1), info.length);
         set(&mut response, header::CONTENT_RANGE, &range);
-        set(
-            &mut response,
-            header::CONTENT_LENGTH,
-            &(end - start).to_string(),
-        );
+    }
+    // Of a log that is cut a line stands for what lacks.
+    if status == StatusCode::PARTIAL_CONTENT || info.cut_from.is_none() {
+        let length = (end - start).to_string();
+        set(&mut response, header::CONTENT_LENGTH, &length);
     }
     if let (Some(from), Some(to)) = (info.cut_from, info.cut_to) {
         set(&mut response, CUT, &format!("{from}-{to}"));
@@ -173,7 +203,7 @@ fn cut(next: u64) -> ApiError {
     Problem::new(ProblemCode::Offset, message).next(next).into()
 }
 
-fn set(response: &mut Response, name: HeaderName, value: &str) {
+pub(super) fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }

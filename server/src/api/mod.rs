@@ -3,6 +3,7 @@
 
 mod agents;
 mod answer;
+mod artifacts;
 mod attempts;
 mod error;
 mod events;
@@ -68,6 +69,8 @@ pub(crate) fn router(service: Service) -> Router {
         .route(path::EVENTS_FOLLOW, get(events::follow))
         .route(path::LOG, log)
         .route(path::LOG_FOLLOW, get(logs::follow))
+        .route(path::ARTIFACTS, get(artifacts::list))
+        .route(path::ARTIFACT, get(artifacts::read))
         .route(path::TOKENS, post(tokens::create).get(tokens::list))
         .route(path::TOKEN, delete(tokens::revoke))
         .route(path::OPENAPI, get(openapi::get))

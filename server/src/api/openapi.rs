@@ -48,6 +48,7 @@ fn describe() -> OpenApi {
     add::<types::Retry>(&mut schemas);
     add::<types::Jobs>(&mut schemas);
     add::<types::Job>(&mut schemas);
+    add::<types::Artifacts>(&mut schemas);
     add::<types::Finish>(&mut schemas);
     add::<types::Release>(&mut schemas);
     add::<types::EventsKept>(&mut schemas);
@@ -108,8 +109,8 @@ fn operation((method, path, who, summary, body, status, answer): &Row) -> Operat
     if *path == path::ACQUIRE {
         operation = operation.response("204", response("There is none", Nothing));
     }
-    if *path == path::LOG && *method == Get {
-        operation = operation.response("206", response("A range of it", Text));
+    if [path::LOG, path::ARTIFACT].contains(path) && *method == Get {
+        operation = operation.response("206", response("A range of it", *answer));
     }
     if let Some((kind, content)) = content(*body) {
         let is_needed = match OPTIONAL.contains(path) {
@@ -154,6 +155,10 @@ fn parameters(method: &HttpMethod, path: &str) -> Vec<Parameter> {
     let mut parameters = Vec::new();
     for name in path.split(['{', '}']).skip(1).step_by(2) {
         let schema = match name {
+            "name" if path == path::ARTIFACT => ObjectBuilder::new()
+                .schema_type(Type::String)
+                .pattern(Some("^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"))
+                .into(),
             "name" => <types::StreamName as PartialSchema>::schema(),
             _ => number(0).into(),
         };

@@ -4,7 +4,11 @@ use super::transaction::Transaction;
 use super::{DatabaseError, Dialect};
 
 /// Each brings the schema one version further. The words in braces are what the databases call differently.
-const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+];
 
 /// Brings the schema to what this program knows.
 pub(super) fn migrate(tx: &mut Transaction<'_>) -> Result<(), DatabaseError> {

@@ -185,6 +185,38 @@ impl Logs {
         }
     }
 
+    /// Throws a stream away.
+    pub(crate) async fn remove(&self, id: AttemptId, name: StreamName) -> Result<(), LogError> {
+        match self {
+            Self::Directory(directory) => {
+                let directory = directory.clone();
+                blocking(move || directory.remove(id, &name)).await
+            }
+            Self::Objects(objects) => objects.remove(id, &name).await,
+        }
+    }
+
+    /// The same of what nobody will ask for. What stays takes space and does no other harm.
+    pub(crate) async fn discard(&self, id: AttemptId, name: StreamName) {
+        if let Err(error) = self.remove(id, name.clone()).await {
+            tracing::warn!(%error, %id, %name, "a stream stays that nobody needs");
+        }
+    }
+
+    /// An attempt has come to no end: its logs stay, and what it has begun to send of artifacts does not.
+    pub(crate) async fn lost(&self, id: AttemptId) {
+        match self.list(id).await {
+            Ok(streams) => {
+                let names = streams.into_iter().map(|stream| stream.name);
+                for name in names.filter(|name| name.as_artifact().is_some()) {
+                    self.discard(id, name).await;
+                }
+            }
+            Err(error) => tracing::warn!(%error, %id, "artifacts stay that nobody needs"),
+        }
+        self.forget(id);
+    }
+
     /// Nothing will be written to an attempt any more.
     pub(crate) fn forget(&self, id: AttemptId) {
         match self {

@@ -5,7 +5,7 @@
 //! ```
 //! The tail comes in segments so that throwing away is deleting files.
 
-use protocol::service::BLOCK;
+use protocol::service::{BLOCK, StreamName};
 
 /// How much of one log is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,14 @@ impl Retention {
     /// As it was for a stream whose head is full and has so many bytes.
     pub(crate) const fn of_head(head: u64) -> Self {
         Self { bytes: head * 2 }
+    }
+
+    /// What holds for a stream: an artifact is kept whole.
+    pub(crate) const fn of_stream(self, name: &StreamName) -> Self {
+        match name.as_artifact() {
+            Some(_) => Self { bytes: u64::MAX },
+            None => self,
+        }
     }
 
     /// Bytes.

@@ -54,6 +54,7 @@ pub(crate) fn forget(tx: &mut Transaction<'_>, pipeline: i64) -> Result<(), Oper
         return Ok(());
     }
     for of_jobs in [
+        "DELETE FROM artifacts WHERE job IN (SELECT id FROM jobs WHERE pipeline = $1)",
         "DELETE FROM pieces WHERE job IN (SELECT id FROM jobs WHERE pipeline = $1)",
         "DELETE FROM streams WHERE job IN (SELECT id FROM jobs WHERE pipeline = $1)",
         "DELETE FROM events WHERE job IN (SELECT id FROM jobs WHERE pipeline = $1)",

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use pipelines::expression::Template;
 use protocol::service::{AttemptId, ProblemCode, StreamInfo, StreamKind, StreamName};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -23,6 +24,20 @@ struct LeavingJob {
     after: Vec<IgnoredAny>,
     #[serde(default)]
     services: Vec<LeavingService>,
+    #[serde(default)]
+    artifacts: Vec<LeavingArtifact>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LeavingArtifact {
+    name: Template,
+}
+
+impl LeavingArtifact {
+    /// What a name with expressions in it becomes is known where the job runs.
+    fn may_be(&self, name: &str) -> bool {
+        self.name.as_literal().is_none_or(|literal| literal == name)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -30,7 +45,7 @@ struct LeavingService {
     name: String,
 }
 
-/// Looks whether a job leaves streams of these names: its steps and services do.
+/// Looks whether a job leaves streams of these names: its steps, its services and its artifacts do.
 pub(crate) fn check<'n>(
     tx: &mut Transaction<'_>,
     id: AttemptId,
@@ -47,12 +62,18 @@ pub(crate) fn check<'n>(
                 usize::try_from(*index).is_ok_and(|index| index < job.steps.len() + job.after.len())
             }
             StreamKind::Service(name) => job.services.iter().any(|service| service.name == *name),
+            StreamKind::Artifact(name) => {
+                job.artifacts.iter().any(|artifact| artifact.may_be(name))
+            }
         })
     };
     let mut seen = HashSet::new();
     for name in names {
         if !has(name) {
-            let message = format!("job {} has no step or service with a log {name}", id.job);
+            let message = format!(
+                "job {} has no step, service or artifact with a stream {name}",
+                id.job
+            );
             return refuse(ProblemCode::Invalid, message);
         }
         if !seen.insert(name) {

@@ -2,6 +2,7 @@
 //! [`Transaction`](crate::database::Transaction) that asks the policy in `queue` and keeps what it says.
 
 pub(crate) mod agent;
+pub(crate) mod artifact;
 pub(crate) mod assign;
 pub(crate) mod attempt;
 pub(crate) mod control;

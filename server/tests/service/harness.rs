@@ -358,6 +358,7 @@ pub(crate) fn finish(conclusion: Conclusion) -> Finish {
         outputs: [].into(),
         events: 0,
         logs: Vec::new(),
+        artifacts: Vec::new(),
     }
 }
 

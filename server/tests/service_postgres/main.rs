@@ -4,6 +4,8 @@
 
 #[path = "../service/api.rs"]
 mod api;
+#[path = "../service/artifacts.rs"]
+mod artifacts;
 mod database;
 #[path = "../service/faults.rs"]
 mod faults;

@@ -8,6 +8,7 @@ use s3s::service::S3ServiceBuilder;
 use server::{Retention, Storage};
 use tempfile::TempDir;
 
+use crate::artifacts;
 use crate::harness::{Agent, ONE, Server, end, finish, problem};
 
 /// An S3 server with one bucket. It ends with the test's runtime.
@@ -59,6 +60,17 @@ impl S3 {
             config.retention = Retention::of(bytes);
         })
         .await
+    }
+
+    /// Waits until there are so many objects.
+    async fn wait_for_objects(&self, count: usize) {
+        for _ in 0..200 {
+            if self.objects() == count {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert_eq!(self.objects(), count);
     }
 
     /// Objects there are.
@@ -183,4 +195,28 @@ async fn a_copy_that_differs_is_thrown_away() {
     assert_eq!(s3.objects(), 0);
     send(&agent, id, 0, b"hello").await;
     agent.tell(path::FINISH, id, &ended).await;
+}
+
+#[tokio::test]
+async fn an_artifact_is_kept_whole_and_goes_with_its_time() {
+    let s3 = S3::start().await;
+    let mut server = s3.server(4 << 20).await;
+    let two = server.beside().await;
+    let agent = server.agent(&[]).await;
+    server.submit(artifacts::LEAVING).await;
+    let id = agent.take().await.id;
+    // Longer than any log is kept, by way of two servers.
+    let whole: Vec<u8> = (0_u32..2_000_000).flat_map(u32::to_le_bytes).collect();
+    artifacts::send(&agent, id, "app", &whole).await;
+    artifacts::finished(&agent.at(&two), id, &whole, Some(1)).await;
+    let address = path::of_artifact(id, "app");
+    let read = two.admin.request(Method::GET, &address).send().await;
+    let read = read.unwrap().bytes().await.unwrap();
+    assert!(read == whole, "another archive came");
+    // Joined first; a server looks for what has expired when it starts.
+    s3.wait_for_objects(1).await;
+    server.restart().await;
+    s3.wait_for_objects(0).await;
+    let gone = problem(server.admin.request(Method::GET, &address)).await;
+    assert_eq!(gone.code, ProblemCode::NotFound);
 }

@@ -8,6 +8,7 @@ mod ahead;
 #[cfg(test)]
 mod allow_lists;
 mod bound;
+mod files;
 mod network;
 mod services;
 mod specification;
@@ -30,8 +31,9 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 use super::{
-    Backend, BackendError, BackendOptions, ConnectError, ExitStatus, ImageError, JobRequest,
-    Prepared, ProgressFn, ServiceRequest, StartError, StartErrorKind, StepRequest,
+    Backend, BackendError, BackendOptions, ConnectError, ExitStatus, FilesError, FoundFile,
+    ImageError, JobRequest, PackedFiles, Prepared, ProgressFn, ServiceRequest, StartError,
+    StartErrorKind, StepRequest,
 };
 use crate::chain::chain;
 use crate::enforcement::shortcomings;
@@ -201,6 +203,32 @@ impl Backend for Containers {
             .release(&workspace.name)
             .await
             .map_err(|error| BackendError::new("close the workspace", error))
+    }
+
+    async fn list_files(
+        &self,
+        workspace: &Workspace,
+        below: &[Vec<u8>],
+    ) -> Result<Vec<FoundFile>, FilesError> {
+        let found = self.zygote.list(&workspace.name, below).await;
+        let found = found.map_err(|error| files::failed(&error))?;
+        Ok(found.into_iter().map(files::found).collect())
+    }
+
+    async fn pack_files(
+        &self,
+        workspace: &Workspace,
+        paths: &[Vec<u8>],
+        most: u64,
+        out: &File,
+    ) -> Result<PackedFiles, FilesError> {
+        let packed = self
+            .zygote
+            .pack(&workspace.name, paths, files::bounds(most), out);
+        packed
+            .await
+            .map(files::packed)
+            .map_err(|error| files::failed(&error))
     }
 
     fn end(&self) {

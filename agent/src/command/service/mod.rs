@@ -1,6 +1,7 @@
 //! The commands that ask a server something.
 
 mod agents;
+mod artifacts;
 mod follow;
 mod jobs;
 mod log;
@@ -10,6 +11,7 @@ mod submit;
 mod tokens;
 
 pub use agents::{agents, drain};
+pub use artifacts::artifacts;
 pub use jobs::{approve, cancel, jobs, retry};
 pub use log::logs;
 pub use submit::submit;

@@ -11,6 +11,7 @@ use pipelines::plan::{Action, Job, Plan, Step};
 use protocol::{Event, WorkspaceMode};
 use tokio::sync::mpsc;
 
+use crate::artifacts::ArtifactPlace;
 use crate::backend::fake::Fake;
 use crate::executor::{Before, Dispatcher, Publications, Report, Request, Run, Settings};
 use crate::limits::Limits;
@@ -157,6 +158,8 @@ impl TestRun {
                 secrets,
                 masks,
                 before: self.before,
+                artifacts: Some(ArtifactPlace::jobs(&data.path().join("artifacts")).unwrap()),
+                artifact_bytes: 100,
             },
             logs: Arc::clone(&logs),
             queue: printer.queue(),
@@ -214,6 +217,7 @@ impl Sink for Timeless {
             | Event::Log { .. }
             | Event::StepRetrying { .. }
             | Event::NetworkReached { .. }
+            | Event::ArtifactKept { .. }
             | Event::PortPublished { .. }
             | Event::NetworkRefused { .. }
             | Event::Warning { .. } => {}

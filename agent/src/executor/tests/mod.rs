@@ -1,5 +1,6 @@
 //! The executor against a scripted backend, under a paused clock: nothing here waits for real time.
 
+mod artifacts;
 mod conditions;
 mod harness;
 mod images;

@@ -99,7 +99,8 @@ impl Directory {
     }
 
     fn files(&self, id: AttemptId, name: &StreamName) -> Files {
-        Files::new(self.attempt(id).join(name.to_string()), self.retention)
+        let retention = self.retention.of_stream(name);
+        Files::new(self.attempt(id).join(name.to_string()), retention)
     }
 
     fn stream(&self, id: AttemptId, name: &StreamName) -> Arc<Mutex<Option<Open>>> {
@@ -117,6 +118,14 @@ impl Directory {
 
     pub(super) fn forget(&self, id: AttemptId) {
         lock(&self.open).remove(&id);
+    }
+
+    /// Throws a stream away.
+    pub(super) fn remove(&self, id: AttemptId, name: &StreamName) -> Result<(), LogError> {
+        let stream = self.stream(id, name);
+        let mut slot = lock(&stream);
+        *slot = None;
+        self.files(id, name).remove()
     }
 
     pub(super) fn append(

@@ -144,7 +144,7 @@ impl Objects {
             object: object.to_string(),
         };
         let digests = hasher.full_blocks().to_vec();
-        let (retention, of) = (self.retention, name.clone());
+        let (retention, of) = (self.retention.of_stream(&name), name.clone());
         let appended = self
             .database
             .write(move |tx| stream::append(tx, id, &of, &piece, &digests, retention))
@@ -236,13 +236,7 @@ impl Objects {
             let mut from = length;
             if length >= end.length {
                 tracing::warn!(%id, name = %end.name, "a log differed from its agent's and is thrown away");
-                let name = end.name.clone();
-                let objects = self
-                    .database
-                    .write(move |tx| stream::remove(tx, id, &name))
-                    .await?;
-                self.lock().remove(&(id, end.name.clone()));
-                self.delete(objects).await;
+                self.remove(id, &end.name).await?;
                 from = 0;
             }
             missing.push(Missing {
@@ -254,6 +248,18 @@ impl Objects {
             true => Ok(infos),
             false => Err(missing),
         })
+    }
+
+    /// Throws a stream away.
+    pub(super) async fn remove(&self, id: AttemptId, name: &StreamName) -> Result<(), LogError> {
+        let of = name.clone();
+        let objects = self
+            .database
+            .write(move |tx| stream::remove(tx, id, &of))
+            .await?;
+        self.lock().remove(&(id, name.clone()));
+        self.delete(objects).await;
+        Ok(())
     }
 
     pub(super) async fn list(&self, id: AttemptId) -> Result<Vec<StreamInfo>, LogError> {

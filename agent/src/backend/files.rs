@@ -1,0 +1,46 @@
+//! Files that steps have left in a workspace, as they are found and packed.
+
+/// A file, a directory or a link of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundFile {
+    /// From the workspace's root; not necessarily UTF-8.
+    pub path: Vec<u8>,
+    /// Which.
+    pub kind: FileKind,
+}
+
+/// What something in a workspace is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file, or a symbolic link.
+    File,
+    /// A directory.
+    Directory,
+    /// A device, a pipe, a socket.
+    Special,
+    /// A directory that nobody here may read.
+    Unreadable,
+}
+
+/// Files in an archive, a gzipped tar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedFiles {
+    /// Files, directories and links.
+    pub files: u64,
+    /// Bytes of the files' contents.
+    pub bytes: u64,
+    /// Bytes of the archive.
+    pub size: u64,
+    /// Of the archive: SHA-256, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// Why files of a workspace cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FilesError {
+    /// It is what the pipeline asks for, and not the machine: there is more than there may be.
+    pub is_too_much: bool,
+    /// What failed and why, without a trailing full stop.
+    pub message: String,
+}

@@ -1,0 +1,198 @@
+//! Artifacts come by the same way as logs, are kept whole, fetched by ranges, and go when their time is over.
+
+use std::time::Duration;
+
+use protocol::Conclusion::{Failure, Success};
+use protocol::service::{
+    Artifact, ArtifactEnd, Artifacts, AttemptId, Finish, ProblemCode, StreamName, path,
+};
+use reqwest::{Method, StatusCode, header};
+use serde_json::json;
+use server::Retention;
+
+use crate::harness::{Agent, Server, end, finish, problem};
+
+/// A job that leaves one artifact.
+pub(crate) const LEAVING: &str = "image: host\njobs:\n  t:\n    artifacts: [{ name: app, paths: [app] }]\n    steps: [{ run: make }]\n";
+
+fn stream(name: &str) -> StreamName {
+    StreamName::artifact(name).unwrap()
+}
+
+fn said(name: &str, expire_ms: Option<u64>) -> ArtifactEnd {
+    ArtifactEnd {
+        name: name.to_owned(),
+        files: 3,
+        bytes: 9,
+        sha256: "ab".repeat(32),
+        expire_ms,
+    }
+}
+
+/// Sends a stream in pieces of 1 MB.
+pub(crate) async fn send(agent: &Agent, id: AttemptId, name: &str, bytes: &[u8]) {
+    let mut offset = 0;
+    for piece in bytes.chunks(1_000_000) {
+        let answer = agent.log(id, &stream(name), offset, piece).send().await;
+        assert_eq!(answer.unwrap().status(), StatusCode::OK);
+        offset += piece.len() as u64;
+    }
+}
+
+/// Ends an attempt that has left one artifact.
+pub(crate) async fn finished(agent: &Agent, id: AttemptId, bytes: &[u8], expire_ms: Option<u64>) {
+    let ended = Finish {
+        logs: vec![end(&stream("app"), bytes)],
+        artifacts: vec![said("app", expire_ms)],
+        ..finish(Success)
+    };
+    agent.tell(path::FINISH, id, &ended).await;
+}
+
+async fn listed(server: &Server, id: AttemptId) -> Vec<Artifact> {
+    let address = path::of_job(path::ARTIFACTS, id.job);
+    let answer: Artifacts = server.admin.get(&address).await;
+    answer.artifacts
+}
+
+#[tokio::test]
+async fn an_artifact_is_kept_whole_and_fetched_by_ranges() {
+    let server = Server::start_with(|config| config.retention = Retention::of(4 << 20)).await;
+    let agent = server.agent(&[]).await;
+    server.submit(LEAVING).await;
+    let assignment = agent.take().await;
+    assert_eq!(assignment.terms.artifact_bytes, 1 << 30);
+    let id = assignment.id;
+    // Longer than any log is kept.
+    let whole: Vec<u8> = (0_u32..2_500_000).flat_map(u32::to_le_bytes).collect();
+    send(&agent, id, "app", &whole).await;
+    assert_eq!(listed(&server, id).await, []);
+    let address = path::of_artifact(id, "app");
+    let early = problem(server.admin.request(Method::GET, &address)).await;
+    assert_eq!(
+        early.code,
+        ProblemCode::NotFound,
+        "only what is whole is there"
+    );
+    finished(&agent, id, &whole, None).await;
+
+    let [artifact] = &listed(&server, id).await[..] else {
+        panic!("one artifact");
+    };
+    assert_eq!((artifact.size, artifact.files), (10_000_000, 3));
+    let kept = artifact.expires_at.unwrap() - artifact.created_at;
+    assert_eq!(kept, 30 * 24 * 60 * 60 * 1_000);
+    let answer = server
+        .admin
+        .request(Method::GET, &address)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/gzip");
+    assert_eq!(answer.headers()[header::CONTENT_LENGTH], "10000000");
+    let name = "attachment; filename=\"app.tar.gz\"";
+    assert_eq!(answer.headers()[header::CONTENT_DISPOSITION], name);
+    assert_eq!(answer.bytes().await.unwrap(), whole);
+    let part = server
+        .admin
+        .request(Method::GET, &address)
+        .header(header::RANGE, "bytes=4000001-4000004");
+    let part = part.send().await.unwrap();
+    assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+    assert_eq!(part.bytes().await.unwrap(), whole[4_000_001..4_000_005]);
+    // It is no log.
+    assert_eq!(server.job(id.job).await.attempts[0].logs, []);
+    let log = path::of_log(path::LOG, id, &stream("app"));
+    let refused = problem(server.admin.request(Method::GET, &log)).await;
+    assert_eq!(refused.code, ProblemCode::NotFound);
+    let strange = server
+        .admin
+        .request(Method::GET, &path::of_artifact(id, "..%2fx"));
+    assert_eq!(problem(strange).await.code, ProblemCode::Invalid);
+}
+
+#[tokio::test]
+async fn what_is_too_large_or_said_wrongly_is_refused() {
+    let server = Server::start_with(|config| config.artifacts.bytes = 10).await;
+    let agent = server.agent(&[]).await;
+    server.submit(LEAVING).await;
+    let id = agent.take().await.id;
+    agent
+        .log(id, &stream("app"), 0, b"12345")
+        .send()
+        .await
+        .unwrap();
+    let much = problem(agent.log(id, &stream("app"), 5, b"678901")).await;
+    assert_eq!(much.code, ProblemCode::TooLarge);
+    let logs = || vec![end(&stream("app"), b"12345")];
+    for artifacts in [
+        json!([said("other", None)]),
+        json!([{ "name": "../x", "files": 1, "bytes": 1, "sha256": "ab".repeat(32) }]),
+        json!([{ "name": "app", "files": 1, "bytes": 1, "sha256": "x" }]),
+    ] {
+        let ended =
+            json!({ "conclusion": "success", "events": 0, "logs": logs(), "artifacts": artifacts });
+        let refused = agent.refused(path::FINISH, id, &ended).await;
+        assert_eq!(refused.code, ProblemCode::Invalid, "{artifacts}");
+    }
+    // An archive that nobody says anything of is thrown away.
+    let ended = Finish {
+        logs: logs(),
+        ..finish(Failure)
+    };
+    agent.tell(path::FINISH, id, &ended).await;
+    assert_eq!(listed(&server, id).await, []);
+    let address = path::of_artifact(id, "app");
+    let none = problem(server.admin.request(Method::GET, &address)).await;
+    assert_eq!(none.code, ProblemCode::NotFound);
+}
+
+#[tokio::test]
+async fn only_attempts_that_were_finished_leave_something() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    server.submit(LEAVING).await;
+    let first = agent.take().await.id;
+    send(&agent, first, "app", b"half of").await;
+    agent
+        .tell(path::RELEASE, first, &json!({ "reason": "shutdown" }))
+        .await;
+    let stale = problem(agent.log(first, &stream("app"), 7, b" it")).await;
+    assert_eq!(stale.code, ProblemCode::Fenced);
+    let second = agent.take().await.id;
+    assert_eq!(second.job, first.job);
+    send(&agent, second, "app", b"all of it").await;
+    finished(&agent, second, b"all of it", None).await;
+    let [artifact] = &listed(&server, second).await[..] else {
+        panic!("one artifact");
+    };
+    assert_eq!(artifact.attempt, second.attempt);
+}
+
+#[tokio::test]
+async fn what_has_expired_goes_and_is_still_told_of() {
+    let mut server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    server.submit(LEAVING).await;
+    let id = agent.take().await.id;
+    send(&agent, id, "app", b"archive").await;
+    finished(&agent, id, b"archive", Some(1)).await;
+    // A server looks when it starts.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    server.restart().await;
+    let mut artifact = listed(&server, id).await.remove(0);
+    for _ in 0..100 {
+        if artifact.expired {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        artifact = listed(&server, id).await.remove(0);
+    }
+    assert!(artifact.expired);
+    let address = path::of_artifact(id, "app");
+    let gone = problem(server.admin.request(Method::GET, &address)).await;
+    assert_eq!(gone.code, ProblemCode::NotFound);
+    assert!(gone.message.contains("has expired"), "{}", gone.message);
+    let directory = server.config.data.join("logs/0").join(id.to_string());
+    assert!(!directory.join("artifact-app").exists());
+}
