@@ -19,6 +19,7 @@ for_one_user!(
     a_proxy_that_stutters_and_a_spoiled_log_change_nothing,
     a_job_that_is_anothers_is_killed_and_thrown_away,
     a_cancelled_job_may_clean_up_and_an_aborted_one_may_not,
+    a_repository_whose_host_says_nothing_keeps_nobody_who_wants_to_stop,
     an_agent_that_drains_ends_behind_its_jobs_and_a_second_signal_gives_them_back,
     a_server_that_drains_its_agent_gives_it_no_more,
     a_job_that_a_full_disk_ended_is_given_back_and_the_agent_goes_on,
@@ -198,6 +199,27 @@ fn a_cancelled_job_may_clean_up_and_an_aborted_one_may_not(env: &TestEnvironment
             log,
             "{order}"
         );
+        let _ = drain(agent);
+    }
+}
+
+fn a_repository_whose_host_says_nothing_keeps_nobody_who_wants_to_stop(env: &TestEnvironment) {
+    for order in ["cancel", "abort"] {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("find a free port");
+        let port = silent.local_addr().expect("learn the port").port();
+        let service = Service::start();
+        let source = json!({ "source": {
+            "url": format!("http://127.0.0.1:{port}/x"),
+            "commit": "0123456789012345678901234567890123456789",
+        } });
+        service.offer(1, &plan(env, &host("  - run: echo never\n")), source);
+        let agent = start(env, &service, &[]).spawn();
+        let held = silent.accept().expect("be asked");
+        service.set(|faults| faults.order = Some(order));
+        let (finish, attempt) = service.wait_for_finish(1);
+        assert_eq!(finish["conclusion"], "cancelled", "{order}");
+        assert!(attempt.logs.is_empty(), "{order}");
+        drop(held);
         let _ = drain(agent);
     }
 }
