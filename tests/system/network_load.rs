@@ -16,6 +16,7 @@ for_one_user!(
     thousands_of_connections_are_open_at_once,
     who_takes_every_connection_leaves_some_for_others,
     who_never_answers_keeps_nobody_else_waiting,
+    last_words_of_a_container_arrive,
     a_reset_gets_through_in_both_directions,
     a_reset_gets_through_where_nobody_reads,
     large_transfers_arrive_whole_in_both_directions_at_once,
@@ -216,6 +217,21 @@ fn who_never_answers_keeps_nobody_else_waiting(env: &TestEnvironment) {
     }
     let done = agent.finish().expect(0);
     assert_eq!(done.output(), "0 of the silent one\nall in the end\n");
+}
+
+/// Who has said something and ends has said it, as on a machine whose kernel goes on when a program is over.
+fn last_words_of_a_container_arrive(env: &TestEnvironment) {
+    let Some(world) = world(env) else { return };
+    let listener = world.listen("203.0.113.10:80");
+    let script = "my @all = map { call(80) } 1..50; give($_, 'x' x 100_000) for @all;";
+    let agent = client(env, &world, &[], script).spawn();
+    let all: Vec<_> = (0..50).map(|_| accept(&listener)).collect();
+    for mut stream in all {
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said).expect("read");
+        assert_eq!(said.len(), 100_000);
+    }
+    let _ = agent.finish().expect(0);
 }
 
 fn a_reset_gets_through_in_both_directions(env: &TestEnvironment) {

@@ -328,6 +328,9 @@ async fn run(
     // A container that is gone needs no signal.
     let send = async |number| drop(own.signal(number));
     let ending = attend(container.wait(), send, streams, signals).await?;
+    if let Some(private) = &private {
+        private.interface.settle().await;
+    }
     // Only now: it is the container's as long as that runs.
     drop(private);
     if let Some(error) = log.broken() {

@@ -7,7 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
+use super::egress::relay::LAST_WORDS;
 use super::machine;
 use super::netlink::route::Hardware;
 use super::policy::{Policy, Refusal, embedded};
@@ -28,6 +30,8 @@ pub(super) struct Member {
     hardware: Hardware,
     /// Set when it is over.
     over: watch::Sender<bool>,
+    /// How many of its calls are open.
+    calls: Arc<watch::Sender<usize>>,
     share: Share,
     state: Mutex<State>,
 }
@@ -45,6 +49,16 @@ impl fmt::Debug for State {
         f.debug_struct("State")
             .field("policy", &self.policy)
             .finish_non_exhaustive()
+    }
+}
+
+/// A call of a container's. Dropped, it is over.
+#[derive(Debug)]
+pub(super) struct OpenCall(Arc<watch::Sender<usize>>);
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
     }
 }
 
@@ -96,6 +110,7 @@ impl Member {
         Self {
             hardware,
             over: watch::Sender::new(false),
+            calls: Arc::new(watch::Sender::new(0)),
             share: Share::default(),
             state: Mutex::default(),
         }
@@ -114,6 +129,20 @@ impl Member {
     /// It is over, and so is everything that goes on in its name.
     pub(super) fn end(&self) {
         self.over.send_replace(true);
+    }
+
+    /// It is over, and what it has said is carried to its end before this returns, if the other side takes it.
+    pub(super) async fn settle(&self) {
+        self.end();
+        let mut calls = self.calls.subscribe();
+        // The sender is our own. Whoever does not take it in time is left to find out.
+        let _ = timeout(LAST_WORDS, calls.wait_for(|open| *open == 0)).await;
+    }
+
+    /// Another call of its is open as long as this.
+    pub(super) fn call(&self) -> OpenCall {
+        self.calls.send_modify(|open| *open += 1);
+        OpenCall(Arc::clone(&self.calls))
     }
 
     /// Waits until it is over.

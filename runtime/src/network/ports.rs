@@ -141,7 +141,7 @@ async fn connections(listener: TcpListener, dialer: Dialer, to: SocketAddr) {
         let dialer = dialer.clone();
         relays.spawn(async move {
             match timeout(CONNECT, dialer.connect(to)).await {
-                Ok(Ok(inner)) => relay(outer, inner).await,
+                Ok(Ok(inner)) => relay(outer, inner, std::future::pending()).await,
                 // As if nobody listened there: nobody does.
                 Ok(Err(_)) | Err(_) => reset(outer),
             }

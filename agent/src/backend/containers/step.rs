@@ -12,7 +12,7 @@ use crate::ports::{Opened, PublishedPort};
 #[derive(Debug)]
 pub struct Step {
     container: Container,
-    _interface: Option<Interface>,
+    interface: Option<Interface>,
     ports: Opened,
     /// Once it is known.
     exit: Option<Exit>,
@@ -22,7 +22,7 @@ impl Step {
     pub(super) fn new(container: Container, interface: Option<Interface>) -> Self {
         Self {
             container,
-            _interface: interface,
+            interface,
             ports: Opened::default(),
             exit: None,
         }
@@ -83,6 +83,9 @@ impl RunningStep for Step {
                 *self.exit.insert(exit)
             }
         };
+        if let Some(interface) = &self.interface {
+            interface.settle().await;
+        }
         // Whoever hears of the end may want to have the ports again.
         self.ports.close().await;
         Ok(exit)

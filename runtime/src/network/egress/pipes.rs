@@ -8,9 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
-/// Most pipes of a process. None for now: with eight, one of a hundred connections that had waited long to be accepted was
-/// sometimes ended early (`who_never_answers_keeps_nobody_else_waiting`), and why is not known yet.
-const PIPES: usize = 0;
+/// Most pipes of a process.
+const PIPES: usize = 8;
 /// Bytes of each. The kernel counts the pipes of a plain user, and makes those beyond 64 MiB small (pipe-user-pages-soft, pipe(7)),
 /// so there are few; who has one or two connections makes one or two. Of a quarter of this size they are slower.
 const SIZE: usize = 1 << 20;

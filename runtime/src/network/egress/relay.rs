@@ -3,12 +3,15 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::pipes::Pipe;
 
@@ -20,25 +23,49 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
 }
 
-/// Carries everything between the two until both directions have ended or one of the sides is gone, which the other is told.
-pub(in crate::network) async fn relay(one: TcpStream, other: TcpStream) {
+/// Carries everything between the two until both directions have ended or one of the sides is gone, which the other is told. When
+/// the first side is `over`, what it has said by then is carried to its end, and nothing goes back any more.
+pub(in crate::network) async fn relay(
+    one: TcpStream,
+    other: TcpStream,
+    over: impl Future<Output = ()>,
+) {
     for stream in [&one, &other] {
         // How a sender's writes are cut into segments is its own affair.
         let _ = stream.set_nodelay(true);
         keep_alive(stream);
     }
-    let is_whole = tokio::select! {
-        biased;
-        carried = async { tokio::try_join!(carry(&one, &other), carry(&other, &one)) } => carried.is_ok(),
-        // Where nothing is read, be it that the other side takes nothing or that all has come, a reset is seen by this only.
-        _ = one.ready(Interest::ERROR) => false,
-        _ = other.ready(Interest::ERROR) => false,
+    let is_whole = {
+        let has_said_all = AtomicBool::new(false);
+        let mut there = pin!(async {
+            carry(&one, &other).await?;
+            has_said_all.store(true, Ordering::Relaxed);
+            Ok(())
+        });
+        let both = async { tokio::try_join!(there.as_mut(), carry(&other, &one)) };
+        let is_whole = tokio::select! {
+            biased;
+            carried = both => Some(carried.is_ok()),
+            // Where nothing is read, be it that the other side takes nothing or that all has come, a reset is seen by this only.
+            _ = one.ready(Interest::ERROR) => Some(false),
+            _ = other.ready(Interest::ERROR) => Some(false),
+            () = over => None,
+        };
+        match is_whole {
+            Some(is_whole) => is_whole,
+            None if has_said_all.load(Ordering::Relaxed) => true,
+            // Its kernel has sent everything, with an end behind it, when its last process was gone.
+            None => matches!(timeout(LAST_WORDS, there).await, Ok(Ok(()))),
+        }
     };
     if !is_whole {
         reset(one);
         reset(other);
     }
 }
+
+/// How long the other side may take to take what somebody has said who is over.
+pub(in crate::network) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A container's own probes are answered by the pod's kernel: whether the other side is still there has to be asked here.
 fn keep_alive(stream: &TcpStream) {

@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::packet::{self, Unreachable};
-use super::relay::{relay, reset};
+use super::relay::{LAST_WORDS, relay, reset};
 use super::tap::{Tap, refuse};
-use crate::network::member::Member;
+use crate::network::member::{Member, OpenCall};
 use crate::network::report::Protocol;
 use crate::network::room;
 
@@ -83,6 +83,7 @@ impl Connections {
                     connections: Arc::clone(connections),
                     key,
                     number,
+                    _open: member.call(),
                     _place: place,
                 };
                 tokio::spawn(call.carry(member, next, packet.to_vec()));
@@ -128,6 +129,7 @@ struct Call {
     connections: Arc<Connections>,
     key: Key,
     number: Number,
+    _open: OpenCall,
     _place: room::Place,
 }
 
@@ -139,7 +141,12 @@ impl Call {
             refuse(tap, &member, &packet, Unreachable::Prohibited);
             return;
         }
-        let outer = match timeout(CONNECT, TcpStream::connect(to)).await {
+        let connected = tokio::select! {
+            connected = timeout(CONNECT, TcpStream::connect(to)) => connected,
+            // Nobody waits for it any more.
+            () = member.ended() => return,
+        };
+        let outer = match connected {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 match denial(&error) {
@@ -168,13 +175,20 @@ impl Call {
             .insert(self.key, (self.number, Pending::LetIn(waiting)));
         tap.let_in(&packet);
         drop(packet);
-        match timeout(COME, inner).await {
+        // One that is over may have come in, and said something, just before.
+        let gone = async {
+            member.ended().await;
+            sleep(LAST_WORDS).await;
+        };
+        let come = tokio::select! {
+            biased;
+            come = timeout(COME, inner) => come.ok().and_then(Result::ok),
+            () = gone => None,
+        };
+        match come {
             // A container that is over has no connections, whatever the other side thinks of them.
-            Ok(Ok(inner)) => tokio::select! {
-                () = relay(inner, outer) => {}
-                () = member.ended() => {}
-            },
-            _ => reset(outer),
+            Some(inner) => relay(inner, outer, member.ended()).await,
+            None => reset(outer),
         }
     }
 }

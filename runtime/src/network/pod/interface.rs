@@ -60,6 +60,12 @@ impl Interface {
         self.pod.members.name(name, &self.link.addresses);
     }
 
+    /// The container is over: what it has said to the world arrives there before this returns, as far as the world takes it
+    /// within two seconds. Without it, what the agent has not carried yet when this is dropped may be lost.
+    pub async fn settle(&self) {
+        self.member.settle().await;
+    }
+
     /// What the container is told.
     #[must_use]
     pub fn joined(&self) -> Joined {
