@@ -108,6 +108,16 @@ impl SourceError {
     pub const fn is_stop(&self) -> bool {
         matches!(self, Self::Repository(Error::Stopped))
     }
+
+    /// Whether this machine is to blame: another one may have more luck.
+    #[must_use]
+    pub fn is_this_machines(&self) -> bool {
+        match self {
+            Self::Repository(error) => error.is_this_machines(),
+            Self::Credential { .. } => true,
+            Self::Files | Self::Commit(_) => false,
+        }
+    }
 }
 
 impl Repositories {

@@ -64,7 +64,10 @@ pub(crate) fn answer<'c>(
     credentials: &'c Credentials,
 ) {
     let mut asked = 0_u32;
-    callbacks.credentials(move |_, user, kinds| {
+    callbacks.credentials(move |at, user, kinds| {
+        if !url.is_at_host_of(at) {
+            return Err(refused(ELSEWHERE));
+        }
         // SSH asks for the user's name first where the URL has none.
         if kinds.contains(CredentialType::USERNAME) {
             return Cred::username(url.user().unwrap_or("git"));
@@ -109,6 +112,14 @@ pub(crate) fn answer<'c>(
         }
     });
 }
+
+/// Whether there is anything that must not be shown to another host.
+pub(crate) fn are_secret(url: &Url, credentials: &Credentials) -> bool {
+    !matches!(credentials, Credentials::None) || url.user().is_some()
+}
+
+/// Why a host that another one has redirected to is told nothing.
+pub(crate) const ELSEWHERE: &str = "the host redirects to another one, and credentials are shown to the host only that they are for: name the new address";
 
 fn refused(message: &str) -> git2::Error {
     git2::Error::new(git2::ErrorCode::Auth, git2::ErrorClass::Callback, message)

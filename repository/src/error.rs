@@ -9,6 +9,14 @@ use crate::{Commit, UrlError};
 const CERTIFICATE: &str = "it is expired, for another name, or of an authority that this machine does not trust; \
     SSL_CERT_FILE can name a file with the authority's own";
 
+/// What the system says of a disk (strerror(3)), as libgit2 passes it on.
+const DISK: [&str; 4] = [
+    "No space left on device",
+    "Disk quota exceeded",
+    "Read-only file system",
+    "Input/output error",
+];
+
 /// Why something about a repository could not be done. Fits behind "failed to get the sources: ".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -174,7 +182,20 @@ impl Error {
                 url,
                 message: format!("{message}: {CERTIFICATE}"),
             },
+            (_, ErrorClass::Os | ErrorClass::Filesystem) if DISK.iter().any(|why| says(why)) => {
+                Self::Process { url, message }
+            }
             _ => Self::Unreachable { url, message },
+        }
+    }
+
+    /// Whether this machine is to blame, and neither the repository nor its host.
+    #[must_use]
+    pub fn is_this_machines(&self) -> bool {
+        match self {
+            Self::Disk { .. } | Self::Process { .. } => true,
+            Self::Submodule { source, .. } => source.is_this_machines(),
+            _ => false,
         }
     }
 

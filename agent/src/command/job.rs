@@ -223,6 +223,7 @@ fn prepare<B: Backend>(
                 .check_out(&mirrors, source, &tree, &watch)
                 .map_err(|error| match error.is_stop() {
                     true => Obstacle::Stopped,
+                    false if error.is_this_machines() => Obstacle::machine(&error),
                     false => Obstacle::of(&error),
                 })?;
             warnings.extend(sources::warnings(&done));

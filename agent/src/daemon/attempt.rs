@@ -99,6 +99,12 @@ impl Attempt {
         self.conclude(ended).await;
     }
 
+    /// Does not take an assignment.
+    pub(super) async fn decline(self) {
+        self.give_back(ReleaseReason::Declined).await;
+        let _ = self.news.send(News::Done(self.id));
+    }
+
     /// Goes on with what an earlier daemon has left.
     pub(super) async fn resume(mut self) {
         let last = match self.spool.finished() {
@@ -206,7 +212,13 @@ impl Attempt {
         match finished.machine_fault.take() {
             Some(message) => self.broken(message),
             None => {
-                let _ = self.news.send(News::Machine(Ok(())));
+                // One that came to nothing for somebody else's sake says nothing about this machine.
+                if matches!(
+                    finished.conclusion,
+                    Conclusion::Success | Conclusion::Failure
+                ) {
+                    let _ = self.news.send(News::Machine(Ok(())));
+                }
                 Last::Finish(finished)
             }
         }

@@ -275,7 +275,15 @@ impl Daemon {
                     self.stop();
                     acquiring.abort_all();
                 }
-                Some(news) = self.news.recv() => self.on_news(news),
+                Some(news) = self.news.recv() => {
+                    match &news {
+                        News::Machine(Ok(())) => acquire_at = acquire_at.min(asked_at + SOONEST),
+                        // What is asked for already is not wanted any more.
+                        News::Machine(Err(_)) => acquiring.abort_all(),
+                        _ => {}
+                    }
+                    self.on_news(news);
+                }
                 Some(result) = acquiring.join_next() => match result {
                     Ok(Ok(None)) => {
                         self.on_answer();
@@ -392,9 +400,14 @@ impl Daemon {
             // The answer to its acceptance is on its way.
             return;
         }
-        self.spent = self.settings.description.ephemeral;
         let spool = Spool::of(&self.settings.data, id);
         let attempt = self.hold(id, spool, false, true);
+        // The disk may have become full since it was asked for.
+        if self.fitness.pause().is_some() {
+            self.attempts.spawn(attempt.decline());
+            return;
+        }
+        self.spent = self.settings.description.ephemeral;
         self.attempts.spawn(attempt.run(assignment));
     }
 

@@ -10,7 +10,7 @@ use git2::{
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use super::message::{LONGEST_REQUEST, Line, Request};
-use crate::credentials::answer;
+use crate::credentials::{ELSEWHERE, answer, are_secret};
 use crate::{Error, Scheme, place};
 
 /// How often it tells how far it is.
@@ -128,6 +128,7 @@ fn callbacks<'c>(
         None => {
             // Also of a host that the first one has redirected to; with http nothing but this machine's could be.
             check_machine(request, host)?;
+            check_host(request, host)?;
             // TLS by the machine's authorities, SSH by the user's known hosts: libgit2 has looked already.
             Ok(CertificateCheckStatus::CertificatePassthrough)
         }
@@ -146,6 +147,17 @@ fn check_machine(request: &Request, host: &str) -> Result<(), git2::Error> {
         git2::ErrorClass::Net,
         message,
     ))
+}
+
+/// Refuses to go on to another host with what is the first one's: libgit2 would show it what it has shown before.
+fn check_host(request: &Request, host: &str) -> Result<(), git2::Error> {
+    if host.eq_ignore_ascii_case(request.url.host())
+        || !are_secret(&request.url, &request.credentials)
+    {
+        return Ok(());
+    }
+    let (code, class) = (git2::ErrorCode::Auth, git2::ErrorClass::Net);
+    Err(git2::Error::new(code, class, ELSEWHERE))
 }
 
 fn received(progress: &Progress<'_>) -> Line {

@@ -131,6 +131,16 @@ impl Url {
         (self.scheme, &self.host, self.port) == (other.scheme, &other.host, other.port)
     }
 
+    /// Whether this is where a URL leads that libgit2 has made of it, or of what a host has said.
+    pub(crate) fn is_at_host_of(&self, text: &str) -> bool {
+        let anything = Allowed {
+            files: true,
+            plain_http: true,
+            this_machine: true,
+        };
+        text == self.to_git() || Self::parse(text, anything).is_ok_and(|at| at.is_same_host(self))
+    }
+
     /// A name for files that belong to this repository: some of its letters, and a hash of the whole.
     pub(crate) fn slug(&self) -> String {
         let hash: String = Sha256::digest(self.to_string().as_bytes())

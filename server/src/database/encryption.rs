@@ -24,12 +24,14 @@ pub(super) struct Target {
 impl Target {
     /// Understands a URL.
     pub(super) fn parse(url: &str) -> Result<Self, DatabaseError> {
-        // The words that the library does not know ask for what is done anyway.
-        let known = ["sslmode=verify-full", "sslmode=verify-ca"]
-            .iter()
-            .fold(url.to_owned(), |url, word| {
-                url.replace(word, "sslmode=require")
-            });
+        // The words that the library does not know ask for what is done anyway; a parameter stands behind one of three signs.
+        let mut known = url.to_owned();
+        for before in ['?', '&', ' '] {
+            for mode in ["verify-full", "verify-ca"] {
+                let plain = format!("{before}sslmode=require");
+                known = known.replace(&format!("{before}sslmode={mode}"), &plain);
+            }
+        }
         let config: Config = known.parse().map_err(unusable)?;
         let encryption = match config.get_ssl_mode() {
             SslMode::Require => Some(MakeRustlsConnect::new(believing_the_machine()?)),
@@ -89,7 +91,11 @@ fn is_far(config: &Config) -> bool {
                     .is_ok_and(|address| address.is_loopback())
         }
     };
-    !config.get_hosts().iter().all(is_near)
+    // An address is connected to instead of the host that is named with it (libpq, `hostaddr`).
+    match config.get_hostaddrs() {
+        [] => !config.get_hosts().iter().all(is_near),
+        addresses => !addresses.iter().all(IpAddr::is_loopback),
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +120,7 @@ mod tests {
         let far = |url: &str| is_far(&url.parse().unwrap());
         assert!(far("postgres://ci@db.example.org/ci"));
         assert!(far("postgres://ci@localhost,192.0.2.1/ci"));
+        assert!(far("postgres://ci@localhost/ci?hostaddr=192.0.2.1"));
         for url in [
             "postgres://ci@localhost/ci",
             "postgres://ci@127.0.0.1/ci",
