@@ -315,7 +315,7 @@ impl Backend for Fake {
         }
         if all.len() as u64 > most {
             return Err(FilesError {
-                is_too_much: true,
+                is_of_the_files: true,
                 message: format!("more than {most} bytes"),
             });
         }

@@ -39,8 +39,8 @@ pub struct PackedFiles {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct FilesError {
-    /// It is what the pipeline asks for, and not the machine: there is more than there may be.
-    pub is_too_much: bool,
+    /// It is what the job has left and the pipeline asks for, and not the machine.
+    pub is_of_the_files: bool,
     /// What failed and why, without a trailing full stop.
     pub message: String,
 }

@@ -37,7 +37,15 @@ impl<B: Backend> JobRunner<B> {
                 continue;
             }
             let written = artifact.name.text(&self.values);
-            let name = written.map_err(|error| located(&self.job.place, &error));
+            // It stands in addresses, names of files and the server's database, none of which is masked.
+            let written = written.map_err(|error| located(&self.job.place, &error));
+            let name =
+                written.and_then(
+                    |name| match self.context.settings.masks.text(name.clone()) {
+                        masked if masked == name => Ok(name),
+                        _ => Err("its name has the value of a secret in it".to_owned()),
+                    },
+                );
             let shown = name.clone().unwrap_or_else(|_| "?".to_owned());
             let kept = match name {
                 Ok(name) if outcome.artifacts.iter().any(|other| other.name == name) => {
@@ -113,7 +121,7 @@ impl<B: Backend> JobRunner<B> {
         let Some(place) = &settings.artifacts else {
             return Err(Obstacle::Machine("there is no place for it".to_owned()));
         };
-        let files = |error: crate::backend::FilesError| match error.is_too_much {
+        let files = |error: crate::backend::FilesError| match error.is_of_the_files {
             true => Obstacle::Pipeline(error.message),
             false => Obstacle::Machine(error.message),
         };

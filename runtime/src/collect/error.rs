@@ -77,9 +77,22 @@ impl CollectError {
         }
     }
 
-    /// Whether there is simply more than there may be: who has left it can help.
+    /// Whether it is what a job has left that cannot be collected, so that another machine could not do it either. The process
+    /// that collects is bounded in memory and ends by what it is given, too.
     #[must_use]
-    pub const fn is_too_much(&self) -> bool {
-        matches!(self, Self::TooMuch { .. })
+    pub const fn is_of_the_files(&self) -> bool {
+        match self {
+            Self::TooMuch { .. } | Self::Changed { .. } | Self::Worker { .. } => true,
+            Self::System { errno, .. } => !matches!(
+                Errno::from_raw_os_error(*errno),
+                Errno::IO
+                    | Errno::NFILE
+                    | Errno::MFILE
+                    | Errno::NOMEM
+                    | Errno::NOSPC
+                    | Errno::DQUOT
+            ),
+            Self::Write { .. } => false,
+        }
     }
 }

@@ -149,7 +149,10 @@ impl<W: Write> Listing<'_, W> {
 
     fn directory(&mut self, path: &[u8]) -> Result<(), CollectError> {
         let directory = match open(self.root, path, OFlags::RDONLY | OFlags::DIRECTORY) {
-            Err(Errno::ACCESS | Errno::XDEV) => return self.note(path, FoundKind::Unreadable),
+            // Deeper than a path can say.
+            Err(Errno::ACCESS | Errno::XDEV | Errno::NAMETOOLONG) => {
+                return self.note(path, FoundKind::Unreadable);
+            }
             // It was there when it was found.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
             directory => directory.map_err(|errno| CollectError::system("open", path, errno))?,

@@ -165,3 +165,20 @@ fn what_is_too_much_is_refused_before_it_is_read() {
     let error = packed(root, &["a", "b"], bounds(1 << 20, 1)).unwrap_err();
     assert_eq!(error, "more than 1 files");
 }
+
+#[test]
+fn what_is_deeper_than_a_path_can_say_is_left_out_and_told() {
+    let tree = tempfile::tempdir().unwrap();
+    let name = "d".repeat(250);
+    let mut at: std::os::fd::OwnedFd = File::open(tree.path()).unwrap().into();
+    for _ in 0..20 {
+        rustix::fs::mkdirat(&at, &name, rustix::fs::Mode::RWXU).unwrap();
+        let flags = rustix::fs::OFlags::PATH;
+        at = rustix::fs::openat(&at, &name, flags, rustix::fs::Mode::empty()).unwrap();
+    }
+    let found = listed(tree.path(), &[""]);
+    let unreadable = found
+        .iter()
+        .filter(|(_, kind)| *kind == FoundKind::Unreadable);
+    assert_eq!(unreadable.count(), 1, "{}", found.len());
+}

@@ -139,14 +139,21 @@ pub(super) async fn finish(
     let conclusion = finish.conclusion;
     let surplus = surplus(&finish);
     let keep = service.config.artifacts.keep;
-    service
+    let is_news = service
         .database
         .write(move |tx| {
-            leaves::keep_streams(tx, id, &streams)?;
-            artifact::keep(tx, id, &finish.artifacts, &streams, keep)?;
-            attempt::finish(tx, agent, id, &finish)
+            let is_news = attempt::finish(tx, agent, id, &finish)?;
+            if is_news {
+                leaves::keep_streams(tx, id, &streams)?;
+                artifact::keep(tx, id, &finish.artifacts, &streams, keep)?;
+            }
+            Ok(is_news)
         })
         .await?;
+    // The same said twice at once: the first one counts.
+    if !is_news {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     service.logs.finished(id);
     for name in surplus {
         service.logs.discard(id, name).await;
@@ -181,10 +188,14 @@ pub(super) async fn release(
     let reason = release.reason.clone();
     // The agent throws its own copy away.
     service.logs.settle(id).await?;
-    service
+    let has_ended = service
         .database
         .write(move |tx| loss::release(tx, agent, id, &release, policy))
         .await?;
+    // What was finished, or is another's, has left what it has left.
+    if !has_ended {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     service.logs.lost(id).await;
     tracing::info!(%agent, job = %id, ?reason, "a job was given back");
     Ok(StatusCode::NO_CONTENT)

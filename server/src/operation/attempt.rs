@@ -146,10 +146,10 @@ pub(crate) fn finish(
     agent: AgentId,
     id: AttemptId,
     finish: &Finish,
-) -> Result<(), OperationError> {
+) -> Result<bool, OperationError> {
     if let Err(refusal) = held(tx, agent, id) {
         return match is_finished(tx, agent, id)? {
-            true => Ok(()),
+            true => Ok(false),
             false => Err(refusal),
         };
     }
@@ -179,7 +179,8 @@ pub(crate) fn finish(
         outputs: finish.outputs.clone(),
     };
     loaded.graph.finish(index, end);
-    flow.settle()
+    flow.settle()?;
+    Ok(true)
 }
 
 /// Whether this agent has finished this attempt before.

@@ -8,16 +8,16 @@ use crate::database::{News, OperationError, Transaction, Value, locking, word};
 use crate::queue::watch::Lease;
 use crate::queue::{Loss, RetryPolicy, unanswered};
 
-/// The agent gives the attempt back. Idempotent: what is not its any more is given back.
+/// The agent gives the attempt back; whether that ended it. Idempotent: what is not its any more is given back.
 pub(crate) fn release(
     tx: &mut Transaction<'_>,
     agent: AgentId,
     id: AttemptId,
     release: &Release,
     policy: RetryPolicy,
-) -> Result<(), OperationError> {
+) -> Result<bool, OperationError> {
     if held(tx, agent, id).is_err() {
-        return Ok(());
+        return Ok(false);
     }
     let is_declined = release.reason == ReleaseReason::Declined;
     let state = match is_declined {
@@ -30,7 +30,8 @@ pub(crate) fn release(
         &Loss::Released(release.reason.clone()),
         state,
         policy,
-    )
+    )?;
+    Ok(true)
 }
 
 /// An offer has not reached the agent that it was for.

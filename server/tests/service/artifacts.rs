@@ -167,6 +167,21 @@ async fn only_attempts_that_were_finished_leave_something() {
         panic!("one artifact");
     };
     assert_eq!(artifact.attempt, second.attempt);
+
+    // Nobody gives back what is finished: neither who has finished it nor somebody else.
+    let other = server.agent(&[]).await;
+    for agent in [&agent, &other] {
+        let reason = json!({ "reason": "shutdown" });
+        agent.tell(path::RELEASE, second, &reason).await;
+    }
+    let address = path::of_artifact(second, "app");
+    let answer = server
+        .admin
+        .request(Method::GET, &address)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.bytes().await.unwrap(), b"all of it"[..]);
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ pub(super) fn packed(collected: Collected) -> PackedFiles {
 
 pub(super) fn failed(error: &CollectError) -> FilesError {
     FilesError {
-        is_too_much: error.is_too_much(),
+        is_of_the_files: error.is_of_the_files(),
         message: error.to_string(),
     }
 }

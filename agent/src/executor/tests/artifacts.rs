@@ -186,3 +186,23 @@ async fn a_job_that_is_killed_does_not_wait_for_its_archive() {
     );
     assert_eq!(kept(&outcome), [""; 0], "not even a part of it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_is_no_part_of_a_name() {
+    let backend = Fake::default().with_files(&["a"]);
+    let run = TestRun {
+        secret: Some(("TOKEN", "hunter2")),
+        ..TestRun::of([leaving(vec![artifact(
+            "app-hunter2",
+            &["a"],
+            When::Success,
+        )])])
+    };
+    let outcome = run.on(backend).await;
+    assert_eq!(kept(&outcome), [""; 0]);
+    let told = outcome.told();
+    assert!(
+        told.contains("its name has the value of a secret in it") && !told.contains("hunter2"),
+        "{told}"
+    );
+}
