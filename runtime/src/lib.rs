@@ -10,6 +10,7 @@ mod cgroup;
 pub mod collect;
 pub mod container;
 pub mod detach;
+pub mod dockerfile;
 pub mod doctor;
 pub mod host;
 pub mod idle;
