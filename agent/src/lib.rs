@@ -11,6 +11,7 @@ pub mod artifacts;
 pub mod assignments;
 pub mod attempt;
 pub mod backend;
+pub mod building;
 mod chain;
 pub mod cli;
 mod clock;

@@ -3,8 +3,8 @@
 use crate::backend::Containers;
 use crate::cli::{Cli, Command};
 use crate::command::{
-    CommandError, containers, df, doctor, exec, explain, git_transport, image, job, lint, login,
-    oci, plan, ps, pull, run, run_local, schema, server, service, start, stats,
+    CommandError, build, containers, df, doctor, exec, explain, git_transport, image, job, lint,
+    login, oci, plan, ps, pull, run, run_local, schema, server, service, start, stats,
 };
 use crate::door::Ending;
 use crate::exit_code::ExitCode;
@@ -82,6 +82,7 @@ fn execute(command: &Command) -> Result<ExitCode, CommandError> {
         Command::Plan(arguments) => plan::execute(arguments, &machine),
         Command::Schema(_) => schema::execute(),
         Command::Run(arguments) => run::execute(arguments, &machine),
+        Command::Build(arguments) => build::execute(arguments, &machine),
         Command::Pull(arguments) => pull::execute(arguments, &machine),
         Command::Images(arguments) => image::list(arguments, &machine),
         Command::Image(command) => image::execute(command, &machine),

@@ -2,10 +2,11 @@
 //!
 //! [`store`] gets [`image`]s through [`registry`] and [`transport`] and has their [`layer`]s unpacked; [`zygote`] starts
 //! a [`container`] on them in the namespaces of [`userns`]; [`host`] is the image that needs no registry; [`doctor`]
-//! tells what a machine lacks. Processes of ours talk in [`message`]s, and [`detach`] from their callers; [`namespace`] is for
+//! tells what a machine lacks; [`build`] makes images of [`dockerfile`]s. Processes of ours talk in [`message`]s, and [`detach`] from their callers; [`namespace`] is for
 //! what containers share with somebody else.
 //! `sys` holds the only unsafe code.
 
+pub mod build;
 mod cgroup;
 pub mod collect;
 pub mod container;

@@ -33,11 +33,22 @@ for port in 80 5432 8080; do httpd -p $port -h /www; done
 echo database system is ready to accept connections
 exec sleep 600";
 
+/// What the reference builds a service of.
+const SERVER: &str = "\
+FROM localhost/busybox AS server
+ARG VERSION
+RUN echo version $VERSION
+CMD [\"sleep\", \"600\"]
+";
+
 fn the_example_of_every_key_that_is_carried_out_runs(env: &TestEnvironment) {
+    crate::build::base(env);
     let commit = upstream(env);
     for (path, text) in [
         ("project/Makefile", "all:\n\ntest:\n\ttrue\n"),
         ("project/ci/defaults.yml", "env: { A: b }\n"),
+        ("project/ci/db/Dockerfile", SERVER),
+        ("project/ci/db/Dockerfile.test", SERVER),
         ("project/crates/core/x", ""),
         ("project/docs/x", ""),
         ("project/collect.sh", "#!/bin/sh\n"),

@@ -27,6 +27,8 @@ pub enum ImageErrorKind {
     Unauthorized,
     /// The image is of a kind or for a platform that cannot be run here.
     Unsupported,
+    /// Its Dockerfile makes no sense, or does not succeed.
+    NotBuilt,
     /// The source cannot be reached, is overloaded or has stopped answering.
     Unavailable,
     /// What the source delivered is not what it promised: a wrong digest, a truncated layer.

@@ -14,10 +14,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Backend, BackendError, Exceeded, Exit, ExitStatus, FileKind, FilesError, FoundFile,
-    Healthcheck, ImageError, ImageErrorKind, ImageProgress, JobRequest, NetworkUse, PackedFiles,
-    Prepared, ProgressFn, RunningStep, ServiceRequest, StartError, StartErrorKind, StepRequest,
+    Backend, BackendError, BuildRequest, Exceeded, Exit, ExitStatus, FileKind, FilesError,
+    FoundFile, Healthcheck, ImageError, ImageErrorKind, ImageProgress, JobRequest, NetworkUse,
+    PackedFiles, Prepared, ProgressFn, RunningStep, ServiceRequest, StartError, StartErrorKind,
+    StepRequest,
 };
+use crate::building::Writer;
 use crate::ports::{Port, PublishedPort};
 
 /// What a step does: meet others, write, end.
@@ -341,6 +343,17 @@ impl Backend for Fake {
             .cloned()
             .unwrap_or_else(|| Script::exits(0));
         self.launch(place, script, output)
+    }
+
+    async fn build(
+        &self,
+        request: BuildRequest<'_, FakeWorkspace>,
+        log: Writer<'_>,
+    ) -> Result<Prepared<String>, ImageError> {
+        let context = &request.build.context;
+        self.note(format!("build {context} for {}", request.name));
+        log(b"building\n");
+        self.prepare(context, &|_| ()).await
     }
 
     async fn start_service(

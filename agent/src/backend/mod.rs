@@ -31,6 +31,7 @@ use std::path::PathBuf;
 use pipelines::plan::Resources;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::building::Writer;
 use crate::ports::PublishedPort;
 
 pub use containers::Containers;
@@ -39,8 +40,8 @@ pub use exchange::Exchange;
 pub use files::{FileKind, FilesError, FoundFile, PackedFiles};
 pub use options::{BackendOptions, ConnectError};
 pub use request::{
-    Exceeded, Exit, ExitStatus, Healthcheck, ImageProgress, JobRequest, NetworkUse, NetworkUseFn,
-    Place, Prepared, ProgressFn, ServiceRequest, StepRequest,
+    BuildRequest, Exceeded, Exit, ExitStatus, Healthcheck, ImageProgress, JobRequest, NetworkUse,
+    NetworkUseFn, Place, Prepared, ProgressFn, ServiceRequest, StepRequest,
 };
 
 /// Runs steps in containers, or pretends to.
@@ -61,6 +62,15 @@ pub trait Backend: Debug + Send + Sync + 'static {
         &self,
         image: &str,
         progress: ProgressFn<'_>,
+    ) -> impl Future<Output = Result<Prepared<Self::Image>, ImageError>> + Send;
+
+    /// Builds the image of a service. What goes on is written to `log`, which may be called often and from any thread.
+    ///
+    /// The future may be dropped at any await point, as that of [`Backend::prepare`].
+    fn build(
+        &self,
+        request: BuildRequest<'_, Self::Workspace>,
+        log: Writer<'_>,
     ) -> impl Future<Output = Result<Prepared<Self::Image>, ImageError>> + Send;
 
     /// Makes the workspace of a job, which every step of the job will see, and the job's network.

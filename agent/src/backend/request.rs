@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use pipelines::plan::{Action, Network, Resources};
+use pipelines::plan::{Action, Build, Network, Resources};
 use protocol::{Protocol, Usage};
 
 use crate::ports::Port;
@@ -105,6 +105,21 @@ pub struct ServiceRequest<'a, I, W> {
     pub network: &'a Network<String>,
     /// Ports of the machine that are to lead to it.
     pub ports: &'a [Port],
+}
+
+/// An image to build for a service, of what its job's workspace was in the beginning.
+#[derive(Debug)]
+pub struct BuildRequest<'a, W> {
+    /// The service's name, for what is told of it.
+    pub name: &'a str,
+    /// From what.
+    pub build: &'a Build<String>,
+    /// The workspace of its job, whose network its commands join.
+    pub workspace: &'a W,
+    /// What its commands may reach.
+    pub network: &'a Network<String>,
+    /// What each of them may use.
+    pub resources: Resources,
 }
 
 /// How an image says that what runs in it is well.

@@ -1,5 +1,6 @@
 //! What can be typed. Structs only: [`crate::command`] acts on them.
 
+mod build;
 mod candidates;
 mod choice;
 mod containers;
@@ -24,6 +25,7 @@ mod start;
 
 use clap::{Parser, Subcommand};
 
+pub use build::Build;
 pub use choice::{Choice, Event, NetworkMode};
 pub use containers::{Kill, Logs, Ps, PsFormat, Remove, Stats, Stop, Wait};
 pub use doctor::Doctor;
@@ -75,6 +77,8 @@ pub enum Command {
     Schema(Schema),
     /// Run one command in a container of its own
     Run(Box<Run>),
+    /// Build an image from a Dockerfile
+    Build(Box<Build>),
     /// Fetch an image, or what has changed of it
     Pull(ImagePull),
     /// List images

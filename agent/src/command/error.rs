@@ -322,7 +322,8 @@ impl CommandError {
                 ImageErrorKind::NotFound
                 | ImageErrorKind::Unauthorized
                 | ImageErrorKind::Damaged
-                | ImageErrorKind::Unsupported => ExitCode::Failed,
+                | ImageErrorKind::Unsupported
+                | ImageErrorKind::NotBuilt => ExitCode::Failed,
                 ImageErrorKind::Unavailable | ImageErrorKind::Corrupt => ExitCode::Unavailable,
                 ImageErrorKind::Internal => ExitCode::Internal,
             },

@@ -1,5 +1,6 @@
 //! What the commands do: one `execute` each.
 
+pub mod build;
 mod compiled;
 mod connection;
 pub mod containers;

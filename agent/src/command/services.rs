@@ -1,10 +1,13 @@
 //! Services of a plan in words. Pure.
 
-use pipelines::plan::{Action, Probe, Ready, Service};
+use pipelines::plan::{Action, Build, Probe, Ready, Service};
 
 /// Keys and values of a service, `env` and `secrets` aside.
 pub(super) fn described(service: &Service) -> Vec<(&'static str, String)> {
-    let mut lines = vec![("image", service.command.image.to_string())];
+    let mut lines = match &service.build {
+        None => vec![("image", service.command.image.to_string())],
+        Some(build) => built(build),
+    };
     if let Action::Entrypoint { args } = &service.command.action
         && !args.is_empty()
     {
@@ -16,6 +19,14 @@ pub(super) fn described(service: &Service) -> Vec<(&'static str, String)> {
         None => "as the image's health check says".to_owned(),
     };
     lines.push(("ready", ready));
+    lines
+}
+
+/// Where its image comes from.
+fn built(build: &Build) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("build", build.context.clone())];
+    lines.extend(build.dockerfile.clone().map(|file| ("dockerfile", file)));
+    lines.extend(build.target.clone().map(|target| ("target", target)));
     lines
 }
 

@@ -208,7 +208,8 @@ impl From<&ImageError> for StepOutcome {
             | ImageErrorKind::NotFound
             | ImageErrorKind::Unauthorized
             | ImageErrorKind::Damaged
-            | ImageErrorKind::Unsupported => (Conclusion::Failure, None),
+            | ImageErrorKind::Unsupported
+            | ImageErrorKind::NotBuilt => (Conclusion::Failure, None),
             ImageErrorKind::Unavailable | ImageErrorKind::Corrupt => {
                 (Conclusion::Error, Some(Fault::Unavailable))
             }

@@ -13,7 +13,9 @@ use runtime::container::{Mount, MountSource};
 use runtime::host;
 use runtime::image::Source;
 use runtime::registry;
-use runtime::store::{ErrorKind, Progress, PullError, PullPolicy, Store, StoreError};
+use runtime::store::{
+    ErrorKind, Image as Pulled, Progress, PullError, PullPolicy, Store, StoreError,
+};
 use runtime::zygote::{Hold, Job, Zygote};
 use tokio::sync::OnceCell;
 
@@ -161,6 +163,35 @@ impl Images {
                 retries: check.retries,
             }),
         })
+    }
+
+    /// Where they are kept.
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Makes sure that an image is here that something is built on. Unless a registry `asks` is wished for, one that is here
+    /// is taken.
+    pub(crate) async fn pull(
+        &self,
+        zygote: &Zygote,
+        source: &Source,
+        text: &str,
+        asks: bool,
+        progress: ProgressFn<'_>,
+    ) -> Result<Pulled, ImageError> {
+        let relay = Relay::new(text, progress);
+        let relay = |news: Progress<'_>| relay.pass_on(news);
+        let (store, registries) = (&self.store, &self.registries);
+        let pulled = if asks {
+            store.pull(source, registries, zygote, &relay).await
+        } else {
+            let policy = PullPolicy::IfMissing;
+            store
+                .pull_with(source, policy, registries, zygote, &relay)
+                .await
+        };
+        pulled.map_err(|error| failure(&error))
     }
 
     /// Removes what the machine's configuration does not keep.

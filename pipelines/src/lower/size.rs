@@ -93,7 +93,9 @@ fn names(job: &Job) -> usize {
     let services = job.services.iter().map(|service| {
         let env = service.command.env.keys().map(|name| name.len() + NAME);
         let secrets = service.secrets.iter().map(|name| name.len() + NAME);
-        STEP + service.name.len() + env.chain(secrets).sum::<usize>()
+        let args = service.build.iter().flat_map(|build| build.args.keys());
+        let args = args.map(|name| name.len() + NAME);
+        STEP + service.name.len() + env.chain(secrets).chain(args).sum::<usize>()
     });
     let stored = (job.cache.len() + job.artifacts.len()) * STEP;
     labels.chain(outputs).chain(services).sum::<usize>() + stored

@@ -3,6 +3,7 @@
 //! `keys` is what a table of keys is, `shape` what a type of values; the other files have the tables and types of one part of
 //! the language each, and read it. Everything that is wrong adds a diagnostic and is skipped, siblings are still read.
 
+mod build;
 mod concurrency;
 mod condition;
 mod duration;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::{
+    build::BUILD,
     duration::DURATION,
     env::ENV,
     keys::{Keys, Put, Rule, key},
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     Code, Diagnostic,
     diagnostic::{Diagnostics, quoted},
-    plan::{Action, Command, Network, Probe, Ready, Service},
+    plan::{Action, Build, Command, Network, Probe, Ready, Service},
     syntax::{EnvVar, Spanned, Text, text::is_job_id},
     yaml::Entry,
 };
@@ -46,9 +47,13 @@ pub(super) const SERVICES: Type<Vec<Service<Text>>> = Type {
     },
 };
 
+/// The keys of which one says what the container is made from.
+const IMAGES: &[&str] = &["image", "build"];
+
 #[derive(Debug, Default)]
 struct Draft {
     image: Option<Text>,
+    build: Option<Build<Text>>,
     env: Vec<EnvVar>,
     args: Vec<Text>,
     ready: Option<Ready<Text>>,
@@ -66,8 +71,15 @@ static KEYS: Keys<Draft> = Keys {
             }),
         )
         .means("What its container is made from.")
-        .example("image: postgres:16")
-        .required(),
+        .example("image: postgres:16"),
+        key(
+            "build",
+            &Put(&BUILD, |service: &mut Draft, build| {
+                service.build = build
+            }),
+        )
+        .means("Instead of `image`: a directory of the workspace with a Dockerfile, from which the image is built first.")
+        .example("build: ci/db"),
         key(
             "env",
             &Put(&ENV, |service: &mut Draft, env| service.env = env),
@@ -99,7 +111,7 @@ static KEYS: Keys<Draft> = Keys {
         .means("How to see that it can be used; the steps wait for it.")
         .example("ready: { tcp: 5432 }"),
     ],
-    rules: &[],
+    rules: &[Rule::Any(IMAGES), Rule::AtMostOne(IMAGES)],
     others: None,
     frame: "\
 image: host
@@ -107,7 +119,7 @@ jobs:
   test:
     services:
       db:
-        image: postgres:16 # else
+        image: postgres:16 # unless image, build
         KEY
     steps: [{ run: 'true' }]
 ",
@@ -123,7 +135,25 @@ fn service(entry: &Entry, diagnostics: &mut Diagnostics) -> Option<Service<Text>
         );
     }
     let mut draft = Draft::default();
-    KEYS.read(&mut draft, field, diagnostics)?;
+    let seen = KEYS.read(&mut draft, field, diagnostics)?;
+    match (seen.key("image"), seen.key("build")) {
+        (None, None) if !IMAGES.iter().any(|key| seen.meant(key)) => {
+            field.lacks("image", "image: postgres:16", diagnostics);
+        }
+        (Some(_), Some(build)) => diagnostics.push(
+            Diagnostic::new(
+                Code::WrongType,
+                build,
+                "a service has `image` or `build`, and not both",
+            )
+            .help("take one of them away"),
+        ),
+        _ => {}
+    }
+    if let Some(build) = &draft.build {
+        // What it is called where an image's name is told.
+        draft.image = Some(Text::given(&build.context, field.span));
+    }
     let env: IndexMap<String, Text> = draft
         .env
         .into_iter()
@@ -138,6 +168,7 @@ fn service(entry: &Entry, diagnostics: &mut Diagnostics) -> Option<Service<Text>
             workdir: None,
             user: None,
         },
+        build: draft.build,
         ready: draft.ready,
         secrets: draft.secrets.into_iter().map(|name| name.value).collect(),
         network: Network::Default,

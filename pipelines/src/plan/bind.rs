@@ -1,6 +1,6 @@
 //! Puts a run's values into what a plan has left open.
 
-use super::{Action, Command, Network, Probe, Ready, Service};
+use super::{Action, Build, Command, Network, Probe, Ready, Service};
 use crate::expression::{EvaluateError, Template, Values};
 
 /// An expression that has no value in this run.
@@ -59,9 +59,22 @@ pub(super) fn service(
             timeout: ready.timeout,
         })
     };
+    let build = |build: &Build<Template>| {
+        let args = build.args.iter().map(|(name, value)| {
+            let value = text(&format!("build.args.{name}"), value, values)?;
+            Ok((name.clone(), value))
+        });
+        Ok(Build {
+            context: build.context.clone(),
+            dockerfile: build.dockerfile.clone(),
+            target: build.target.clone(),
+            args: args.collect::<Result<_, _>>()?,
+        })
+    };
     Ok(Service {
         name: service.name.clone(),
         command: command(&service.command, values)?,
+        build: service.build.as_ref().map(build).transpose()?,
         ready: service.ready.as_ref().map(ready).transpose()?,
         secrets: service.secrets.clone(),
         network: network(&service.network, values)?,

@@ -7,6 +7,7 @@
 //! Neighbours: `lower` makes it of the checked syntax tree, the agent's executor reads it.
 
 mod bind;
+mod build;
 mod command;
 mod concurrency;
 mod condition;
@@ -20,6 +21,7 @@ mod step;
 mod storage;
 
 pub use bind::BindError;
+pub use build::Build;
 pub use command::{Action, Command};
 pub use concurrency::Concurrency;
 pub use condition::Condition;

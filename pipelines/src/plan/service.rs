@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BindError, Command, Network, bind, command::none};
+use super::{BindError, Build, Command, Network, bind, command::none};
 use crate::expression::{Template, Values};
 
 /// A container that runs beside a job's steps.
@@ -13,6 +13,9 @@ pub struct Service<T = Template> {
     /// What it executes.
     #[serde(flatten)]
     pub command: Command<T>,
+    /// Where its image comes from, when it is not pulled; `image` is the directory then.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build<T>>,
     /// When steps may start; `None` leaves it to the image's health check.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     pub ready: Option<Ready<T>>,
@@ -59,6 +62,7 @@ impl<T> Service<T> {
         Service {
             name: self.name.clone(),
             command: self.command.map(text),
+            build: self.build.as_ref().map(|build| build.map(text)),
             ready: self.ready.as_ref().map(|ready| Ready {
                 probe: match &ready.probe {
                     Probe::Tcp(port) => Probe::Tcp(*port),

@@ -43,6 +43,8 @@ impl Job {
                 plan::Action::Script { script, .. } => visit(script),
                 plan::Action::Entrypoint { args } => args.iter().for_each(&mut *visit),
             }
+            let args = service.build.iter().flat_map(|build| build.args.values());
+            args.for_each(&mut *visit);
             let probe = service.ready.as_ref().map(|ready| &ready.probe);
             if let Some(Probe::Http(text) | Probe::Run(text)) = probe {
                 visit(text);

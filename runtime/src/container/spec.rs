@@ -74,6 +74,9 @@ pub enum Writable {
     Memory,
     /// On the data directory's disk.
     Disk,
+    /// The same, and it stays when the container has ended, until it is removed by this number
+    /// ([`crate::zygote::Zygote::forget`]) or the agent ends.
+    Kept(u64),
 }
 
 /// Something of the machine's or the job's that shows up in the container.

@@ -39,6 +39,11 @@ pub(super) fn resolve(user: Option<&str>) -> Result<Identity, StartError> {
     )
 }
 
+/// The ids of `user[:group]` in the root directory of the calling process.
+pub(crate) fn user_ids(text: &str) -> Result<(u32, u32), StartError> {
+    resolve(Some(text)).map(|identity| (identity.uid, identity.gid))
+}
+
 fn resolve_in(text: &str, passwd: &str, group: &str) -> Result<Identity, StartError> {
     let (user, explicit_group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),

@@ -75,6 +75,19 @@ pub struct Run {
     pub command: CommandLine,
     /// What it says of its network.
     pub network: RunNetwork,
+    /// Directories in memory that are none of the image's (`--mount=type=tmpfs`).
+    pub scratch: Vec<Scratch>,
+}
+
+/// A directory in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scratch {
+    /// Where; may have variables.
+    pub target: String,
+    /// At most, bytes.
+    pub size: Option<u64>,
+    /// Of the flag.
+    pub place: Place,
 }
 
 /// `--network` of a `RUN`.

@@ -9,11 +9,13 @@
 //! own cases judge this. The parser is ours: the published ones keep neither heredocs' details nor an argument's place, and do
 //! not expand words. A Dockerfile is a stranger's: everything is bounded, nothing panics, and each mistake has a place.
 
+mod expansion;
 mod flags;
 mod health;
 mod heredoc;
 mod instruction;
 mod line;
+mod mount;
 mod node;
 mod pattern;
 mod place;
@@ -25,13 +27,14 @@ mod tests;
 mod transfer;
 mod words;
 
+pub use expansion::Expansion;
 pub use instruction::{
     Arg, CommandLine, Content, FromStage, Health, Instruction, Kind, Pair, Run, RunNetwork,
-    Transfer,
+    Scratch, Transfer,
 };
 pub use place::{Place, Problem};
 pub use stages::{Dockerfile, Stage};
-pub use words::{Expansion, WordError};
+pub use words::WordError;
 
 /// Of a Dockerfile, bytes.
 pub const MAX_FILE: usize = 1 << 20;

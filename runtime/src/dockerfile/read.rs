@@ -4,7 +4,7 @@ use super::flags::Flags;
 use super::instruction::{Arg, CommandLine, FromStage, Instruction, Kind, Pair, Run, RunNetwork};
 use super::node::{KEYWORDS, Node};
 use super::place::Problem;
-use super::{health, transfer};
+use super::{health, mount, transfer};
 
 /// Reads what is not a `FROM`.
 pub(super) fn instruction(mut node: Node, escape: char) -> Result<Instruction, Problem> {
@@ -181,19 +181,9 @@ fn volumes(node: &Node) -> Result<Vec<String>, Problem> {
 }
 
 fn run(node: &Node, flags: &mut Flags) -> Result<Run, Problem> {
-    if let Some((value, place)) = flags.values("mount")?.into_iter().next() {
-        let kind = value
-            .split(',')
-            .find_map(|part| part.strip_prefix("type="))
-            .unwrap_or("bind");
-        let message = format!("`RUN --mount` of type `{kind}` is not supported");
-        let help = match kind {
-            "cache" => "without it the command runs the same, and downloads anew what it needs",
-            "secret" | "ssh" => "fetch what needs it in a step, and `COPY` what came of it",
-            _ => "use `COPY`, in a stage of its own if the image is not to have it",
-        };
-        return Err(Problem::new(place, message).help(help));
-    }
+    let mounts = flags.values("mount")?.into_iter();
+    let scratch = mounts.map(|(value, place)| mount::read(&value, place));
+    let scratch = scratch.collect::<Result<_, _>>()?;
     if let Some((value, place)) = flags.value("security")?
         && value != "sandbox"
     {
@@ -232,7 +222,11 @@ fn run(node: &Node, flags: &mut Flags) -> Result<Run, Problem> {
         text.push('\n');
         command.args = vec![text];
     }
-    Ok(Run { command, network })
+    Ok(Run {
+        command,
+        network,
+        scratch,
+    })
 }
 
 /// A heredoc as a command: a text that begins with `#!` is a program.

@@ -67,62 +67,6 @@ pub(super) struct Lexer {
     pub(super) ignores_quotes: bool,
 }
 
-/// Expands words of a Dockerfile under its escape character.
-#[derive(Debug, Clone, Copy)]
-pub struct Expansion {
-    lexer: Lexer,
-}
-
-impl Expansion {
-    /// Of a file with this escape character.
-    #[must_use]
-    pub const fn new(escape: char) -> Self {
-        Self {
-            lexer: Lexer::new(escape),
-        }
-    }
-
-    /// The text without quotes and escapes, its variables replaced.
-    ///
-    /// # Errors
-    /// See [`WordError`].
-    pub fn word(
-        &self,
-        text: &str,
-        variables: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<String, WordError> {
-        Ok(self.lexer.process(text, variables)?.0)
-    }
-
-    /// The same, split at blanks that are not quoted.
-    ///
-    /// # Errors
-    /// See [`WordError`].
-    pub fn words(
-        &self,
-        text: &str,
-        variables: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Vec<String>, WordError> {
-        self.lexer.words(text, variables)
-    }
-
-    /// The content of a heredoc: quotes are nothing special in it.
-    ///
-    /// # Errors
-    /// See [`WordError`].
-    pub fn content(
-        &self,
-        text: &str,
-        variables: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<String, WordError> {
-        let lexer = Lexer {
-            ignores_quotes: true,
-            ..self.lexer
-        };
-        Ok(lexer.process(text, variables)?.0)
-    }
-}
-
 impl Lexer {
     pub(super) const fn new(escape: char) -> Self {
         Self {
@@ -143,7 +87,7 @@ impl Lexer {
         Ok(self.process(text, variables)?.1)
     }
 
-    fn process(
+    pub(super) fn process(
         self,
         text: &str,
         variables: Variables<'_>,

@@ -114,6 +114,12 @@ pub(crate) fn starts_as_bundle(source: File, name: &str) -> Result<bool, UnpackE
     Ok(false)
 }
 
+/// Whether a file is a tar archive, compressed or not, with something in it.
+pub(crate) fn is_archive(source: File) -> bool {
+    let first = Plain::open(source, Limits::default()).and_then(|mut archive| archive.next());
+    matches!(first, Ok(Some(_)))
+}
+
 /// The content of a file of that name in a tar archive, with the size that it says it has; `None` when there is none. One of
 /// more than `most` bytes is not read: it comes without content.
 ///
@@ -189,7 +195,7 @@ fn below(mut entry: Entry) -> Result<Option<Entry>, UnpackError> {
 }
 
 /// A reader as an archive's input.
-struct Plain<R> {
+pub(super) struct Plain<R> {
     reader: R,
     /// Bytes that may come.
     limit: u64,
@@ -198,7 +204,7 @@ struct Plain<R> {
 
 impl Plain<BufReader<Box<dyn Read>>> {
     /// An archive, compressed or not, of which no more is decompressed than the limits let.
-    fn open(source: File, limits: Limits) -> Result<Archive<Self>, UnpackError> {
+    pub(super) fn open(source: File, limits: Limits) -> Result<Archive<Self>, UnpackError> {
         let (reader, _) = decoder(source, Compression::Detect).map_err(|error| unread(&error))?;
         let input = Self {
             reader: BufReader::new(reader),

@@ -49,13 +49,33 @@ pub fn pack(
     let out = std::io::BufWriter::with_capacity(256 * 1024, out);
     let (diff_id, size) = match recording {
         Some(recording) => replay(root, recording, out)?,
-        None => walk(root, out)?,
+        None => walk(root, out, &[])?,
     };
     Ok(Packed { diff_id, size })
 }
 
-fn walk(root: BorrowedFd<'_>, out: impl Write) -> Result<(Digest, u64), UnpackError> {
+/// Writes the archive of what was written to a container's root, whose upper layer is `root`, without what is at these paths; a
+/// directory that is nothing but on the way to them is left out, too.
+///
+/// # Errors
+/// As [`pack`].
+pub(crate) fn pack_changes(
+    root: BorrowedFd<'_>,
+    left_out: &[&str],
+    out: impl Write,
+) -> Result<Packed, UnpackError> {
+    let out = std::io::BufWriter::with_capacity(256 * 1024, out);
+    let (diff_id, size) = walk(root, out, left_out)?;
+    Ok(Packed { diff_id, size })
+}
+
+fn walk(
+    root: BorrowedFd<'_>,
+    out: impl Write,
+    left_out: &[&str],
+) -> Result<(Digest, u64), UnpackError> {
     let mut walk = Walk {
+        left_out,
         tree: Tree::new(root),
         writer: Writer::new(Counted::new(out)),
         links: HashMap::new(),
@@ -73,6 +93,8 @@ fn walk(root: BorrowedFd<'_>, out: impl Write) -> Result<(Digest, u64), UnpackEr
 }
 
 struct Walk<'a, W: Write> {
+    /// Paths that are none of the layer's.
+    left_out: &'a [&'a str],
     tree: Tree<'a>,
     writer: Writer<Counted<W>>,
     /// The first name of each file that has several, by inode.
@@ -89,13 +111,20 @@ impl<W: Write> Walk<'_, W> {
             .open_directory(path)
             .map_err(failed(Operation::Open))?;
         let stat = rustix::fs::fstat(&directory).map_err(failed(Operation::Stat))?;
+        let mut names = names(&directory).map_err(failed(Operation::List))?;
+        let all = names.len();
+        names.retain(|name| !self.is_left_out(&join(path, name)));
+        let is_on_the_way = !path.is_empty() && all > 0 && names.is_empty();
+        if is_on_the_way && !is_opaque(&directory).map_err(failed(Operation::Xattr))? {
+            return Ok(());
+        }
         let entry = describe(path, &stat, Some(directory.as_fd()), Vec::new())?;
         self.write(&entry)?;
         if is_opaque(&directory).map_err(failed(Operation::Xattr))? {
             self.marker(path, b".wh..wh..opq")?;
         }
         let mut below = Vec::new();
-        for name in names(&directory).map_err(failed(Operation::List))? {
+        for name in names {
             let child = join(path, &name);
             let stat = rustix::fs::statat(&directory, &name[..], AtFlags::SYMLINK_NOFOLLOW)
                 .map_err(|errno| UnpackError::system(Operation::Stat, &child, errno))?;
@@ -121,6 +150,10 @@ impl<W: Write> Walk<'_, W> {
         }
         rest.extend(below.into_iter().rev());
         Ok(())
+    }
+
+    fn is_left_out(&self, path: &[u8]) -> bool {
+        self.left_out.iter().any(|other| other.as_bytes() == path)
     }
 
     fn file(
@@ -193,7 +226,7 @@ impl<W: Write> Walk<'_, W> {
 }
 
 /// An entry for what is at `path`; what is kept of it in an attribute goes before what the disk says.
-fn describe(
+pub(super) fn describe(
     path: &[u8],
     stat: &Stat,
     file: Option<BorrowedFd<'_>>,

@@ -239,13 +239,13 @@ impl Fetch<'_> {
 
 /// The names of a layer that is being unpacked.
 #[derive(Debug)]
-struct Temporary {
-    tree: String,
-    recording: String,
+pub(super) struct Temporary {
+    pub(super) tree: String,
+    pub(super) recording: String,
 }
 
 impl Temporary {
-    fn new(key: &str) -> Self {
+    pub(super) fn new(key: &str) -> Self {
         let random = random();
         Self {
             tree: format!("{key}.{random:016x}{TEMPORARY}"),

@@ -94,6 +94,7 @@ impl Store {
         if !retention.dry_run {
             self.collect_documents()?;
             collected.remains = self.sweep(worker).await? + self.sweep_files()?;
+            self.forget_made()?;
         }
         Ok(collected)
     }

@@ -5,6 +5,7 @@
 //!         images/HEX.json    one record a source and platform: which documents, which layers
 //!         locks/KEY          one a layer and one a record, locked while it is made or removed
 //!         leases/RANDOM      what each living process uses
+//!         builds/KEY.json    which layer an instruction of a Dockerfile has made
 //!         tmp/               blobs on their way; renamed when whole
 //! layers/ HEX/               a layer, complete since it has this name
 //!         HEX.json, HEX.recording    what is known of it
@@ -17,6 +18,7 @@
 //! them uses, no other removes.
 
 mod blobs;
+mod commit;
 mod documents;
 mod error;
 mod export;
@@ -39,6 +41,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use commit::{CommitError, Made};
 pub use error::{ErrorKind, PullError, StoreError};
 pub use export::{Exported, SaveError, SaveFormat};
 pub use gc::{Collected, Retention};

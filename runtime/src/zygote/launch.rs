@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::Ordering;
 
 use super::Zygote;
 use super::request::{
@@ -103,10 +102,10 @@ impl Zygote {
         let request = Request::Start(Start {
             namespaces,
             writable: writable(&spec.rootfs),
-            upper: self.upper(&format!(
-                "root.{}",
-                self.serial.fetch_add(1, Ordering::Relaxed)
-            )),
+            upper: match writable(&spec.rootfs) {
+                Some(Writable::Kept(number)) => self.kept(number),
+                _ => self.upper(&format!("root.{}", self.fresh())),
+            },
             disk: bound_of_upper(spec),
             terminal: streams.terminal(),
             grouped: matches!(entry, Some(Entry::Directory(_))),

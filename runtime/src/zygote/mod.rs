@@ -32,6 +32,8 @@ mod request;
 mod server;
 mod spawn;
 mod start;
+mod task;
+mod tasks;
 pub(crate) mod wire;
 mod work;
 

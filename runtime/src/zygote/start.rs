@@ -89,9 +89,10 @@ impl Start {
             }
             Cloned::Parent { pid, pidfd } => {
                 let _ = send(reply, &Reply::Cloned, &[pidfd.as_fd()]);
+                let is_kept = matches!(self.writable, Some(Writable::Kept(_)));
                 let directory = match upper {
-                    Some(Upper::Directory(path)) => Some(path),
-                    Some(Upper::Memory { .. }) | None => None,
+                    Some(Upper::Directory(path)) if !is_kept => Some(path),
+                    Some(_) | None => None,
                 };
                 Ok((pid, directory))
             }
@@ -104,7 +105,9 @@ impl Start {
             Some(Writable::Memory) if prepared.stage.marks_in_memory() => {
                 Ok(Some(Upper::Memory { size: self.disk }))
             }
-            Some(Writable::Memory | Writable::Disk) => scratch(&self.upper).map(Some),
+            Some(Writable::Memory | Writable::Disk | Writable::Kept(_)) => {
+                scratch(&self.upper).map(Some)
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::start::Start;
+use super::task::Task;
 use crate::collect::Bounds;
 use crate::container::namespaces::Namespaces;
 use crate::container::{Exit, StartError, TerminalSize, Trace};
@@ -115,6 +116,8 @@ pub enum Job {
         /// Its name in `layers/`.
         name: String,
     },
+    /// Part of an image's build. Descriptors: what it takes. Answers `Result<_, TransferError>`.
+    Build(Task),
 }
 
 /// What comes back for a request. For a container: `Cloned` from the zygote and, in no order with it, `Running` and

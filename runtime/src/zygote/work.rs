@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use super::asked::check_name;
+use super::task;
 use super::wire::{Job, Reply};
 use crate::collect::{self, CollectError};
 use crate::container::StartError;
@@ -97,6 +98,7 @@ fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Va
             let recording = File::from(recording.during("take the layer's recording")?);
             on_layer(name, |layer| layer::check(layer, recording))
         }
+        Job::Build(task) => task::perform(stage, task, fds),
         Job::RemoveLayer { name } => match layers() {
             Ok(layers) => {
                 sandbox::confine_to(layers.as_fd())?;
@@ -165,7 +167,7 @@ fn layers() -> Result<OwnedFd, UnpackError> {
 
 /// A reader of squashfs holds all of an image's inodes, a check all of a layer's paths; everything else takes a hundredth
 /// of it.
-const OF_LAYERS: u64 = 2 << 30;
+pub(super) const OF_LAYERS: u64 = 2 << 30;
 
 /// The names of what is collected, and of files with several links.
 const OF_COLLECTIONS: u64 = 1 << 30;
@@ -174,7 +176,7 @@ const OF_COLLECTIONS: u64 = 1 << 30;
 const LONGEST_REQUEST: u64 = 256 << 20;
 
 /// Whatever others make a reader ask for, the machine has all but so many bytes.
-fn bound_memory(bytes: u64) {
+pub(super) fn bound_memory(bytes: u64) {
     let bound = rustix::process::Rlimit {
         current: Some(bytes),
         maximum: Some(bytes),

@@ -8,6 +8,7 @@ mod ahead;
 #[cfg(test)]
 mod allow_lists;
 mod bound;
+mod build;
 mod files;
 mod network;
 mod services;
@@ -31,10 +32,11 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 use super::{
-    Backend, BackendError, BackendOptions, ConnectError, ExitStatus, FilesError, FoundFile,
-    ImageError, JobRequest, PackedFiles, Prepared, ProgressFn, ServiceRequest, StartError,
-    StartErrorKind, StepRequest,
+    Backend, BackendError, BackendOptions, BuildRequest, ConnectError, ExitStatus, FilesError,
+    FoundFile, ImageError, JobRequest, PackedFiles, Prepared, ProgressFn, ServiceRequest,
+    StartError, StartErrorKind, StepRequest,
 };
+use crate::building::Writer;
 use crate::chain::chain;
 use crate::enforcement::shortcomings;
 use crate::images::{Image, Images};
@@ -160,6 +162,14 @@ impl Backend for Containers {
         progress: ProgressFn<'_>,
     ) -> Result<Prepared<Image>, ImageError> {
         self.images.get(&self.zygote, image, None, progress).await
+    }
+
+    async fn build(
+        &self,
+        request: BuildRequest<'_, Workspace>,
+        log: Writer<'_>,
+    ) -> Result<Prepared<Image>, ImageError> {
+        self.build_image(request, log).await
     }
 
     async fn open_workspace(&self, job: JobRequest<'_>) -> Result<Workspace, BackendError> {

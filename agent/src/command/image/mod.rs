@@ -28,8 +28,9 @@ pub use list::list;
 pub use load::execute as load;
 pub use remove::remove;
 pub use save::execute as save;
-pub(super) use shown::to_json;
+pub(super) use shown::{short, to_json};
 pub use tag::execute as tag;
+pub(super) use tag::name;
 
 /// Does what was asked for.
 ///

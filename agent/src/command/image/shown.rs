@@ -44,7 +44,7 @@ impl<'a> Shown<'a> {
 }
 
 /// The name without the transport that is meant where there is none.
-pub(super) fn short(name: &str) -> &str {
+pub(in crate::command) fn short(name: &str) -> &str {
     name.strip_prefix("docker://").unwrap_or(name)
 }
 

@@ -37,7 +37,7 @@ pub fn execute(arguments: &ImageTag, machine: &Machine) -> Result<ExitCode, Comm
 }
 
 /// A name that an image can be given: a registry's, without a digest.
-pub(super) fn name(text: &str) -> Result<runtime::image::Reference, CommandError> {
+pub(in crate::command) fn name(text: &str) -> Result<runtime::image::Reference, CommandError> {
     let refused = |why: String| {
         CommandError::Image(ImageError {
             kind: ImageErrorKind::InvalidReference,

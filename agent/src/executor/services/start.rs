@@ -1,6 +1,8 @@
 //! How a service begins: its values, its image, its log, its container.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +15,8 @@ use super::http::{Target, TargetError};
 use super::life::Life;
 use super::log::look_for;
 use super::probe::{SCRIPT, Trial};
-use crate::backend::{Backend, Healthcheck, Prepared, ServiceRequest};
-use crate::executor::channel::Channel;
+use crate::backend::{Backend, BuildRequest, Healthcheck, Prepared, ServiceRequest};
+use crate::executor::channel::{Channel, Log};
 use crate::executor::environment::hostname;
 use crate::executor::outcome::{StepOutcome, located};
 use crate::executor::stop::Reason;
@@ -60,13 +62,10 @@ impl<B: Backend> Life<'_, B> {
     pub(super) async fn prepare(&self) -> Result<Startable<B::Image>, StepOutcome> {
         let service = self.service.bind(self.of.values);
         let service = service.map_err(|error| self.mistaken(&error))?;
-        let reference = &service.command.image;
         let image = tokio::select! {
             biased;
             () = self.over() => return Err(StepOutcome::stopped(&Reason::Cancelled)),
-            image = self.of.context.images.get(reference) => {
-                image.map_err(|error| StepOutcome::from(&error))?
-            }
+            image = self.image(&service) => image?,
         };
         let readiness = match &service.ready {
             Some(ready) => {
@@ -79,6 +78,42 @@ impl<B: Backend> Life<'_, B> {
             image,
             readiness,
         })
+    }
+
+    /// Gets the image, or builds it.
+    async fn image(
+        &self,
+        service: &Service<String>,
+    ) -> Result<Arc<Prepared<B::Image>>, StepOutcome> {
+        let context = self.of.context;
+        let Some(build) = &service.build else {
+            let image = context.images.get(&service.command.image).await;
+            return image.map_err(|error| StepOutcome::from(&error));
+        };
+        let internal = |error| StepOutcome::internal(&error);
+        let settings = &context.settings;
+        let path = context.logs.service_log_path(self.of.job, &service.name);
+        let (channel, output) =
+            Channel::open(&context.logs, &path, settings.limits.log(), false).map_err(internal)?;
+        let mut stream = channel
+            .carry(Outlet::Kept(None), &settings.masks, None)
+            .map_err(internal)?;
+        let request = BuildRequest {
+            name: &service.name,
+            build,
+            workspace: self.of.workspace,
+            network: &service.network,
+            resources: settings.limits.of(&Resources::default()),
+        };
+        let log = File::from(output);
+        // What is beyond the log's bound is not kept; whoever writes it is not stopped for it.
+        let write = |bytes: &[u8]| drop((&log).write_all(bytes));
+        let built = context.backend.build(request, &write).await;
+        drop(log);
+        let kept = Log::Flowing(&mut stream).drained().await;
+        let image = built.map_err(|error| StepOutcome::from(&error))?;
+        kept.map_err(internal)?;
+        Ok(Arc::new(image))
     }
 
     /// Starts the container.
@@ -95,8 +130,10 @@ impl<B: Backend> Life<'_, B> {
         } = startable;
         let path = context.logs.service_log_path(self.of.job, &service.name);
         let internal = |error| StepOutcome::internal(&error);
-        let (channel, output) =
-            Channel::open(&context.logs, &path, settings.limits.log(), false).map_err(internal)?;
+        // It goes on behind what its build has told.
+        let goes_on = service.build.is_some();
+        let (channel, output) = Channel::open(&context.logs, &path, settings.limits.log(), goes_on)
+            .map_err(internal)?;
         let resources = settings.limits.of(&Resources::default());
         let request = ServiceRequest {
             name: &service.name,

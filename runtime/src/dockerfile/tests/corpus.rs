@@ -33,6 +33,21 @@ fn every_file_that_buildkit_refuses_is_refused() {
     ");
 }
 
+#[test]
+fn every_file_of_buildahs_conformance_tests_is_understood() {
+    let cases = cases(include_str!("buildah.txt"));
+    assert_eq!(cases.len(), 91);
+    let refused: Vec<String> = cases
+        .iter()
+        .filter_map(|(name, text, _)| Some(format!("{name}: {}", parse(text.as_bytes()).err()?[0])))
+        .collect();
+    // Buildah's own extension, and what is refused by intention.
+    insta::assert_snapshot!(refused.join("\n"), @"
+    mount-targets/Dockerfile.mount: 10:41: `RUN --mount` of type `bind` is not supported
+    multistage/copyback/Dockerfile: 5:5: `RUN --mount` of type `bind` is not supported
+    ");
+}
+
 /// As BuildKit's `Node.Dump` writes it.
 fn dump(node: &Node) -> String {
     let mut text = node.keyword.to_lowercase();

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use pipelines::plan::Probe;
+use pipelines::plan::{Build, Probe, Service};
 use protocol::Conclusion;
 
 use super::super::harness::{Format, TestRun, step};
 use super::{beside, service, with};
+use crate::backend::ImageErrorKind;
 use crate::backend::fake::{Answer, End, Fake, FakeImage, Script};
 use crate::executor::Request;
 
@@ -54,6 +55,43 @@ async fn a_service_is_ready_before_the_first_step_and_is_stopped_behind_the_last
     terminate service main/db
     close main
     ");
+}
+
+/// The service `db`, built of the directory `ci/db`.
+fn built() -> Service {
+    let mut db = service("db", None);
+    db.command.image = "ci/db".into();
+    db.build = Some(Build {
+        context: "ci/db".to_owned(),
+        dockerfile: None,
+        target: None,
+        args: indexmap::IndexMap::new(),
+    });
+    db
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_built_starts_when_it_is() {
+    let outcome = TestRun::of([with([built()])]).on(Fake::default()).await;
+    assert_eq!(outcome.report.conclusion, Conclusion::Success);
+    assert_eq!(
+        outcome.journal[..4],
+        [
+            "open main",
+            "build ci/db for db",
+            "prepare ci/db",
+            "start service main/db"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_cannot_be_built_fails_its_job() {
+    let fails = FakeImage::Fails(ImageErrorKind::NotBuilt);
+    let run = TestRun::of([with([built()])]);
+    let outcome = run.on(Fake::default().image("ci/db", fails)).await;
+    assert_eq!(outcome.report.conclusion, Conclusion::Failure);
+    assert!(!outcome.journal.iter().any(|line| line.starts_with("start")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,7 @@ pub(super) fn service(name: &str, probe: Option<Probe>) -> Service {
             workdir: None,
             user: None,
         },
+        build: None,
         ready: probe.map(|probe| Ready {
             probe,
             timeout: Duration::from_secs(30),
