@@ -108,6 +108,32 @@ impl Client {
         self.answer(self.request(Method::GET, path)).await
     }
 
+    /// Gets something that the caller has as it was at `tag`, as soon as it is another, or `wait` is over: `None`. With its new tag; a
+    /// server that gives none does not wait either.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn changed<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        tag: Option<&str>,
+        wait: Duration,
+    ) -> Result<Option<(T, Option<String>)>, CallError> {
+        let mut request = self.request(Method::GET, path);
+        if let Some(tag) = tag {
+            request = request
+                .header(header::IF_NONE_MATCH, tag)
+                .header("prefer", format!("wait={}", wait.as_secs()));
+        }
+        let response = self.send(request, Some(PATIENCE + wait)).await?;
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let tag = response.headers().get(header::ETAG);
+        let tag = tag.and_then(|tag| Some(tag.to_str().ok()?.to_owned()));
+        Ok(Some((self.read(response).await?, tag)))
+    }
+
     /// Posts something and reads the answer.
     ///
     /// # Errors
@@ -250,7 +276,7 @@ impl Client {
             .send()
             .await
             .map_err(|error| self.unreachable(error))?;
-        if response.status().is_success() {
+        if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
             return Ok(response);
         }
         let status = response.status().as_u16();

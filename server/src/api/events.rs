@@ -16,6 +16,7 @@ use super::attempts::id;
 use super::error::ApiError;
 use super::extract::{Asked, Params, Reader};
 use super::logs::last_event_id;
+use crate::database::News;
 use crate::operation::events::{self, Raw};
 use crate::service::Service;
 
@@ -51,7 +52,7 @@ pub(super) async fn follow(
         .read(move |tx| events::page(tx, id, from))
         .await?;
     let state = Follow {
-        follower: service.database.signals().follow(id),
+        follower: service.database.signals().follow(News::Attempt(id)),
         service,
         id,
         from,

@@ -21,6 +21,7 @@ use super::attempts::id;
 use super::error::ApiError;
 use super::extract::{Agent, Params, Reader, bytes};
 use super::range::Range;
+use crate::database::News;
 use crate::logs::{LogError, Piece};
 use crate::operation::{attempt, leaves, view};
 use crate::queue::State as JobState;
@@ -77,10 +78,7 @@ pub(super) async fn append(
     }
     service.metrics.logged(piece.len());
     let next = service.logs.append(id, name, offset, piece).await?;
-    service
-        .database
-        .signals()
-        .wake(crate::database::News::Attempt(id));
+    service.database.signals().wake(News::Attempt(id));
     Ok(Json(LogKept { next }))
 }
 
@@ -251,7 +249,7 @@ pub(super) async fn follow(
     find(&service, id, &name).await?;
     let offset = last_event_id(&headers).unwrap_or(0);
     let state = Follow {
-        follower: service.database.signals().follow(id),
+        follower: service.database.signals().follow(News::Attempt(id)),
         service,
         id,
         name,

@@ -1,14 +1,19 @@
 //! Pipelines: submitted, looked at, stopped, run again.
 
+use std::time::{Duration, Instant};
+
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use protocol::service::{Pipeline, PipelineId, Pipelines, ProblemCode, Retry, Submit, Submitted};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use super::answer::{done, shown};
 use super::error::ApiError;
 use super::extract::{Asked, Body, OptionalBody, Params, Reader, Writer};
+use crate::database::News;
 use crate::operation::{control, submit, view};
 use crate::service::Service;
 
@@ -53,13 +58,63 @@ pub(super) async fn list(
     shown(&service, move |tx| view::pipelines(tx, before)).await
 }
 
-/// One pipeline.
+/// How long changes gather before they are told.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// One pipeline. Who has it already (`If-None-Match`) may wait for a change (`Prefer: wait=SECONDS`, RFC 7240).
 pub(super) async fn get(
     State(service): State<Service>,
     Reader: Reader,
     Params(id): Params<PipelineId>,
-) -> Result<Json<Pipeline>, ApiError> {
-    shown(&service, move |tx| view::pipeline(tx, id)).await
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let known = headers.get(header::IF_NONE_MATCH);
+    let deadline = Instant::now() + wait(&headers).min(service.config.terms.wait);
+    let follower = service.database.signals().follow(News::Pipeline(id));
+    let mut ending = service.ending.clone();
+    loop {
+        let news = follower.news();
+        tokio::pin!(news);
+        news.as_mut().enable();
+        let pipeline: Json<Pipeline> = shown(&service, move |tx| view::pipeline(tx, id)).await?;
+        let body = serde_json::to_vec(&pipeline.0).map_err(|error| {
+            tracing::error!(%error, "a pipeline cannot be written");
+            ApiError::new(ProblemCode::Internal, "something inside the server failed")
+        })?;
+        let tag = tag(&body);
+        if known.is_none_or(|known| known.as_bytes() != tag.as_bytes()) {
+            let kind = (header::CONTENT_TYPE, "application/json".to_owned());
+            return Ok(([kind, (header::ETAG, tag)], body).into_response());
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || *ending.borrow() {
+            return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+        }
+        tokio::select! {
+            () = news => {}
+            () = tokio::time::sleep(left.min(super::UNTOLD)) => {}
+            _ = ending.wait_for(|ending| *ending) => {}
+        }
+        tokio::time::sleep(GATHER).await;
+    }
+}
+
+fn tag(body: &[u8]) -> String {
+    let digest = Sha256::digest(body);
+    let digits: String = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("\"{digits}\"")
+}
+
+/// What `Prefer` says of waiting.
+fn wait(headers: &HeaderMap) -> Duration {
+    let preferences = headers.get("prefer").and_then(|value| value.to_str().ok());
+    let mut preferences = preferences.unwrap_or_default().split([',', ';']);
+    let seconds = preferences.find_map(|one| one.trim().strip_prefix("wait=")?.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(0))
 }
 
 /// Stops a pipeline.

@@ -1,9 +1,8 @@
-//! Who waits for what: wakes the task that hands jobs out, and those who follow an attempt.
+//! Who waits for what: wakes the task that hands jobs out, and those who follow an attempt or a pipeline.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use protocol::service::AttemptId;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
@@ -13,7 +12,7 @@ use super::News;
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     ready: Notify,
-    attempts: Mutex<HashMap<AttemptId, Arc<Notify>>>,
+    followed: Mutex<HashMap<News, Arc<Notify>>>,
 }
 
 impl Signals {
@@ -21,9 +20,9 @@ impl Signals {
     pub(crate) fn wake(&self, news: News) {
         match news {
             News::Ready => self.ready.notify_one(),
-            News::Attempt(id) => {
-                let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(notify) = attempts.get(&id) {
+            News::Attempt(_) | News::Pipeline(_) => {
+                let followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(notify) = followed.get(&news) {
                     notify.notify_waiters();
                 }
             }
@@ -33,8 +32,8 @@ impl Signals {
     /// Wakes everybody: news may have been missed.
     pub(super) fn wake_all(&self) {
         self.ready.notify_one();
-        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        attempts.values().for_each(|notify| notify.notify_waiters());
+        let followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        followed.values().for_each(|notify| notify.notify_waiters());
     }
 
     /// Waits until jobs may be ready; news that came since the last wait count.
@@ -42,23 +41,23 @@ impl Signals {
         self.ready.notified().await;
     }
 
-    /// Starts to follow an attempt.
-    pub(crate) fn follow(self: &Arc<Self>, id: AttemptId) -> Follower {
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let notify = Arc::clone(attempts.entry(id).or_default());
+    /// Starts to follow an attempt or a pipeline.
+    pub(crate) fn follow(self: &Arc<Self>, of: News) -> Follower {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let notify = Arc::clone(followed.entry(of).or_default());
         Follower {
             signals: Arc::clone(self),
-            id,
+            of,
             notify,
         }
     }
 }
 
-/// Somebody who follows an attempt.
+/// Somebody who follows something.
 #[derive(Debug)]
 pub(crate) struct Follower {
     signals: Arc<Signals>,
-    id: AttemptId,
+    of: News,
     notify: Arc<Notify>,
 }
 
@@ -71,14 +70,14 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        let mut attempts = self
+        let mut followed = self
             .signals
-            .attempts
+            .followed
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         // The map's and this one's.
         if Arc::strong_count(&self.notify) <= 2 {
-            attempts.remove(&self.id);
+            followed.remove(&self.of);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use protocol::service::{AttemptId, JobId};
+use protocol::service::{AttemptId, JobId, PipelineId};
 
 use super::{DatabaseError, Row, Value};
 use crate::queue::Structures;
@@ -32,6 +32,8 @@ pub(crate) enum News {
     Ready,
     /// An attempt has more events or bytes, or is over.
     Attempt(AttemptId),
+    /// A pipeline or one of its jobs has changed.
+    Pipeline(PipelineId),
 }
 
 impl News {
@@ -40,6 +42,7 @@ impl News {
         match self {
             Self::Ready => "ready".to_owned(),
             Self::Attempt(id) => id.to_string(),
+            Self::Pipeline(id) => format!("pipeline {id}"),
         }
     }
 
@@ -47,6 +50,9 @@ impl News {
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text == "ready" {
             return Some(Self::Ready);
+        }
+        if let Some(id) = text.strip_prefix("pipeline ") {
+            return Some(Self::Pipeline(PipelineId(id.parse().ok()?)));
         }
         let (job, attempt) = text.split_once('-')?;
         Some(Self::Attempt(AttemptId {

@@ -6,7 +6,7 @@ use protocol::service::{
 
 use super::flow::Flow;
 use super::row::stopping;
-use crate::database::{DatabaseError, OperationError, Transaction, Value, refuse, word};
+use crate::database::{DatabaseError, News, OperationError, Transaction, Value, refuse, word};
 use crate::queue::watch::Lease;
 use crate::queue::{End, State, Stopping};
 
@@ -104,6 +104,7 @@ pub(crate) fn accept(
         "UPDATE pipelines SET state = 'running', started_at = COALESCE(started_at, $1) WHERE id = $2 AND state = 'queued'",
         &[now.into(), held.pipeline.0.into()],
     )?;
+    tx.tell(News::Pipeline(held.pipeline));
     Ok(Ok(()))
 }
 

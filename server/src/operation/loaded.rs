@@ -204,6 +204,7 @@ pub(super) fn save(
             row.id.into(),
         ],
     )?;
+    tx.tell(News::Pipeline(loaded.id));
     if node.state == State::Ready && row.was != State::Ready {
         tx.tell(News::Ready);
     }

@@ -300,3 +300,26 @@ async fn who_guesses_tokens_is_not_let_as_far_as_the_database() {
     // Those that have counted before go on.
     let _: Value = server.admin.get(path::JOBS).await;
 }
+
+#[tokio::test]
+async fn who_waits_for_a_change_of_a_pipeline_hears_of_it_at_once() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    let id = server.submit(ONE).await;
+    let address = path::of_pipeline(path::PIPELINE, id);
+    let get = |tag: &str, wait: u32| {
+        let request = server.admin.request(Method::GET, &address);
+        let request = request.header("if-none-match", tag);
+        request.header("prefer", format!("wait={wait}")).send()
+    };
+    let first = get("", 0).await.unwrap();
+    let tag = first.headers()["etag"].to_str().unwrap().to_owned();
+    assert_eq!(get(&tag, 0).await.unwrap().status(), 304);
+    let waiting = tokio::spawn(get(&tag, 50));
+    let taken = agent.take().await;
+    // Longer than the test may last, if nobody told.
+    let changed = waiting.await.unwrap().unwrap();
+    assert_eq!(changed.status(), 200);
+    assert_ne!(changed.headers()["etag"].to_str().unwrap(), tag);
+    agent.finish(taken.id, protocol::Conclusion::Success).await;
+}

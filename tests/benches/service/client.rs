@@ -148,6 +148,7 @@ impl Client {
             200 => Ok(Follower {
                 client: self,
                 lines: Vec::new(),
+                scanned: 0,
             }),
             status => Err(io::Error::other(format!("{path}: {status}"))),
         }
@@ -160,17 +161,22 @@ pub(crate) struct Follower {
     client: Client,
     /// Of the body, what has come and is no whole event yet.
     lines: Vec<u8>,
+    scanned: usize,
 }
 
 impl Follower {
     /// The next event: how far the log has come. `None` is its end.
     pub(crate) async fn next(&mut self) -> io::Result<Option<u64>> {
         loop {
-            let end = self.lines.windows(2).position(|two| two == b"\n\n");
-            let Some(end) = end else {
+            // What was looked through is not looked through again.
+            let from = self.scanned.saturating_sub(1);
+            let end = self.lines[from..].windows(2).position(|two| two == b"\n\n");
+            let Some(end) = end.map(|end| from + end) else {
+                self.scanned = self.lines.len();
                 self.chunk().await?;
                 continue;
             };
+            self.scanned = 0;
             let event: Vec<u8> = self.lines.drain(..end + 2).collect();
             // What it says is not looked at: its id is behind or before it.
             let lines = || event.split(|byte| *byte == b'\n');

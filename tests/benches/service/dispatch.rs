@@ -1,6 +1,8 @@
 //! Jobs: how many a second, and how long until the first byte of a log.
 
+use std::cell::Cell;
 use std::error::Error;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -81,11 +83,12 @@ async fn round_trips(server: &Server) -> Result<f64, Box<dyn Error>> {
 
 /// Users submit as soon as there is room; jobs that are finished, a second.
 async fn saturated(server: &Server, setting: &Setting) -> Result<f64, Box<dyn Error>> {
-    let mut users = JoinSet::new();
+    let (enough, mut users) = (Rc::new(Cell::new(false)), JoinSet::new());
     for _ in 0..USERS {
         let (mut user, setting) = (server.user(), setting.clone());
+        let enough = Rc::clone(&enough);
         users.spawn_local(async move {
-            loop {
+            while !enough.get() {
                 let outstanding = {
                     let record = setting.record.borrow();
                     record.submitted - record.finished
@@ -110,7 +113,8 @@ async fn saturated(server: &Server, setting: &Setting) -> Result<f64, Box<dyn Er
     #[expect(clippy::cast_precision_loss, reason = "a figure")]
     let done = (setting.record.borrow().finished - before) as f64;
     let processor = server.processor() - processor;
-    users.shutdown().await;
+    enough.set(true);
+    while users.join_next().await.is_some() {}
     print(
         "  the server's processors meanwhile",
         &[

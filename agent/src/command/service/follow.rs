@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use super::super::CommandError;
 use super::super::error::starting;
-use super::read::rest;
+use super::read::{Tail, rest};
 use super::wait;
 use crate::clock::unix_ms;
 use crate::executor::Schedule;
@@ -32,11 +32,11 @@ use crate::output::{Stdout, complain};
 use crate::sink::{Json, Layout, Plain, Printer, Queue, Sink, Style, Terminal, Verbosity};
 use crate::source::{CallError, Client, Follower, persist};
 
-/// How often the pipeline is looked at.
-const LOOK: Duration = Duration::from_millis(400);
+/// How long a server keeps the pipeline until it has changed.
+const WAIT: Duration = Duration::from_secs(20);
 
-/// How often the log of a step that runs is.
-const LOOK_AT_LOG: Duration = Duration::from_millis(200);
+/// How often the pipeline is looked at where a server does not.
+const LOOK: Duration = Duration::from_millis(400);
 
 /// Shows a pipeline until it is over, and ends as it does.
 pub(super) fn pipeline(
@@ -48,7 +48,7 @@ pub(super) fn pipeline(
     machine.create_data()?;
     let logs = Arc::new(RunDirectory::create(&machine.data, jiff::Timestamp::now())?);
     wait(async {
-        let first = look(client, id).await?;
+        let (first, tag) = look(client, id, None).await?;
         if !first.diagnostics.is_empty() {
             complain(first.diagnostics.trim_end());
         }
@@ -63,7 +63,7 @@ pub(super) fn pipeline(
         })
         .map_err(starting("start the output thread"))?;
         let queue = printer.queue();
-        let following = follow(client, first, &queue, &logs);
+        let following = follow(client, first, tag, &queue, &logs);
         let conclusion = tokio::select! {
             conclusion = following => conclusion?,
             _ = tokio::signal::ctrl_c() => {
@@ -85,10 +85,19 @@ pub(super) fn pipeline(
     })
 }
 
-/// The pipeline now; a server that is away is waited for.
-async fn look(client: &Client, id: PipelineId) -> Result<Pipeline, CallError> {
+/// The pipeline and its tag, as soon as that is another one; a server that is away is waited for.
+async fn look(
+    client: &Client,
+    id: PipelineId,
+    tag: Option<&str>,
+) -> Result<(Pipeline, Option<String>), CallError> {
     let address = path::of_pipeline(path::PIPELINE, id);
-    persist("pipeline", || client.get(&address)).await
+    loop {
+        let looking = persist("pipeline", || client.changed(&address, tag, WAIT));
+        if let Some(changed) = looking.await? {
+            return Ok(changed);
+        }
+    }
 }
 
 /// It is not valid, or does not run.
@@ -144,6 +153,7 @@ fn sink(
 async fn follow(
     client: &Client,
     mut pipeline: Pipeline,
+    mut tag: Option<String>,
     queue: &Queue,
     logs: &Arc<RunDirectory>,
 ) -> Result<Conclusion, CommandError> {
@@ -193,9 +203,13 @@ async fn follow(
         }
         tokio::select! {
             Some(result) = following.join_next() => told.extend(result.unwrap_or(Ok(None))?),
-            () = tokio::time::sleep(LOOK) => {}
+            changed = async {
+                if tag.is_none() {
+                    tokio::time::sleep(LOOK).await;
+                }
+                look(client, id, tag.as_deref()).await
+            } => (pipeline, tag) = changed?,
         }
-        pipeline = look(client, id).await?;
     }
     while let Some(result) = following.join_next().await {
         told.extend(result.unwrap_or(Ok(None))?);
@@ -223,7 +237,8 @@ async fn follow(
 /// A step that is shown.
 struct Active {
     step: Arc<StepId>,
-    offset: u64,
+    name: StreamName,
+    tail: Tail,
 }
 
 /// An attempt that is followed.
@@ -259,7 +274,10 @@ impl Attempt {
                     }
                     self.show().await?;
                 }
-                () = tokio::time::sleep(LOOK_AT_LOG), if self.active.is_some() => self.pump().await?,
+                piece = grows(&mut self.active) => {
+                    let (at, bytes) = piece?;
+                    self.take(at, &bytes)?;
+                }
             }
         }
         // Its agent was lost in the middle of a step.
@@ -285,9 +303,11 @@ impl Attempt {
                         step: step.clone(),
                         index: *index,
                     };
+                    let name = StreamName::step(u32::try_from(*index).unwrap_or(u32::MAX));
                     self.active = Some(Active {
                         step: Arc::new(step),
-                        offset: 0,
+                        tail: Tail::of(&self.client, self.id, &name, 0),
+                        name,
                     });
                     self.queue.push(event);
                 }
@@ -321,34 +341,47 @@ impl Attempt {
         })
     }
 
-    /// Fetches what is new in the log of the step that is shown.
+    /// Fetches what is left of the log of the step that is shown.
     async fn pump(&mut self) -> Result<(), CommandError> {
-        let Some(Active { step, offset }) = &mut self.active else {
+        let Some(Active { name, tail, .. }) = &self.active else {
             return Ok(());
         };
-        let name = StreamName::step(u32::try_from(step.index).unwrap_or(u32::MAX));
-        let address = path::of_log(path::LOG, self.id, &name);
+        let address = path::of_log(path::LOG, self.id, name);
+        let (client, mut offset) = (self.client.clone(), tail.offset());
+        rest(&client, &address, &mut offset, |at, bytes| {
+            self.take(at, bytes)
+        })
+        .await
+    }
+
+    /// Keeps a piece of the log of the step that is shown, and shows it.
+    fn take(&self, at: u64, bytes: &[u8]) -> Result<(), CommandError> {
+        let Some(Active { step, .. }) = &self.active else {
+            return Ok(());
+        };
         let file = self.logs.log_path(step);
         let open = || {
             if let Some(parent) = file.parent() {
                 std::fs::create_dir_all(parent)?;
             }
-            OpenOptions::new()
-                .append(true)
-                .create(true)
-                .mode(0o600)
-                .open(&file)
+            let mut options = OpenOptions::new();
+            options.append(true).create(true).mode(0o600);
+            options.open(&file)?.write_all(bytes)
         };
-        let mut kept = open().map_err(starting("keep the log"))?;
-        rest(&self.client, &address, offset, |at, bytes| {
-            kept.write_all(bytes).map_err(starting("keep the log"))?;
-            self.queue.push_log(Chunk {
-                step: Arc::clone(step),
-                offset: at,
-                bytes: bytes.to_vec(),
-            });
-            Ok(())
-        })
-        .await
+        open().map_err(starting("keep the log"))?;
+        self.queue.push_log(Chunk {
+            step: Arc::clone(step),
+            offset: at,
+            bytes: bytes.to_vec(),
+        });
+        Ok(())
+    }
+}
+
+/// What comes of the log of the step that is shown.
+async fn grows(active: &mut Option<Active>) -> Result<(u64, Vec<u8>), CommandError> {
+    match active {
+        Some(active) => active.tail.next().await,
+        None => std::future::pending().await,
     }
 }

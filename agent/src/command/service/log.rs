@@ -7,7 +7,7 @@ use protocol::service::{AttemptId, Job, JobId, JobState, StreamName, path};
 
 use super::super::CommandError;
 use super::super::error::starting;
-use super::read::{Ended, Times, rest};
+use super::read::{Ended, Tail, Times, rest};
 use super::{client, wait};
 use crate::cli::Logs;
 use crate::exit_code::ExitCode;
@@ -152,6 +152,7 @@ async fn stream(
     let address = path::of_log(path::LOG, of, &name);
     let mut times = wanted.timestamps.then(|| Times::of(client, of, &name));
     let mut offset = 0;
+    let mut tail = None;
     loop {
         // What is over before the last look cannot be missed by it.
         let is_over = !wanted.follow || ended.has(step).await?;
@@ -172,7 +173,11 @@ async fn stream(
         }
         // What comes from now on is new.
         out.caught_up()?;
-        tokio::time::sleep(LOOK).await;
+        let tail = tail.get_or_insert_with(|| Tail::of(client, of, &name, offset));
+        // It has grown, or it is time to ask whether it is over.
+        if let Ok(grown) = tokio::time::timeout(LOOK, tail.next()).await {
+            grown?;
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! Reads logs from a server.
 
-use protocol::Event;
-use protocol::service::{AttemptId, EventPage, ProblemCode, StreamName, path};
 use std::collections::HashSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use protocol::service::{AttemptId, EventPage, LogPiece, ProblemCode, StreamName, path};
+use protocol::{Event, Output};
+
 use super::super::CommandError;
-use crate::source::{CallError, Client, persist};
+use crate::source::{CallError, Client, Follower, persist};
 
 /// Reads what there is of a log from an offset on, which moves behind it. A log that has not begun is empty; where a
 /// server has not kept everything, a line says so.
@@ -49,6 +52,70 @@ pub(super) async fn rest(
                 }
             }
         }
+    }
+}
+
+/// A log that grows, from an offset on.
+#[derive(Debug)]
+pub(super) struct Tail {
+    follower: Follower,
+    offset: u64,
+    /// No more will come.
+    is_over: bool,
+}
+
+impl Tail {
+    /// Of the log at [`path::LOG`]'s address.
+    pub(super) fn of(client: &Client, attempt: AttemptId, log: &StreamName, offset: u64) -> Self {
+        let address = path::of_log(path::LOG_FOLLOW, attempt, log);
+        Self {
+            follower: Follower::new(client, address, Some(offset.to_string())),
+            offset,
+            is_over: false,
+        }
+    }
+
+    /// What comes next, and where it begins; where a server has not kept everything, a line says so. Waits for ever when no more
+    /// will come. Cancel safe.
+    pub(super) async fn next(&mut self) -> Result<(u64, Vec<u8>), CommandError> {
+        loop {
+            if self.is_over {
+                std::future::pending::<()>().await;
+            }
+            let news = self.follower.next().await?;
+            if news.event != "log" {
+                self.is_over = news.event == "end";
+                continue;
+            }
+            let Ok(piece) = serde_json::from_str::<LogPiece>(&news.data) else {
+                tracing::debug!("a piece of a log of a newer server");
+                continue;
+            };
+            let bytes = match piece.output {
+                Output::Text(text) => text.into_bytes(),
+                Output::Base64(text) => STANDARD.decode(text).unwrap_or_default(),
+            };
+            let begin = self.offset;
+            // A piece that came again behind a cut is known in part.
+            let known = usize::try_from(begin.saturating_sub(piece.offset)).unwrap_or(usize::MAX);
+            let new = bytes.get(known..).unwrap_or_default();
+            if new.is_empty() {
+                continue;
+            }
+            self.offset = piece.offset.max(begin) + new.len() as u64;
+            let mut shown = Vec::new();
+            if piece.offset > begin {
+                let lacks = piece.offset - begin;
+                shown.extend_from_slice(format!("\n[{lacks} bytes are not kept]\n").as_bytes());
+            }
+            shown.extend_from_slice(new);
+            return Ok((begin, shown));
+        }
+    }
+
+    /// How far it has come.
+    pub(super) const fn offset(&self) -> u64 {
+        self.offset
     }
 }
 
