@@ -9,6 +9,7 @@ use repository::{Keep, Transport};
 use crate::database::Location;
 use crate::logs::Retention;
 use crate::queue::RetryPolicy;
+use crate::trace::Otlp;
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub struct Config {
     pub keep: Option<Duration>,
     /// How much of artifacts is kept, and for how long.
     pub artifacts: Artifacts,
+    /// Where traces of pipelines go, if anywhere.
+    pub otlp: Option<Otlp>,
     /// How often a job may be lost.
     pub retry: RetryPolicy,
     /// How long a server that is asked to end waits for what is going on.
@@ -164,6 +167,7 @@ impl Config {
             retention: Retention::default(),
             keep: None,
             artifacts: Artifacts::default(),
+            otlp: None,
             retry: RetryPolicy::default(),
             grace: Duration::from_secs(20),
             allow_file_repositories: false,

@@ -28,9 +28,11 @@ mod secret;
 mod seen;
 mod service;
 mod sweeper;
+mod trace;
 
 pub use config::{Artifacts, Config, ConfigError, Patience, Storage, Terms};
 pub use database::{DatabaseError, Location, OperationError};
 pub use logs::Retention;
 pub use queue::RetryPolicy;
 pub use run::{Running, ServerError, Shutdown, start};
+pub use trace::{Otlp, SERVICE};

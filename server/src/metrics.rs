@@ -39,6 +39,8 @@ pub(crate) struct Metrics {
     waiting: Gauge<i64, AtomicI64>,
     jobs: Family<State, Gauge<i64, AtomicI64>>,
     log_bytes: Counter<u64, AtomicU64>,
+    traces: Counter<u64, AtomicU64>,
+    lost_traces: Counter<u64, AtomicU64>,
 }
 
 impl Metrics {
@@ -64,6 +66,18 @@ impl Metrics {
         registry.register("jobs", "Jobs that are not over, by state", jobs.clone());
         let log_bytes = Counter::default();
         registry.register("log_bytes", "Bytes of logs that came", log_bytes.clone());
+        let traces = Counter::default();
+        registry.register(
+            "traces",
+            "Traces that a collector has taken",
+            traces.clone(),
+        );
+        let lost_traces = Counter::default();
+        registry.register(
+            "traces_lost",
+            "Traces that no collector has taken",
+            lost_traces.clone(),
+        );
         Self {
             registry,
             requests,
@@ -71,6 +85,8 @@ impl Metrics {
             waiting,
             jobs,
             log_bytes,
+            traces,
+            lost_traces,
         }
     }
 
@@ -93,6 +109,14 @@ impl Metrics {
 
     pub(crate) fn logged(&self, bytes: usize) {
         self.log_bytes.inc_by(bytes as u64);
+    }
+
+    pub(crate) fn traced(&self, traces: u64) {
+        self.traces.inc_by(traces);
+    }
+
+    pub(crate) fn untraced(&self, traces: u64) {
+        self.lost_traces.inc_by(traces);
     }
 
     /// As Prometheus reads it, with what the database counts.

@@ -28,7 +28,7 @@ use crate::queue::watch::LeaseTerms;
 use crate::seen::Seen;
 use crate::service::{Service, patience, terms};
 use crate::sweeper::{self, Rules};
-use crate::{api, expiry, mirrors, secret};
+use crate::{api, expiry, mirrors, secret, trace};
 
 /// Submissions that are fetched and compiled at once.
 const COMPILING: usize = 16;
@@ -200,6 +200,14 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         logs: logs.clone(),
         config: Arc::new(config.clone()),
     };
+    if let Some(otlp) = config.otlp.clone() {
+        tokio::spawn(trace::export(
+            database.clone(),
+            otlp,
+            Arc::clone(&service.metrics),
+            ended.clone(),
+        ));
+    }
     let rules = Rules {
         leases: LeaseTerms {
             accept: config.terms.accept,

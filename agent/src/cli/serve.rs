@@ -53,6 +53,27 @@ pub struct Server {
     )]
     pub tls_key: Option<PathBuf>,
 
+    /// Where traces of pipelines go, by OTLP over HTTP: `http://collector:4318` [default: nowhere]
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
+
+    /// The whole address instead; from the environment.
+    #[arg(long, hide = true, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")]
+    pub otlp_traces_endpoint: Option<String>,
+
+    /// Headers of each request, `name=value,..`; from the environment.
+    #[arg(
+        long,
+        hide = true,
+        hide_env_values = true,
+        env = "OTEL_EXPORTER_OTLP_HEADERS"
+    )]
+    pub otlp_headers: Option<String>,
+
+    /// What the service is called; from the environment.
+    #[arg(long, hide = true, env = "OTEL_SERVICE_NAME")]
+    pub otlp_service: Option<String>,
+
     /// What the server's own log is written as, on standard error [default: text]
     #[arg(long, value_enum, env = "SLIPWAY_SERVER_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,

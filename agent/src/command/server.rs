@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
-use server::{Config, Location, Retention, RetryPolicy, ServerError, Storage};
+use server::{Config, Location, Otlp, Retention, RetryPolicy, ServerError, Storage};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::error::{CommandError, starting};
@@ -42,6 +42,8 @@ struct Settings {
     keep: Option<Duration>,
     /// Of artifacts.
     artifacts: ArtifactSettings,
+    /// Where traces go.
+    otlp: Option<OtlpSettings>,
     /// Attempts a job has whose agents are lost.
     attempts: Option<u32>,
     /// How long a server that is asked to end waits.
@@ -57,6 +59,14 @@ struct Settings {
 struct Tls {
     certificate: PathBuf,
     key: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OtlpSettings {
+    endpoint: String,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -229,6 +239,7 @@ fn config(
     if let Some(bytes) = settings.log_bytes {
         config.retention = Retention::of(bytes);
     }
+    config.otlp = otlp(arguments, settings.otlp);
     config.artifacts.bytes = settings.artifacts.bytes.unwrap_or(config.artifacts.bytes);
     if let Some(keep) = settings.artifacts.keep {
         config.artifacts.keep = Some(keep).filter(|keep| !keep.is_zero());
@@ -246,6 +257,50 @@ fn config(
         .unwrap_or(config.requests_per_second);
     config.check()?;
     Ok(config)
+}
+
+/// Where traces go. The variables are OpenTelemetry's own, which win over the file (OTLP exporter specification).
+fn otlp(arguments: &Server, settings: Option<OtlpSettings>) -> Option<Otlp> {
+    // An empty variable is as good as none.
+    let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let given = said(&arguments.otlp_traces_endpoint).map(|endpoint| Otlp {
+        endpoint,
+        ..Otlp::at("")
+    });
+    let given = given.or_else(|| said(&arguments.otlp_endpoint).map(|base| Otlp::at(&base)));
+    let (endpoint, headers) = settings.map(|of| (of.endpoint, of.headers)).unzip();
+    let mut otlp = given.or_else(|| endpoint.as_deref().map(Otlp::at))?;
+    otlp.headers = match said(&arguments.otlp_headers) {
+        Some(list) => list.split(',').filter_map(header).collect(),
+        None => headers.unwrap_or_default().into_iter().collect(),
+    };
+    if let Some(service) = said(&arguments.otlp_service) {
+        otlp.service = service;
+    }
+    Some(otlp)
+}
+
+/// `name=value`, the value percent-encoded (W3C Baggage, as OpenTelemetry has it).
+fn header(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once('=')?;
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.trim().as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let escaped = (*first == b'%').then(|| behind.get(..2)).flatten();
+        let escaped = escaped
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() {
+            &behind[2..]
+        } else {
+            behind
+        };
+    }
+    Some((
+        name.trim().to_owned(),
+        String::from_utf8_lossy(&bytes).into_owned(),
+    ))
 }
 
 /// The exit code for a server that did not start, or ended by itself.
@@ -290,6 +345,32 @@ mod tests {
         assert_eq!(config.keep, Some(Duration::from_secs(30 * 24 * 3_600)));
         assert_eq!(config.mirrors.unused_for, Duration::from_secs(7 * 86_400));
         assert_eq!(config.mirrors.bytes, 20 << 30);
+    }
+
+    #[test]
+    fn traces_go_where_the_file_says_or_opentelemetrys_variables() {
+        let file = "otlp: { endpoint: 'http://one:4318/', headers: { a: b } }";
+        let of = |arguments: &Server| made(arguments, file).unwrap().otlp.unwrap();
+        let otlp = of(&Server::default());
+        assert_eq!(otlp.endpoint, "http://one:4318/v1/traces");
+        assert_eq!(otlp.headers, [("a".to_owned(), "b".to_owned())]);
+        assert!(!format!("{otlp:?}").contains("\"b\""), "{otlp:?}");
+        let arguments = Server {
+            otlp_endpoint: Some("http://two:4318".to_owned()),
+            otlp_headers: Some("authorization=Bearer%20x, k = 100%".to_owned()),
+            ..Server::default()
+        };
+        let otlp = of(&arguments);
+        assert_eq!(otlp.endpoint, "http://two:4318/v1/traces");
+        let headers = [("authorization", "Bearer x"), ("k", "100%")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(otlp.headers, headers);
+        let arguments = Server {
+            otlp_traces_endpoint: Some("http://three/x".to_owned()),
+            ..arguments
+        };
+        assert_eq!(of(&arguments).endpoint, "http://three/x");
+        assert_eq!(made(&Server::default(), "{}").unwrap().otlp, None);
     }
 
     #[test]

@@ -17,4 +17,5 @@ pub(crate) mod storage;
 pub(crate) mod stream;
 pub(crate) mod submit;
 pub(crate) mod token;
+pub(crate) mod trace;
 pub(crate) mod view;

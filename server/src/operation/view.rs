@@ -164,13 +164,7 @@ pub(crate) fn job(
         .jobs
         .iter()
         .flat_map(|job| job.steps.iter().chain(&job.after));
-    let attempts = tx.query(
-        "SELECT attempt, agent, state, conclusion, cause, events, started_at, finished_at FROM attempts \
-         WHERE job = $1 ORDER BY attempt",
-        &[id.0.into()],
-    )?;
-    let attempts: Result<Vec<Attempt>, DatabaseError> = attempts.iter().map(attempt).collect();
-    let mut attempts = attempts?;
+    let mut attempts = attempts(tx, id)?;
     for attempt in &mut attempts {
         let id = AttemptId {
             job: id,
@@ -187,6 +181,19 @@ pub(crate) fn job(
         attempts,
         summary,
     })
+}
+
+/// The attempts at a job, without their logs.
+pub(crate) fn attempts(
+    tx: &mut Transaction<'_>,
+    job: JobId,
+) -> Result<Vec<Attempt>, DatabaseError> {
+    let rows = tx.query(
+        "SELECT attempt, agent, state, conclusion, cause, events, started_at, finished_at FROM attempts \
+         WHERE job = $1 ORDER BY attempt",
+        &[job.0.into()],
+    )?;
+    rows.iter().map(attempt).collect()
 }
 
 /// Whether an agent that is there has the labels the job asks for.

@@ -19,7 +19,8 @@ fn stream(name: &str) -> StreamName {
     StreamName::artifact(name).unwrap()
 }
 
-fn said(name: &str, expire_ms: Option<u64>) -> ArtifactEnd {
+/// What is said of an artifact.
+pub(crate) fn said(name: &str, expire_ms: Option<u64>) -> ArtifactEnd {
     ArtifactEnd {
         name: name.to_owned(),
         files: 3,

@@ -12,4 +12,5 @@ mod logs;
 mod queue;
 mod repositories;
 mod sqlite;
+mod traces;
 mod upgrade;

@@ -16,7 +16,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 /// A database, as long as it is held.
 pub(crate) struct Database {
     pub(crate) location: Location,
-    _cluster: Arc<Cluster>,
+    cluster: Arc<Cluster>,
 }
 
 struct Cluster {
@@ -49,7 +49,7 @@ fn made() -> Database {
     client.batch_execute(&create).unwrap();
     Database {
         location: Location::Postgres(cluster.url(&name)),
-        _cluster: cluster,
+        cluster,
     }
 }
 
@@ -71,6 +71,11 @@ impl Database {
     }
 }
 
+/// Where the cluster of a database is; PostgreSQL's own user may write there.
+pub(crate) fn directory(database: &Database) -> PathBuf {
+    database.cluster.directory.path().to_owned()
+}
+
 fn programs() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").map(|versions| {
         let bins = versions.flatten().map(|version| version.path().join("bin"));
@@ -83,7 +88,7 @@ fn programs() -> PathBuf {
 }
 
 /// A program of PostgreSQL's, which does not run as root.
-fn program(name: &str) -> Command {
+pub(crate) fn program(name: &str) -> Command {
     let path = programs().join(name);
     let mut command = match is_root() {
         true => {

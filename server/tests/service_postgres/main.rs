@@ -6,6 +6,7 @@
 mod api;
 #[path = "../service/artifacts.rs"]
 mod artifacts;
+mod backup;
 mod database;
 #[path = "../service/faults.rs"]
 mod faults;
@@ -17,3 +18,5 @@ mod objects;
 #[path = "../service/queue.rs"]
 mod queue;
 mod several;
+#[path = "../service/traces.rs"]
+mod traces;

@@ -13,8 +13,8 @@ use crate::harness::{Agent, ONE, Server, end, finish, problem};
 
 /// An S3 server with one bucket. It ends with the test's runtime.
 pub(crate) struct S3 {
-    directory: TempDir,
-    endpoint: String,
+    pub(crate) directory: TempDir,
+    pub(crate) endpoint: String,
 }
 
 impl S3 {
