@@ -34,6 +34,9 @@ pub(crate) struct Ground<'a> {
 
 /// Gives a build's commands a network.
 pub(crate) trait Connects: Send + Sync {
+    /// What it lets be reached, in a text that is the same for the same.
+    fn key(&self) -> String;
+
     /// A connection for one command.
     fn connect(&self) -> BoxFuture<'_, Result<Connection, Refusal>>;
 }
@@ -49,6 +52,14 @@ pub(crate) struct OwnNetwork<'a> {
 }
 
 impl Connects for OwnNetwork<'_> {
+    fn key(&self) -> String {
+        match self.wanted {
+            Network::None => "none".to_owned(),
+            Network::Host => "host".to_owned(),
+            Network::Pod => "own".to_owned(),
+        }
+    }
+
     fn connect(&self) -> BoxFuture<'_, Result<Connection, Refusal>> {
         Box::pin(async move {
             match self.wanted {
@@ -103,6 +114,10 @@ impl Host for Ground<'_> {
                 .await;
             pulled.map_err(|error| refusal(&error))
         })
+    }
+
+    fn network_key(&self) -> String {
+        self.network.key()
     }
 
     fn network(&self) -> BoxFuture<'_, Result<Connection, Refusal>> {

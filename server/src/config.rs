@@ -34,6 +34,8 @@ pub struct Config {
     pub retention: Retention,
     /// How long a pipeline that is over is kept, with its logs; `None` is for ever.
     pub keep: Option<Duration>,
+    /// How long nothing that is old is removed behind the start: a machine may not know the time yet.
+    pub doubt: Duration,
     /// How much of artifacts is kept, and for how long.
     pub artifacts: Artifacts,
     /// Where traces of pipelines go, if anywhere.
@@ -166,6 +168,7 @@ impl Config {
             patience: Patience::default(),
             retention: Retention::default(),
             keep: None,
+            doubt: Duration::from_secs(600),
             artifacts: Artifacts::default(),
             otlp: None,
             retry: RetryPolicy::default(),

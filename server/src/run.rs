@@ -215,11 +215,14 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         },
         policy: config.retry,
         patience: patience(&config),
-        keep: config.keep,
     };
     tokio::spawn(expiry::expire(
         database.clone(),
         logs.clone(),
+        expiry::Rules {
+            keep: config.keep,
+            doubt: config.doubt,
+        },
         ended.clone(),
     ));
     tokio::spawn(sweeper::sweep(database, logs, rules, ended));

@@ -1,4 +1,4 @@
-//! Ends leases that are over, and forgets what is not needed any more: agents that were for one job, pipelines of long ago.
+//! Ends leases that are over, and forgets agents that were for one job.
 
 use std::time::{Duration, Instant};
 
@@ -7,18 +7,12 @@ use tokio::sync::watch;
 
 use crate::database::{Database, OperationError};
 use crate::logs::Logs;
-use crate::operation::{agent, attempt, expiry, loss};
+use crate::operation::{agent, attempt, loss};
 use crate::queue::watch::{Lease, LeaseTerms};
 use crate::queue::{RetryPolicy, Watch};
 
 /// How often it looks, at most.
 const PERIOD: Duration = Duration::from_secs(1);
-
-/// How often it looks for pipelines of long ago, at most.
-const EXPIRY_PERIOD: Duration = Duration::from_secs(60);
-
-/// Pipelines that are forgotten without a pause for others.
-const EXPIRED: usize = 100;
 
 /// What it goes by.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +21,6 @@ pub(crate) struct Rules {
     pub(crate) policy: RetryPolicy,
     /// How long nothing may be heard of an agent that holds nothing.
     pub(crate) patience: Duration,
-    /// How long a pipeline that is over is kept.
-    pub(crate) keep: Option<Duration>,
 }
 
 /// Looks again and again, until the server ends.
@@ -44,7 +36,6 @@ pub(crate) async fn sweep(
         lease: rules.patience,
     });
     let period = PERIOD.min(rules.leases.accept / 4);
-    let mut expired_at: Option<Instant> = None;
     loop {
         tokio::select! {
             _ = ending.wait_for(|ending| *ending) => return,
@@ -55,18 +46,6 @@ pub(crate) async fn sweep(
         }
         if let Err(error) = forget_agents(&database, &mut agents).await {
             tracing::warn!(%error, "agents for one job cannot be forgotten");
-        }
-        let is_due = expired_at.is_none_or(|at| at.elapsed() >= EXPIRY_PERIOD.min(rules.patience));
-        if let Some(keep) = rules.keep.filter(|_| is_due) {
-            match expire(&database, &logs, keep).await {
-                // There may be more.
-                Ok(EXPIRED) => {}
-                Ok(_) => expired_at = Some(Instant::now()),
-                Err(error) => {
-                    tracing::warn!(error, "pipelines of long ago cannot be forgotten");
-                    expired_at = Some(Instant::now());
-                }
-            }
         }
     }
 }
@@ -108,28 +87,4 @@ async fn forget_agents(database: &Database, watch: &mut Watch) -> Result<(), Ope
         }
     }
     Ok(())
-}
-
-/// Forgets pipelines that are over for longer than they are kept. Their logs go first: what is left half done is found again. How
-/// many.
-async fn expire(database: &Database, logs: &Logs, keep: Duration) -> Result<usize, String> {
-    let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
-    let expired = database.read(move |tx| expiry::expired(tx, keep, EXPIRED));
-    let expired = expired.await.map_err(|error| error.to_string())?;
-    for old in &expired {
-        for attempt in &old.attempts {
-            let deleted = logs.delete(*attempt).await;
-            deleted.map_err(|error| error.to_string())?;
-        }
-        let pipeline = old.pipeline;
-        let forgotten = database.write(move |tx| expiry::forget(tx, pipeline));
-        forgotten.await.map_err(|error| error.to_string())?;
-    }
-    if !expired.is_empty() {
-        tracing::info!(
-            pipelines = expired.len(),
-            "pipelines of long ago are forgotten"
-        );
-    }
-    Ok(expired.len())
 }

@@ -20,6 +20,7 @@ for_everyone!(
 
 for_one_user!(
     only_what_the_target_needs_is_built,
+    a_stage_that_only_a_variable_names_is_not_taken_for_an_empty_one,
     what_fails_is_told_with_its_place,
     copies_between_stages_end_as_buildah_wants_them,
     a_dockerfile_may_come_by_standard_input,
@@ -88,6 +89,11 @@ pub(crate) fn steps(done: &Finished) -> Vec<(String, bool)> {
     steps
 }
 
+/// Which steps were made before.
+pub(crate) fn before(done: &Finished) -> Vec<bool> {
+    steps(done).iter().map(|step| step.1).collect()
+}
+
 fn stages_become_an_image_that_runs(env: &TestEnvironment) {
     base(env);
     write(env, "main.c", "text\n");
@@ -153,7 +159,6 @@ fn what_was_made_before_is_taken_and_what_changed_is_made_anew(env: &TestEnviron
         "FROM {BASE}\nWORKDIR /w\nCOPY a /a\nRUN cat /proc/sys/kernel/random/uuid > /random\nCOPY b /b\nRUN cat /b > /c\n"
     );
     let id = |env: &TestEnvironment| config(env)["id"].as_str().unwrap_or("").to_owned();
-    let before = |done: &Finished| -> Vec<bool> { steps(done).iter().map(|step| step.1).collect() };
     let first = build(env, &dockerfile, &[]).expect(0);
     assert_eq!(before(&first), [false; 6]);
     let made = id(env);
@@ -323,6 +328,17 @@ fn only_what_the_target_needs_is_built(env: &TestEnvironment) {
        | ^^^^
        = help: there are one, broken, two
     ");
+}
+
+fn a_stage_that_only_a_variable_names_is_not_taken_for_an_empty_one(env: &TestEnvironment) {
+    base(env);
+    let dockerfile = format!(
+        "FROM {BASE} AS one\nRUN echo 1 > /1\nFROM {BASE}\nARG S=one\nCOPY --from=$S / /all/\n"
+    );
+    let _ = build(env, &dockerfile, &[])
+        .expect(65)
+        .says("the stage `one` is not built")
+        .says("Dockerfile:5:");
 }
 
 fn what_fails_is_told_with_its_place(env: &TestEnvironment) {

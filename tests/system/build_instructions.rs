@@ -5,7 +5,7 @@ use std::process::Command;
 use harness::{TestEnvironment, for_everyone, for_one_user};
 use serde_json::Value;
 
-use crate::build::{BASE, base, build, config, inside, steps, write};
+use crate::build::{BASE, base, before, build, config, inside, steps, write};
 use crate::door_containers::agent;
 use crate::support::must;
 
@@ -263,6 +263,13 @@ fn a_command_without_a_network_has_none(env: &TestEnvironment) {
     let _ = build(env, &dockerfile, &[]).expect(0);
     assert_eq!(inside(env, "cat /none"), "lo\n");
     assert_eq!(inside(env, "wc -l < /some").trim(), "2");
-    let _ = build(env, &dockerfile, &["--no-cache", "--network", "none"]).expect(0);
+    // What was made on another network, or by way of a proxy, is not taken.
+    let without = build(env, &dockerfile, &["--network", "none"]).expect(0);
+    assert_eq!(before(&without), [false, true, false]);
     assert_eq!(inside(env, "cat /some"), "lo\n");
+    let proxy = ["--build-arg", "http_proxy=http://127.0.0.1:1"];
+    let by_proxy = build(env, &dockerfile, &proxy).expect(0);
+    assert_eq!(before(&by_proxy), [false, true, false]);
+    let again = build(env, &dockerfile, &[]).expect(0);
+    assert_eq!(before(&again), [false, true, true]);
 }

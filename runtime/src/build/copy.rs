@@ -225,8 +225,17 @@ impl Stage<'_> {
             Some(made) => made,
             None => {
                 let number = self.tools.zygote.fresh();
-                let layer = match self.put(&part, number, to).await {
-                    Ok(()) => self.commit(number, None, place).await,
+                // It is read a second time: what the layer has must be what its name says, now and for whoever comes later.
+                let put = match self.put(&part, number, to).await {
+                    Ok(()) => self.digest(&part).await,
+                    Err(error) => Err(error),
+                };
+                let layer = match put {
+                    Ok((again, _)) if again == digest => self.commit(number, None, place).await,
+                    Ok(_) => {
+                        let message = "the files changed while they were copied";
+                        Err(BuildFailure::instruction(place, message))
+                    }
                     Err(error) => Err(told(error, &part, place)),
                 };
                 self.tools.zygote.forget(number).await;
@@ -261,6 +270,8 @@ impl Stage<'_> {
                 let mut own = file.try_clone().map_err(failed)?;
                 let mut writer = hash.clone();
                 let copied = tokio::task::spawn_blocking(move || {
+                    // Whoever has unpacked it has left it at its end.
+                    io::Seek::rewind(&mut own)?;
                     io::copy(&mut own, &mut writer)?;
                     io::Seek::rewind(&mut own)
                 });

@@ -25,8 +25,12 @@ impl Sources<'_> {
         place: Place,
     ) -> Result<Vec<String>, BuildFailure> {
         if let Some(number) = self.file.stage(text, self.number) {
-            let draft = self.done.get(&number);
-            return Ok(draft.map(Draft::root).unwrap_or_default());
+            return self.done.get(&number).map(Draft::root).ok_or_else(|| {
+                let message = format!("the stage `{text}` is not built");
+                let help = "which stages are needed is decided beforehand: name it without a variable, and not in a trigger";
+                let problem = Problem::new(place, message).help(help);
+                BuildFailure::new(FailureKind::Dockerfile, problem)
+            });
         }
         if let Ok(number) = text.parse::<usize>() {
             let message = format!("there is no stage {number} before this one");

@@ -74,6 +74,9 @@ pub trait Host: Send + Sync + std::fmt::Debug {
         text: &'a str,
     ) -> BoxFuture<'a, Result<Image, Refusal>>;
 
+    /// What [`Self::network`] lets a `RUN` reach: the same text for the same, so that a layer is not taken for another's.
+    fn network_key(&self) -> String;
+
     /// A network for one `RUN`.
     fn network(&self) -> BoxFuture<'_, Result<Connection, Refusal>>;
 

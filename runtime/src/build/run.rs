@@ -34,12 +34,18 @@ impl Stage<'_> {
         }
         let env = self.environment();
         let scratch = self.scratch(run)?;
+        // What a command fetches depends on how it gets there: who comes by another way, or by none, is not given what came by this.
+        let way = (run.network != RunNetwork::None).then(|| {
+            let proxies: Vec<_> = self.globals.proxies().collect();
+            (self.tools.host.network_key(), proxies)
+        });
         let key = self.key(&serde_json::json!({
             "run": argv,
             "env": env,
             "user": self.draft.user,
             "directory": self.draft.directory,
-            "network": run.network == RunNetwork::None,
+            "network": way,
+            "host": run.network == RunNetwork::Host,
             "scratch": scratch,
         }));
         let made = match self.cached(&key, place).await? {
@@ -103,7 +109,6 @@ impl Stage<'_> {
         network: RunNetwork,
         place: Place,
     ) -> Result<Exit, BuildFailure> {
-        // The image does not depend on them.
         for (name, value) in self.globals.proxies() {
             if !env.iter().any(|(other, _)| other == name) {
                 env.push((name.to_owned(), value.to_owned()));

@@ -12,7 +12,7 @@ use crate::image::Digest;
 use crate::store::Made;
 
 /// Of what a cache key is a digest of.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A stage while it is being built.
 pub(super) struct Stage<'a> {

@@ -31,6 +31,10 @@ const ATTEMPTS: u32 = 8;
 const LIMITS: &str =
     "-c lock_timeout=10s -c idle_in_transaction_session_timeout=15s -c statement_timeout=60s";
 
+/// None of them counts in a transaction.
+const WITHOUT_LIMITS: &str = "SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
+     SET LOCAL statement_timeout = 0";
+
 /// The channel of news.
 const CHANNEL: &str = "slipway";
 
@@ -210,6 +214,8 @@ impl Session {
 
     fn migrate(&mut self, clock: Clock) -> Result<(), DatabaseError> {
         self.client.batch_execute("BEGIN").map_err(failed)?;
+        // A large table takes as long as it takes, and so does another server that is at it.
+        self.client.batch_execute(WITHOUT_LIMITS).map_err(failed)?;
         self.client.batch_execute(MIGRATION_LOCK).map_err(failed)?;
         let mut transaction = Transaction {
             structures: Arc::clone(&self.structures),

@@ -82,7 +82,14 @@ impl Logs {
                 let (checking, sync) = (directory.clone(), directory);
                 match blocking(move || checking.check(id, &ends)).await? {
                     Ok((infos, files)) => {
-                        sync.sync(id, files).await?;
+                        if let Err(error) = sync.sync(id, files).await {
+                            // The kernel tells once of what it could not write, and has it for written from then on: what is
+                            // here now is not what is on the disk, and has to be sent again.
+                            for info in infos {
+                                self.discard(id, info.name).await;
+                            }
+                            return Err(error);
+                        }
                         Ok(Ok(infos))
                     }
                     Err(missing) => Ok(Err(missing)),

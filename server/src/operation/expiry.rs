@@ -11,16 +11,36 @@ pub(crate) struct Expired {
     pub(crate) attempts: Vec<AttemptId>,
 }
 
-/// Some of the pipelines that are over for so long, milliseconds; the oldest first.
+/// The time by which things are old.
+pub(crate) fn now(tx: &mut Transaction<'_>) -> Result<u64, OperationError> {
+    Ok(tx.now())
+}
+
+/// Whether a pipeline's time is still over: somebody may have let it run again.
+pub(crate) fn is_expired(
+    tx: &mut Transaction<'_>,
+    pipeline: i64,
+    keep: u64,
+) -> Result<bool, OperationError> {
+    let before = tx.now().saturating_sub(keep);
+    let row = tx.first(
+        "SELECT id FROM pipelines WHERE id = $1 AND state = 'finished' AND finished_at < $2",
+        &[pipeline.into(), before.into()],
+    )?;
+    Ok(row.is_some())
+}
+
+/// Some of the pipelines that are over for so long, milliseconds; the oldest first, less some that cannot be forgotten.
 pub(crate) fn expired(
     tx: &mut Transaction<'_>,
     keep: u64,
     most: usize,
+    less: usize,
 ) -> Result<Vec<Expired>, OperationError> {
     let before = tx.now().saturating_sub(keep);
     let rows = tx.query(
-        "SELECT id FROM pipelines WHERE state = 'finished' AND finished_at < $1 ORDER BY finished_at LIMIT $2",
-        &[before.into(), most.into()],
+        "SELECT id FROM pipelines WHERE state = 'finished' AND finished_at < $1 ORDER BY finished_at, id LIMIT $2 OFFSET $3",
+        &[before.into(), most.into(), less.into()],
     )?;
     let mut expired = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -45,10 +65,15 @@ pub(crate) fn expired(
 }
 
 /// Forgets a pipeline, unless somebody has let it run again.
-pub(crate) fn forget(tx: &mut Transaction<'_>, pipeline: i64) -> Result<(), OperationError> {
+pub(crate) fn forget(
+    tx: &mut Transaction<'_>,
+    pipeline: i64,
+    keep: u64,
+) -> Result<(), OperationError> {
+    let before = tx.now().saturating_sub(keep);
     let gone = tx.execute(
-        "DELETE FROM pipelines WHERE id = $1 AND state = 'finished'",
-        &[pipeline.into()],
+        "DELETE FROM pipelines WHERE id = $1 AND state = 'finished' AND finished_at < $2",
+        &[pipeline.into(), before.into()],
     )?;
     if gone == 0 {
         return Ok(());

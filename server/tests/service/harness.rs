@@ -57,6 +57,7 @@ impl Server {
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let directory = TempDir::new().unwrap();
         let mut config = Config::in_directory(directory.path().join("data"), transport());
+        config.doubt = Duration::ZERO;
         config.listen.set_port(0);
         config.grace = Duration::from_secs(5);
         config.requests_per_second = 0;

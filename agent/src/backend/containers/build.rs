@@ -31,6 +31,19 @@ struct JobConnection<'a> {
 }
 
 impl Connects for JobConnection<'_> {
+    fn key(&self) -> String {
+        match self.wanted {
+            plan::Network::None => "none".to_owned(),
+            plan::Network::Host => "host".to_owned(),
+            plan::Network::Default => "job".to_owned(),
+            plan::Network::Allow(list) => {
+                let mut list = list.clone();
+                list.sort();
+                format!("job {}", list.join(" "))
+            }
+        }
+    }
+
     fn connect(&self) -> BoxFuture<'_, Result<Connection, Refusal>> {
         Box::pin(async move {
             match self.wanted {

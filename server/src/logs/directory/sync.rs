@@ -62,16 +62,26 @@ impl Syncer {
 }
 
 fn run(root: &Path, root_file: &File, received: &mpsc::Receiver<Request>) {
+    // It tells of an error once, whoever's file that was; files that are opened anew tell of what nobody has heard of.
+    let mut tells_all = true;
     while let Ok(first) = received.recv() {
         let mut requests = vec![first];
         requests.extend(received.try_iter());
         let files: usize = requests.iter().map(|request| request.files.len()).sum();
-        if files > FEW && rustix::fs::syncfs(root_file).is_ok() {
-            for request in requests {
-                // Who asked may have gone.
-                let _ = request.answer.send(Ok(()));
+        if files > FEW && tells_all {
+            match rustix::fs::syncfs(root_file) {
+                Ok(()) => {
+                    for request in requests {
+                        // Who asked may have gone.
+                        let _ = request.answer.send(Ok(()));
+                    }
+                    continue;
+                }
+                Err(errno) => {
+                    tracing::error!(%errno, "the disk of the logs has lost something: files are written one by one from now on");
+                    tells_all = false;
+                }
             }
-            continue;
         }
         for request in requests {
             let done = one_by_one(root, &request);
