@@ -3,13 +3,10 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use super::{Exit, ExitStatus, StartError, WaitError};
+use super::{Exit, StartError, WaitError};
 use crate::message::Connection;
 use crate::zygote::RequestError;
 use crate::zygote::wire::{Order, Reply};
-
-/// `SIGKILL` (signal(7)).
-const KILLED: i32 = 9;
 
 /// A process in a running container. Dropping it asks the process to end, and kills it soon after.
 #[derive(Debug)]
@@ -58,25 +55,18 @@ impl Execution {
         self.terminal.take()
     }
 
-    /// Waits for its end. May be called again after it was cancelled. A process whose container ends is killed with it, and so may be
-    /// who would tell of that.
+    /// Waits for its end. May be called again after it was cancelled.
     ///
     /// # Errors
-    /// When what is answered makes no sense.
+    /// When the container's supervisor is gone, and with it the process.
     pub async fn wait(&self) -> Result<Exit, WaitError> {
         let source = match self.connection.receive::<Reply>().await? {
             Some((Reply::Exited(exit), _)) => return Ok(exit),
-            Some((Reply::Failed(StartError::ContainerGone), _)) | None => {
-                return Ok(Exit {
-                    status: ExitStatus::Signal(KILLED),
-                    usage: None,
-                    exceeded: None,
-                });
-            }
             Some((Reply::Failed(source), _)) => source,
             Some((other, _)) => StartError::ZygoteGone {
                 reason: format!("{other:?} came out of turn"),
             },
+            None => StartError::ContainerGone,
         };
         Err(WaitError::Container { source })
     }
