@@ -4,10 +4,12 @@
 //! [`service`] is everything else that passes between them and to users.
 
 mod cause;
+mod condition;
 mod event;
 pub mod service;
 mod values;
 
 pub use cause::{Cause, Skip};
+pub use condition::{Decision, decide, hears_failures};
 pub use event::{Conclusion, Event, Output, Protocol, Usage, WorkspaceMode};
 pub use values::{EventValues, RunValues};

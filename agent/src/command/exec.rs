@@ -14,6 +14,7 @@ use crate::machine::Machine;
 /// When it could not be run.
 pub fn execute(arguments: &Exec, machine: &Machine) -> Result<ExitCode, CommandError> {
     let request = ExecRequest::new(arguments, |name| env::var(name).ok())?;
-    let found = Containers::of(&machine.data).find(arguments.container())?;
-    Ok(door::exec(&found, &request)?.into())
+    let containers = Containers::of(&machine.data);
+    let found = containers.find(arguments.container())?;
+    Ok(door::exec(&containers, &found, &request)?.into())
 }

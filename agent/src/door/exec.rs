@@ -3,14 +3,15 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use indexmap::IndexMap;
-use runtime::container::{Execution, Streams as Inside};
+use runtime::container::{Execution, ExitStatus, StartError, Streams as Inside, WaitError};
 use runtime::message::Connection;
+use rustix::process::Signal;
 
 use super::attend::attend;
 use super::control::{Further, Order};
 use super::signals::Signals;
 use super::streams::{Streams, Wiring};
-use super::{DoorError, Ending, Found, environment, terminal};
+use super::{Containers, DoorError, Ending, Found, client, environment, terminal};
 use crate::cli::Exec;
 
 /// A process to start.
@@ -53,14 +54,34 @@ impl ExecRequest {
 ///
 /// # Errors
 /// When it could not be run; how it ended is no error.
-pub fn exec(found: &Found, request: &ExecRequest) -> Result<Ending, DoorError> {
+pub fn exec(
+    containers: &Containers,
+    found: &Found,
+    request: &ExecRequest,
+) -> Result<Ending, DoorError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(DoorError::system("start the async runtime"))?;
     let ending = runtime.block_on(run(found, request));
     runtime.shutdown_background();
-    ending
+    match ending {
+        Err(DoorError::Wait(WaitError::Container {
+            source: StartError::ContainerGone,
+        })) if has_ended(containers, found) => {
+            Ok(Ending::Ran(ExitStatus::Signal(Signal::KILL.as_raw())))
+        }
+        ending => ending,
+    }
+}
+
+/// Whether a container has come to an end that its supervisor knows of: with it everything in it was killed, and who would have
+/// told of that as well.
+fn has_ended(containers: &Containers, found: &Found) -> bool {
+    matches!(
+        client::wait(containers, found, None),
+        Ok(_) | Err(DoorError::NoSuchContainer { .. })
+    )
 }
 
 async fn run(found: &Found, request: &ExecRequest) -> Result<Ending, DoorError> {

@@ -7,7 +7,7 @@ use protocol::{Cause, Conclusion, Event};
 use super::context::CancelLevel;
 use super::job::JobRunner;
 use super::message::Message;
-use super::outcome::{Fault, JobOutcome, located};
+use super::outcome::{Fault, JobOutcome};
 use crate::artifacts::{Chosen, Selection};
 use crate::backend::{Backend, PackedFiles};
 use crate::clock::milliseconds;
@@ -38,7 +38,7 @@ impl<B: Backend> JobRunner<B> {
             }
             let written = artifact.name.text(&self.values);
             // It stands in addresses, names of files and the server's database, none of which is masked.
-            let written = written.map_err(|error| located(&self.job.place, &error));
+            let written = written.map_err(|error| self.job.place.located(&error));
             let name =
                 written.and_then(
                     |name| match self.context.settings.masks.text(name.clone()) {
@@ -76,7 +76,7 @@ impl<B: Backend> JobRunner<B> {
             return Err(Obstacle::Pipeline(message));
         }
         let pipeline =
-            |error: &dyn std::error::Error| Obstacle::Pipeline(located(&self.job.place, error));
+            |error: &dyn std::error::Error| Obstacle::Pipeline(self.job.place.located(error));
         let paths = artifact.paths.iter().map(|path| path.text(&self.values));
         let paths: Vec<String> = paths
             .collect::<Result<_, _>>()

@@ -7,14 +7,15 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use pipelines::plan::{Job, Network, Plan};
 use protocol::service::ArtifactEnd;
-use protocol::{Cause, Conclusion, Event, EventValues, RunValues, Skip};
+use protocol::{
+    Cause, Conclusion, Decision, Event, EventValues, RunValues, Skip, decide, hears_failures,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::Settings;
 use super::cells::Cells;
-use super::condition::{Decision, decide, hears_failures};
 use super::context::{CancelLevel, Context};
 use super::images::Images;
 use super::job::JobRunner;

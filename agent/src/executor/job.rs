@@ -1,6 +1,5 @@
 //! The life of one job: a workspace, services beside it, and steps in it until one fails.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +8,15 @@ use futures_util::stream::FuturesUnordered;
 use indexmap::IndexMap;
 use pipelines::plan::{Job, Network, Place, Step};
 use protocol::service::limits;
-use protocol::{Cause, Conclusion, Event, RunValues, Skip};
+use protocol::{Cause, Conclusion, Event, RunValues, Skip, hears_failures};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::condition::hears_failures;
 use super::context::{CancelLevel, Context};
 use super::deadline::Deadline;
 use super::message::Message;
 use super::network_uses;
-use super::outcome::{JobOutcome, StepOutcome, located};
+use super::outcome::{JobOutcome, StepOutcome};
 use super::schedule::Schedule;
 use super::services::{self, Board, Obstacle, Services, Watch};
 use super::step::StepRunner;
@@ -317,7 +315,7 @@ impl<B: Backend> JobRunner<B> {
             let value = template.text(&self.values);
             let value = value.map_err(|error| {
                 let error = format!("output `{name}`: {error}");
-                located(&self.job.place, &io::Error::other(error))
+                self.job.place.located(error)
             })?;
             Ok((name.clone(), value))
         });
@@ -423,5 +421,5 @@ fn bounded(
         "its outputs have {bytes} bytes, and {} is the most",
         limits::OUTPUTS
     );
-    Err(located(place, &io::Error::other(error)))
+    Err(place.located(error))
 }

@@ -16,7 +16,6 @@
 mod artifacts;
 mod cells;
 mod channel;
-mod condition;
 mod context;
 mod deadline;
 mod dispatcher;

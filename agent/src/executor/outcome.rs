@@ -1,7 +1,7 @@
 //! How steps and jobs ended, as the units report it upwards.
 
 use indexmap::IndexMap;
-use pipelines::plan::{Place, Resources, Step};
+use pipelines::plan::{Resources, Step};
 use protocol::service::ArtifactEnd;
 use protocol::{Cause, Conclusion, Skip, Usage};
 
@@ -87,7 +87,7 @@ impl StepOutcome {
 
     /// An expression of the step has no value: the pipeline's mistake.
     pub(super) fn unbound(step: &Step, error: &dyn std::error::Error) -> Self {
-        let message = located(&step.place, error);
+        let message = step.place.located(error);
         Self::new(Conclusion::Failure, Some(Cause::Start { message }))
     }
 
@@ -232,14 +232,6 @@ impl From<&StartError> for StepOutcome {
             }
             StartErrorKind::Internal => Self::internal(error),
         }
-    }
-}
-
-/// An error of the pipeline's with its place, when that is known.
-pub(super) fn located(place: &Place, error: &dyn std::error::Error) -> String {
-    match place.line {
-        0 => error.to_string(),
-        line => format!("{}:{line}: {error}", place.file),
     }
 }
 

@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use pipelines::plan::{Command, Step};
-use protocol::{Conclusion, Event, RunValues};
+use protocol::{Conclusion, Decision, Event, RunValues, decide};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::channel::{Channel, Log};
-use super::condition::{Decision, decide};
 use super::context::{CancelLevel, Context, cancelled, until};
 use super::deadline::{Deadline, reached};
 use super::environment;

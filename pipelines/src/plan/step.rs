@@ -66,6 +66,15 @@ pub struct Place {
 }
 
 impl Place {
+    /// A message with its place before it, where that is known: `FILE:LINE: MESSAGE`.
+    #[must_use]
+    pub fn located(&self, message: impl std::fmt::Display) -> String {
+        match self.line {
+            0 => message.to_string(),
+            line => format!("{}:{line}: {message}", self.file),
+        }
+    }
+
     /// For serde: nothing has to be said.
     pub(super) fn is_unknown(&self) -> bool {
         *self == Self::default()

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use protocol::service::Need;
-use protocol::{Cause, Conclusion, RunValues, Skip};
+use protocol::{Cause, Conclusion, Decision, RunValues, Skip, decide, hears_failures};
 
 use super::node::{End, Node, State, Stopping};
 use super::structure::Structure;
-use super::turn::{Decision, bind, decide, hears_failures};
+use super::turn::bind;
 
 /// A pipeline's jobs in the order of its plan.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ use super::probe::{SCRIPT, Trial};
 use crate::backend::{Backend, BuildRequest, Healthcheck, Prepared, ServiceRequest};
 use crate::executor::channel::{Channel, Log};
 use crate::executor::environment::hostname;
-use crate::executor::outcome::{StepOutcome, located};
+use crate::executor::outcome::StepOutcome;
 use crate::executor::stop::Reason;
 use crate::log::{Listener, Outlet, Stream};
 
@@ -176,7 +176,7 @@ impl<B: Backend> Life<'_, B> {
 
     /// The end of a service that the pipeline gets wrong.
     fn mistaken(&self, error: &dyn std::error::Error) -> StepOutcome {
-        let message = located(self.of.place, error);
+        let message = self.of.place.located(error);
         StepOutcome::new(Conclusion::Failure, Some(Cause::Start { message }))
     }
 }
