@@ -28,6 +28,22 @@ pub enum Error {
         /// What libgit2 says.
         message: String,
     },
+    /// The host is there, and does not get on.
+    #[error("failed to reach {url}: {message}")]
+    Slow {
+        /// Without its password.
+        url: String,
+        /// Which bound it is beyond.
+        message: String,
+    },
+    /// What the host sends is more than a transfer may take.
+    #[error("{url} is too much to be fetched: {message}")]
+    TooMuch {
+        /// Without its password.
+        url: String,
+        /// Which bound it is beyond.
+        message: String,
+    },
     /// The host does not let us in, or there is no such repository: hosts do not tell which.
     #[error("{url} does not let us in: {message}")]
     Refused {
@@ -130,7 +146,10 @@ impl Error {
     #[must_use]
     pub fn is_worth_another_attempt(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Damaged { .. } | Self::Process { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Slow { .. }
+            | Self::Damaged { .. }
+            | Self::Process { .. } => true,
             Self::Submodule { source, .. } => source.is_worth_another_attempt(),
             _ => false,
         }
@@ -158,6 +177,10 @@ impl Error {
             (_, ErrorClass::Net) if is_file => Self::NoRepository {
                 url,
                 message: "no such directory, or none of git's".to_owned(),
+            },
+            (_, ErrorClass::NoMemory) => Self::TooMuch {
+                url,
+                message: format!("{message}: what it has sent unfolds to more than there may be"),
             },
             (ErrorCode::Auth | ErrorCode::Certificate, _) => Self::Refused { url, message },
             (_, ErrorClass::Http) if says("status code: 404") => {

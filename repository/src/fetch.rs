@@ -70,6 +70,8 @@ pub(crate) fn fetch(transfer: &Transfer<'_>, want: &Want) -> Result<Commit, Erro
         Ok(_) => {}
         Err(
             error @ (Error::Stopped
+            | Error::Slow { .. }
+            | Error::TooMuch { .. }
             | Error::Refused { .. }
             | Error::NoRepository { .. }
             | Error::Damaged { .. }

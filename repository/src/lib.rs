@@ -46,6 +46,6 @@ pub use mirror::{Mirror, Mirrors};
 pub use prune::Keep;
 pub use remote::Remote;
 pub use resolve::Resolved;
-pub use transport::{PATIENCE, Transport, serve as serve_transport};
+pub use transport::{Bounds, Transport, serve as serve_transport};
 pub use url::{Allowed, Scheme, Url, UrlError};
 pub use watch::{Unwatched, Watch};

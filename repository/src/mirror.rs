@@ -4,6 +4,7 @@
 //! <directory>/name-0123456789abcdef0123.git    bare; its references are ours (`refs/slipway/..`), so that no history that was
 //!                                              fetched is asked for again
 //! <directory>/name-0123456789abcdef0123.lock   held by whoever writes to it; readers need none: objects never change
+//! <directory>/name-0123456789abcdef0123.use    held together by all who read it: what is read is not pruned
 //! ```
 //! A mirror that is damaged, or in too many pieces, is thrown away and fetched anew: nothing in it is precious.
 
@@ -40,6 +41,8 @@ pub struct Mirror {
     pub(crate) remote: Remote,
     pub(crate) mirrors: Mirrors,
     identity: Option<Identity>,
+    /// Whoever prunes looks at it.
+    _in_use: Lock,
 }
 
 impl std::fmt::Debug for Mirror {
@@ -50,9 +53,18 @@ impl std::fmt::Debug for Mirror {
     }
 }
 
-/// Held while a mirror is written to.
+/// Held while a mirror is written to, or read.
 #[derive(Debug)]
-struct Lock(File);
+pub(crate) struct Lock(File);
+
+impl Lock {
+    /// Takes a lock at once that nobody holds in any way, or none.
+    pub(crate) fn take_alone(path: &Path) -> Option<Self> {
+        let file = File::options().create(true).append(true).open(path).ok()?;
+        file.try_lock().ok()?;
+        Some(Self(file))
+    }
+}
 
 impl Drop for Lock {
     /// Closing the file is not enough: a child that another thread has just forked has it until it executes its program.
@@ -145,6 +157,7 @@ impl Mirrors {
         if upkeep::is_damaged(&path) || count_packs(&path) > MOST_PACKS {
             upkeep::remove(&path)?;
         }
+        let is_new = !path.exists();
         let attempt = || {
             drop(self.open(remote)?);
             let answer = work(&Transfer {
@@ -156,8 +169,8 @@ impl Mirrors {
             Ok((self.mirror(remote)?, answer))
         };
         let answer = match attempt() {
-            // A pack that a power cut has left half written; what was just received is checked on its way.
-            Err(Error::Damaged { url, message }) => {
+            // A pack that a power cut has left half written. Where nothing was, the host has sent it so.
+            Err(Error::Damaged { url, message }) if !is_new => {
                 tracing::warn!(url, message, "a mirror is damaged and fetched anew");
                 upkeep::remove(&path)?;
                 attempt()
@@ -177,8 +190,10 @@ impl Mirrors {
     /// # Errors
     /// [`Error::Disk`] and [`Error::Damaged`].
     pub fn mirror(&self, remote: &Remote) -> Result<Mirror, Error> {
+        let in_use = self.use_of(remote)?;
         let repository = self.open(remote)?;
         Ok(Mirror {
+            _in_use: in_use,
             identity: upkeep::identity(repository.path()),
             repository,
             remote: remote.clone(),
@@ -207,6 +222,15 @@ impl Mirrors {
             }
             Err(error) => Err(damaged(error)),
         }
+    }
+
+    /// Says that a mirror is read, until the answer is dropped. Who removes one holds it alone for that moment.
+    fn use_of(&self, remote: &Remote) -> Result<Lock, Error> {
+        self.make_directory()?;
+        let path = self.path(remote, "use");
+        let file = File::create(&path).map_err(Error::disk("create", &path))?;
+        file.lock_shared().map_err(Error::disk("lock", &path))?;
+        Ok(Lock(file))
     }
 
     fn make_directory(&self) -> Result<(), Error> {

@@ -1,10 +1,11 @@
 //! Which mirrors go: those that nobody uses, and the longest unused of too much.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::mirror::Lock;
 use crate::{Mirrors, upkeep};
 
 /// What mirrors may take. Nothing in them is precious: what has gone is fetched again.
@@ -25,8 +26,8 @@ impl Default for Keep {
     }
 }
 
-/// One that was fetched to since is still read from, most likely: it stays, whatever it takes.
-const IN_USE: Duration = Duration::from_secs(10 * 60);
+/// One that was fetched to since is needed again, most likely: it stays, whatever it takes.
+const RECENT: Duration = Duration::from_secs(10 * 60);
 
 /// A mirror, as its lock tells.
 struct Candidate {
@@ -36,7 +37,7 @@ struct Candidate {
 }
 
 impl Mirrors {
-    /// Removes what is not to be kept; a mirror that is being written to stays. Best effort. How many were removed.
+    /// Removes what is not to be kept; one that is written to or read stays. Best effort. How many were removed.
     pub fn prune(&self, keep: &Keep) -> usize {
         let mut all = self.candidates();
         all.sort_by_key(|candidate| candidate.idle);
@@ -44,7 +45,7 @@ impl Mirrors {
         let mut removed = 0;
         for candidate in all {
             total = total.saturating_add(candidate.bytes);
-            let is_too_much = total > keep.bytes && candidate.idle >= IN_USE;
+            let is_too_much = total > keep.bytes && candidate.idle >= RECENT;
             if (candidate.idle >= keep.unused_for || is_too_much) && remove(&candidate.lock) {
                 total -= candidate.bytes;
                 removed += 1;
@@ -77,20 +78,18 @@ impl Mirrors {
     }
 }
 
-/// Removes a mirror, unless somebody has its lock. The lock itself stays: somebody may wait for it.
+/// Removes a mirror, unless somebody writes to it or reads it. The locks themselves stay: somebody may wait for them.
 fn remove(lock: &Path) -> bool {
-    let Ok(held) = File::open(lock) else {
+    let Some(_alone) = Lock::take_alone(lock) else {
         return false;
     };
-    if held.try_lock().is_err() {
+    let Some(_unread) = Lock::take_alone(&lock.with_extension("use")) else {
         return false;
-    }
+    };
     let removed = upkeep::remove(&lock.with_extension("git"));
     if let Err(error) = &removed {
         tracing::warn!(%error, "an unused mirror stays");
     }
-    // A child that another thread has just forked has the file too.
-    let _ = held.unlock();
     removed.is_ok()
 }
 

@@ -44,6 +44,7 @@ impl Transfer<'_> {
             known_hosts: self.remote.known_hosts.clone(),
             refspecs: refspecs.to_vec(),
             depth,
+            bounds: self.transport.bounds(),
         };
         let begun = upkeep::begin(self.path)?;
         let result = self.transport.run(self.path, &request, self.watch);

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use repository::{Allowed, Error, Mirrors, Remote, Transport, Unwatched, Url, Want, Watch};
+use repository::{Allowed, Bounds, Error, Mirrors, Remote, Transport, Unwatched, Url, Want, Watch};
 use support::tls::Authority;
 use support::{PROGRAM, Place, Server, transport};
 
@@ -82,7 +82,10 @@ fn a_server_that_says_nothing_is_given_up() {
     let place = Place::new();
     let server = Silent::start();
     let file = place.path("process");
-    let transport = noted(&file).with_patience(Duration::from_millis(300));
+    let transport = noted(&file).within(Bounds {
+        silence: Duration::from_millis(300),
+        ..Bounds::default()
+    });
     let mirrors = Mirrors::new(place.path("mirrors"), transport);
     let error = mirrors
         .resolve(&server.remote(), "main", &Unwatched)

@@ -5,13 +5,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use protocol::service::{CreateToken, Role, TokenKind};
-use repository::Mirrors;
+use repository::{Bounds, Mirrors};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -29,6 +30,15 @@ use crate::seen::Seen;
 use crate::service::{Service, patience, terms};
 use crate::sweeper::{self, Rules};
 use crate::{api, expiry, mirrors, secret, trace};
+
+/// What one transfer of a repository may take here: of a commit without its history, asked for by whoever may submit. How long
+/// it may take is the compiler's to say.
+const TRANSFER: Bounds = Bounds {
+    silence: Duration::from_secs(60),
+    longest: Duration::from_secs(10 * 60),
+    bytes: 4 << 30,
+    memory: 1 << 30,
+};
 
 /// Submissions that are fetched and compiled at once.
 const COMPILING: usize = 16;
@@ -173,7 +183,10 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     let (ending, ended) = watch::channel(false);
     let metrics = Arc::new(Metrics::new());
     let wire_terms = terms(&config);
-    let mirrors = Mirrors::new(config.data.join("mirrors"), config.transport.clone());
+    let mirrors = Mirrors::new(
+        config.data.join("mirrors"),
+        config.transport.clone().within(TRANSFER),
+    );
     tokio::spawn(mirrors::prune(
         mirrors.clone(),
         config.mirrors,

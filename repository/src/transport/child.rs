@@ -1,13 +1,16 @@
 //! The child's side: one transfer by libgit2.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read as _, Write};
 use std::time::{Duration, Instant};
 
 use git2::{
-    CertificateCheckStatus, FetchOptions, Progress, RemoteCallbacks, RemoteRedirect, Repository,
+    CertificateCheckStatus, FetchOptions, Progress, ProxyOptions, RemoteCallbacks, RemoteRedirect,
+    Repository,
 };
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
+};
 
 use super::message::{LONGEST_REQUEST, Line, Request};
 use crate::credentials::{ELSEWHERE, answer, are_secret};
@@ -30,6 +33,7 @@ pub fn serve() -> io::Result<()> {
     let request: Request = serde_json::from_slice(&text)?;
     drop(text);
     die_with(request.parent)?;
+    limit(request.bounds.memory)?;
     let teller = RefCell::new(Teller {
         output: io::stdout().lock(),
         told: None,
@@ -50,6 +54,19 @@ fn die_with(parent: u32) -> io::Result<()> {
         true => Ok(()),
         false => Err(io::Error::other("whoever wants this transfer is gone")),
     }
+}
+
+/// What hosts send is unfolded within this, and what is in this process is in no core file.
+fn limit(memory: u64) -> io::Result<()> {
+    let at_most = |bound| Rlimit {
+        current: Some(bound),
+        maximum: Some(bound),
+    };
+    setrlimit(Resource::Core, at_most(0))?;
+    let allowed = getrlimit(Resource::Data).maximum;
+    let memory = allowed.map_or(memory, |allowed| allowed.min(memory));
+    setrlimit(Resource::Data, at_most(memory))?;
+    Ok(())
 }
 
 /// Writes lines, and not too many.
@@ -91,9 +108,14 @@ fn transfer(
     check_machine(request, url.host()).map_err(|error| Error::of_remote(url, &error))?;
     let repository = Repository::open_bare(".").map_err(damaged)?;
     let mut remote = repository.remote_anonymous(&url.to_git()).map_err(failed)?;
+    // What the environment says, as everybody's git does.
+    let mut proxy = ProxyOptions::new();
+    proxy.auto();
+    let came = Cell::new(0);
     let mut options = FetchOptions::new();
     options
-        .remote_callbacks(callbacks(request, teller))
+        .remote_callbacks(callbacks(request, teller, &came))
+        .proxy_options(proxy)
         .download_tags(git2::AutotagOption::None)
         .update_fetchhead(false)
         // A forge that has moved a repository says so at the first request.
@@ -107,7 +129,10 @@ fn transfer(
     };
     remote
         .fetch(&request.refspecs, Some(&mut options), None)
-        .map_err(failed)?;
+        .map_err(|error| match came.get() > request.bounds.bytes {
+            true => request.bounds.too_much(url),
+            false => failed(error),
+        })?;
     let branch = remote.default_branch().ok();
     Ok(branch.and_then(|name| name.as_str().ok().map(str::to_owned)))
 }
@@ -115,11 +140,16 @@ fn transfer(
 fn callbacks<'c>(
     request: &'c Request,
     teller: &'c RefCell<Teller<impl Write>>,
+    came: &'c Cell<u64>,
 ) -> RemoteCallbacks<'c> {
     let mut callbacks = RemoteCallbacks::new();
     answer(&mut callbacks, &request.url, &request.credentials);
     callbacks
-        .transfer_progress(|progress| teller.borrow_mut().mention(|| received(&progress)))
+        .transfer_progress(|progress| {
+            came.set(progress.received_bytes() as u64);
+            came.get() <= request.bounds.bytes
+                && teller.borrow_mut().mention(|| received(&progress))
+        })
         .sideband_progress(|_| teller.borrow_mut().mention(|| Line::Heard {}));
     let known = request.known_hosts.as_ref();
     let known = known.filter(|_| request.url.scheme() == Scheme::Ssh);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Bounds;
 use crate::{Credentials, Error, KnownHosts, Url};
 
 /// Longest request that is read, bytes: known hosts and a key may have a mebibyte each, and are escaped.
@@ -27,6 +28,7 @@ pub(crate) struct Request {
     pub(crate) refspecs: Vec<String>,
     /// How many commits of history; `None` is all of it.
     pub(crate) depth: Option<u32>,
+    pub(crate) bounds: Bounds,
 }
 
 impl fmt::Debug for Request {
@@ -69,6 +71,7 @@ pub(super) enum Kind {
     Refused,
     NoRepository,
     Damaged,
+    TooMuch,
     Process,
 }
 
@@ -79,6 +82,7 @@ impl Line {
             Error::Refused { message, .. } => (Kind::Refused, message.clone()),
             Error::NoRepository { message, .. } => (Kind::NoRepository, message.clone()),
             Error::Damaged { message, .. } => (Kind::Damaged, message.clone()),
+            Error::TooMuch { message, .. } => (Kind::TooMuch, message.clone()),
             Error::Process { message, .. } => (Kind::Process, message.clone()),
             other => (Kind::Process, other.to_string()),
         };
@@ -97,6 +101,7 @@ impl Kind {
             Self::Refused => Error::Refused { url, message },
             Self::NoRepository => Error::NoRepository { url, message },
             Self::Damaged => Error::Damaged { url, message },
+            Self::TooMuch => Error::TooMuch { url, message },
             Self::Process => Error::Process { url, message },
         }
     }

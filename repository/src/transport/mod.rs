@@ -22,17 +22,54 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Url};
+
 pub use child::serve;
 pub(crate) use message::Request;
 
-/// How long nothing may come of a host, or of work on what has come.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// What one transfer may take. A host that goes beyond it is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bounds {
+    /// How long nothing may come of the host, or of work on what has come.
+    pub silence: Duration,
+    /// How long all of it may take.
+    pub longest: Duration,
+    /// How much the host may send, bytes.
+    pub bytes: u64,
+    /// How much memory the process may have of its own (`RLIMIT_DATA` of getrlimit(2)), bytes: a pack of a few kilobytes can
+    /// unfold to any size. What it maps of packs does not count.
+    pub memory: u64,
+}
+
+impl Default for Bounds {
+    /// A minute, an hour, 20 GiB, 4 GiB.
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_secs(60),
+            longest: Duration::from_secs(60 * 60),
+            bytes: 20 << 30,
+            memory: 4 << 30,
+        }
+    }
+}
+
+impl Bounds {
+    fn too_much(&self, url: &Url) -> Error {
+        Error::TooMuch {
+            url: url.to_string(),
+            message: format!("it has more than {} bytes", self.bytes),
+        }
+    }
+}
 
 /// How processes for transfers are made.
 #[derive(Clone)]
 pub struct Transport {
     command: Arc<dyn Fn() -> Command + Send + Sync>,
-    patience: Duration,
+    bounds: Bounds,
 }
 
 impl Transport {
@@ -41,14 +78,18 @@ impl Transport {
     pub fn new(command: impl Fn() -> Command + Send + Sync + 'static) -> Self {
         Self {
             command: Arc::new(command),
-            patience: PATIENCE,
+            bounds: Bounds::default(),
         }
     }
 
-    /// The same, with another bound than [`PATIENCE`].
+    pub(crate) const fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    /// The same, with other bounds.
     #[must_use]
-    pub const fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub const fn within(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
         self
     }
 }
@@ -56,7 +97,7 @@ impl Transport {
 impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Transport")
-            .field("patience", &self.patience)
+            .field("bounds", &self.bounds)
             .finish_non_exhaustive()
     }
 }

@@ -51,7 +51,7 @@ impl Transport {
     /// Makes one transfer into a mirror that the caller has locked. Answers the host's default branch where it tells one.
     ///
     /// # Errors
-    /// What the host says, or [`Error::Stopped`], or [`Error::Unreachable`] when nothing has come for too long.
+    /// What the host says, or [`Error::Stopped`], or [`Error::Slow`] and [`Error::TooMuch`] beyond its bounds.
     pub(crate) fn run(
         &self,
         mirror: &Path,
@@ -71,13 +71,19 @@ impl Transport {
         let mut process = self
             .start(mirror, url, &text)
             .map_err(|error| failed("start git's process", &error))?;
-        let mut patience = Patience::new(self.patience, Instant::now());
+        let bounds = self.bounds;
+        let started = Instant::now();
+        let mut patience = Patience::new(bounds.silence, started);
         loop {
             if !watch.goes_on() {
                 return Err(Error::Stopped);
             }
-            if patience.is_over(Instant::now()) {
-                return Err(silent(url, patience.bound()));
+            let now = Instant::now();
+            if patience.is_over(now) {
+                return Err(silent(url, bounds.silence));
+            }
+            if now.saturating_duration_since(started) >= bounds.longest {
+                return Err(slow(url, bounds.longest));
             }
             let heard = process
                 .hear()
@@ -93,6 +99,9 @@ impl Transport {
                         indexed,
                     } => {
                         patience.received(bytes, indexed, objects >= of, Instant::now());
+                        if bytes > bounds.bytes {
+                            return Err(bounds.too_much(url));
+                        }
                         let count = |number| usize::try_from(number).unwrap_or(usize::MAX);
                         if !watch.received(bytes, count(objects), count(of)) {
                             return Err(Error::Stopped);
@@ -159,13 +168,26 @@ impl Transport {
 }
 
 fn silent(url: &Url, bound: Duration) -> Error {
-    let place = match url.host() {
+    Error::Slow {
+        url: url.to_string(),
+        message: format!(
+            "{} has sent nothing, or next to nothing, for {bound:?}",
+            place(url)
+        ),
+    }
+}
+
+fn slow(url: &Url, bound: Duration) -> Error {
+    Error::Slow {
+        url: url.to_string(),
+        message: format!("{} has not sent everything in {bound:?}", place(url)),
+    }
+}
+
+fn place(url: &Url) -> &str {
+    match url.host() {
         "" => "the directory",
         host => host,
-    };
-    Error::Unreachable {
-        url: url.to_string(),
-        message: format!("{place} has sent nothing, or next to nothing, for {bound:?}"),
     }
 }
 

@@ -51,10 +51,6 @@ impl Patience {
     pub(super) fn is_over(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.since) >= self.bound
     }
-
-    pub(super) const fn bound(&self) -> Duration {
-        self.bound
-    }
 }
 
 #[cfg(test)]
