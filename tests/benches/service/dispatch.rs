@@ -15,7 +15,7 @@ use crate::place::Server;
 use crate::print;
 
 /// Agents that work.
-const AGENTS: usize = 64;
+pub(crate) const AGENTS: usize = 64;
 /// Agents of the large fleet.
 const MANY: usize = 2_000;
 /// Users that submit.
@@ -82,7 +82,7 @@ async fn round_trips(server: &Server) -> Result<f64, Box<dyn Error>> {
 }
 
 /// Users submit as soon as there is room; jobs that are finished, a second.
-async fn saturated(server: &Server, setting: &Setting) -> Result<f64, Box<dyn Error>> {
+pub(crate) async fn saturated(server: &Server, setting: &Setting) -> Result<f64, Box<dyn Error>> {
     let (enough, mut users) = (Rc::new(Cell::new(false)), JoinSet::new());
     for _ in 0..USERS {
         let (mut user, setting) = (server.user(), setting.clone());
@@ -128,7 +128,7 @@ async fn saturated(server: &Server, setting: &Setting) -> Result<f64, Box<dyn Er
     Ok(done / seconds)
 }
 
-async fn submit(user: &mut Client, setting: &Setting, jobs: usize) {
+pub(crate) async fn submit(user: &mut Client, setting: &Setting, jobs: usize) {
     let submission = setting.submission(jobs);
     if let Err(error) = user.post("/api/v1/pipelines", &submission).await {
         let failures = &mut setting.record.borrow_mut().failures;
@@ -137,7 +137,7 @@ async fn submit(user: &mut Client, setting: &Setting, jobs: usize) {
 }
 
 /// Until everything that was submitted is finished.
-async fn drained(setting: &Setting) {
+pub(crate) async fn drained(setting: &Setting) {
     let patience = Instant::now();
     while patience.elapsed() < Duration::from_secs(60) {
         let is_done = {

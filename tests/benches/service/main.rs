@@ -2,7 +2,8 @@
 //! logs in and out, memory. The release binary serves; agents only pretend, and speak the real protocol, from one thread.
 //!
 //! `cargo bench -p system-tests --bench service`; as root or as a plain user. Words behind `--` choose: `sqlite`, `postgres` (Debian's, when
-//! it is installed), `jobs`, `logs`, `idle`.
+//! it is installed), `jobs`, `logs`, `idle`; and `full`, which is only done when it is asked for: a million jobs are there already
+//! (minutes, and some gigabytes below the target directory).
 #![expect(clippy::print_stdout, reason = "a benchmark's table")]
 
 #[path = "../release/mod.rs"]
@@ -11,6 +12,7 @@ mod release;
 mod client;
 mod dispatch;
 mod fleet;
+mod full;
 mod logs;
 mod place;
 
@@ -20,7 +22,7 @@ use std::path::Path;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::LocalSet;
 
-use place::{Kind, Server};
+use place::{Kind, Place, Server};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let agent = release::agent()?;
@@ -58,11 +60,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         }
         println!("{}", kind.name());
-        for what in ["idle", "jobs", "logs"] {
-            if !is_wanted(&["idle", "jobs", "logs"], what) {
+        for what in ["idle", "jobs", "logs", "full"] {
+            let is_asked = asked.iter().any(|word| word == what);
+            if !is_asked && (what == "full" || !is_wanted(&["idle", "jobs", "logs", "full"], what))
+            {
                 continue;
             }
-            let server = Server::start(&agent, &work, kind)?;
+            let place = Place::new(&work, kind)?;
+            if what == "full" {
+                LocalSet::new().block_on(&runtime, full::measure(&agent, &place))?;
+                continue;
+            }
+            let server = Server::start(&agent, &place)?;
             let measure = async {
                 match what {
                     "idle" => dispatch::idle_agent(&server).await,

@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 
 use harness::Database;
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,7 +30,73 @@ impl Kind {
     }
 }
 
-/// A server with a directory of its own. Dropped, it ends.
+/// What outlives a server: its directories, and its database.
+#[derive(Debug)]
+pub(crate) struct Place {
+    directory: tempfile::TempDir,
+    database: Option<Database>,
+}
+
+impl Place {
+    /// An empty one, below `work`.
+    pub(crate) fn new(work: &Path, kind: Kind) -> Result<Rc<Self>, Box<dyn Error>> {
+        let directory = tempfile::TempDir::new_in(work)?;
+        let data = directory.path().join("server");
+        fs::create_dir_all(&data)?;
+        fs::write(data.join("server.yml"), "requests_per_second: 0\n")?;
+        Ok(Rc::new(Self {
+            directory,
+            database: (kind == Kind::Postgres).then(Database::start),
+        }))
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("server")
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.database.is_none()
+    }
+
+    /// What the database takes, bytes.
+    pub(crate) fn bytes(&self) -> Result<u64, Box<dyn Error>> {
+        match self.is_sqlite() {
+            true => Ok(fs::metadata(self.data().join("server.sqlite"))?.len()),
+            false => {
+                let said = self.sql("SELECT pg_database_size('postgres')")?;
+                Ok(said.first().ok_or("no size")?.parse()?)
+            }
+        }
+    }
+
+    /// Has the database do something while no server runs; what it answers, a line a row.
+    pub(crate) fn sql(&self, text: &str) -> Result<Vec<String>, Box<dyn Error>> {
+        let mut command = match &self.database {
+            Some(database) => {
+                let mut command = Command::new("psql");
+                command.args(["--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1"]);
+                command.args(["-d", &database.url(), "-c", text]);
+                command
+            }
+            None => {
+                let mut command = Command::new("sqlite3");
+                command.arg("-bail").arg(self.data().join("server.sqlite"));
+                command.arg(text);
+                command
+            }
+        };
+        let output = command.stderr(Stdio::inherit()).output()?;
+        match output.status.success() {
+            true => Ok(String::from_utf8(output.stdout)?
+                .lines()
+                .map(str::to_owned)
+                .collect()),
+            false => Err(format!("the database did not do it: {}", output.status).into()),
+        }
+    }
+}
+
+/// A server. Dropped, it ends.
 #[derive(Debug)]
 pub(crate) struct Server {
     process: Child,
@@ -37,22 +104,16 @@ pub(crate) struct Server {
     /// An administrator's.
     pub(crate) token: String,
     program: PathBuf,
-    directory: tempfile::TempDir,
-    _database: Option<Database>,
+    place: Rc<Place>,
 }
 
 impl Server {
-    /// Starts one, with directories below `work`.
-    pub(crate) fn start(program: &Path, work: &Path, kind: Kind) -> Result<Self, Box<dyn Error>> {
-        let directory = tempfile::TempDir::new_in(work)?;
-        let data = directory.path().join("server");
-        fs::create_dir_all(&data)?;
-        fs::write(data.join("server.yml"), "requests_per_second: 0\n")?;
-        let database = (kind == Kind::Postgres).then(Database::start);
+    /// Starts one.
+    pub(crate) fn start(program: &Path, place: &Rc<Place>) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(program);
         command.args(["server", "--listen", "127.0.0.1:0", "--data"]);
-        command.arg(&data);
-        if let Some(database) = &database {
+        command.arg(place.data());
+        if let Some(database) = &place.database {
             command.args(["--database", &database.url()]);
         }
         let mut process = command
@@ -69,7 +130,7 @@ impl Server {
         };
         // What else it complains about.
         std::thread::spawn(move || said.map_while(Result::ok).for_each(|line| complain(&line)));
-        let token = directory.path().join("server/admin-token");
+        let token = place.data().join("admin-token");
         let token = harness::wait::until(harness::wait::PATIENCE, || {
             let token = fs::read_to_string(&token).ok();
             token.filter(|token| token.ends_with('\n'))
@@ -79,8 +140,7 @@ impl Server {
             address,
             token: token.ok_or("no token")?.trim().to_owned(),
             program: program.to_owned(),
-            directory,
-            _database: database,
+            place: Rc::clone(place),
         })
     }
 
@@ -100,7 +160,7 @@ impl Server {
         let process = Command::new(&self.program)
             .args(["start", "--server", &format!("http://{}", self.address)])
             .args(["--token", &self.registration().await?])
-            .env("SLIPWAY_DATA", self.directory.path().join("agent"))
+            .env("SLIPWAY_DATA", self.place.directory.path().join("agent"))
             .stderr(Stdio::null())
             .spawn()?;
         Ok(WaitingAgent { process })
