@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::log::job_directory;
@@ -121,35 +121,74 @@ impl ArtifactPlace {
                     Err(errno) => return Err(failed("make the directory", &path)(errno)),
                 }
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let directory = rustix::fs::openat(&self.directory, &job, flags, Mode::empty())
+                let directory = openat(&self.directory, &job, flags, Mode::empty())
                     .map_err(failed("open the directory", &path))?;
                 (directory, path, format!("{artifact}.tar.gz"))
             }
         };
-        let unfinished = format!(".{artifact}.unfinished");
-        let at = path.join(&unfinished);
-        // Of a run that was killed, or of one beside this that is about to make the same.
-        match rustix::fs::unlinkat(&directory, &unfinished, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(failed("remove", &at)(errno)),
-        }
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let file = rustix::fs::openat(
-            &directory,
-            &unfinished,
-            flags | OFlags::CLOEXEC,
-            Mode::from_raw_mode(0o666),
-        )
-        .map_err(failed("make", &at))?;
+        let (unfinished, file) =
+            unfinished(&directory, artifact).map_err(failed("make an archive in", &path))?;
         Ok(Draft {
             directory,
             unfinished,
             path: path.join(&name),
             name,
-            file: file.into(),
+            file,
             is_told: self.layout == Layout::Jobs,
             is_kept: false,
         })
+    }
+}
+
+/// How many runs beside each other may make the same archive.
+const BESIDE: usize = 100;
+
+/// Makes a file that nobody else writes to, and its name. Whoever writes to one holds its lock (flock(2)), so that what a
+/// killed run has left is told from what is being written.
+fn unfinished(directory: &OwnedFd, artifact: &str) -> Result<(String, File), Errno> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    for number in 0..BESIDE {
+        let name = match number {
+            0 => format!(".{artifact}.unfinished"),
+            number => format!(".{artifact}.unfinished-{number}"),
+        };
+        if is_being_written(directory, &name)? {
+            continue;
+        }
+        let file = match openat(directory, &name, flags, Mode::from_raw_mode(0o666)) {
+            Ok(file) => file,
+            // Somebody was faster.
+            Err(Errno::EXIST) => continue,
+            Err(errno) => return Err(errno),
+        };
+        // Somebody who looked before it was locked has taken it for left behind, and is about to remove it, or has done so.
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) if fstat(&file)?.st_nlink > 0 => return Ok((name, file.into())),
+            Ok(()) | Err(Errno::WOULDBLOCK) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Err(Errno::BUSY)
+}
+
+/// Whether another run writes to a file; if not, it is gone afterwards.
+fn is_being_written(directory: &OwnedFd, name: &str) -> Result<bool, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let held = match openat(directory, name, flags, Mode::empty()) {
+        Ok(file) => match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Some(file),
+            Err(Errno::WOULDBLOCK) => return Ok(true),
+            Err(errno) => return Err(errno),
+        },
+        Err(Errno::NOENT) => return Ok(false),
+        // A link, or what only others may read: no run of ours.
+        Err(_) => None,
+    };
+    let removed = unlinkat(directory, name, AtFlags::empty());
+    drop(held);
+    match removed {
+        Ok(()) | Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -178,7 +217,7 @@ impl Drop for Draft {
         if self.is_kept {
             return;
         }
-        let removed = rustix::fs::unlinkat(&self.directory, &self.unfinished, AtFlags::empty());
+        let removed = unlinkat(&self.directory, &self.unfinished, AtFlags::empty());
         if let Err(errno) = removed {
             tracing::debug!(path = %self.path.display(), %errno, "an unfinished archive stays");
         }
@@ -208,6 +247,27 @@ mod tests {
         drop(place.draft("main", "app").unwrap());
         let left = fs::read_dir(directory.path().join("out/main")).unwrap();
         assert_eq!(left.count(), 0);
+    }
+
+    #[test]
+    fn runs_beside_each_other_do_not_mix_and_what_a_killed_one_has_left_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = ArtifactPlace::jobs(&directory.path().join("out")).unwrap();
+        let job = directory.path().join("out/main");
+        let count = || fs::read_dir(&job).unwrap().count();
+        fs::create_dir(&job).unwrap();
+        fs::write(job.join(".app.unfinished"), "left behind").unwrap();
+        let mut first = place.draft("main", "app").unwrap();
+        assert_eq!(count(), 1);
+        let mut second = place.draft("main", "app").unwrap();
+        assert_eq!(count(), 2);
+        first.file.write_all(b"first").unwrap();
+        second.file.write_all(b"second").unwrap();
+        let path = first.keep().unwrap().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+        second.keep().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "second");
+        assert_eq!(count(), 1);
     }
 
     #[test]

@@ -87,6 +87,9 @@ impl Selection {
 
     /// Which globs match a directory or one that it is in.
     fn matching(&self, path: &[u8], known: &mut HashMap<Vec<u8>, Rc<[bool]>>) -> Rc<[bool]> {
+        if let Some(matching) = known.get(path) {
+            return Rc::clone(matching);
+        }
         // From the top down, without recursion: a tree may be deep.
         let mut above: Option<Rc<[bool]>> = None;
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
