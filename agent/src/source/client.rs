@@ -10,7 +10,7 @@ use runtime::registry::check_authorities;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{CallError, ServerUrl};
+use super::{CallError, Pieces, ServerUrl};
 use crate::chain::chain;
 
 /// How long a connection may take to be there.
@@ -222,11 +222,12 @@ impl Client {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn bytes(&self, path: &str, from: u64) -> Result<Response, CallError> {
+    pub async fn bytes(&self, path: &str, from: u64) -> Result<Pieces, CallError> {
         let request = self
             .request(Method::GET, path)
             .header(header::RANGE, format!("bytes={from}-"));
-        self.send(request, None).await
+        let response = self.send(request, None).await?;
+        Pieces::of(response, self.server.to_string(), from)
     }
 
     /// A stream of server-sent events, from behind `last` on.

@@ -8,6 +8,7 @@ mod client;
 mod error;
 mod follow;
 mod persist;
+mod pieces;
 mod url;
 
 pub use backoff::Backoff;
@@ -15,4 +16,5 @@ pub use client::{Client, Trust};
 pub use error::CallError;
 pub use follow::{Followed, Follower};
 pub use persist::persist;
+pub use pieces::Pieces;
 pub use url::{ServerUrl, ServerUrlError};

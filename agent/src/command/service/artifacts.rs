@@ -124,8 +124,8 @@ async fn receive(
     let (mut hasher, mut offset, mut patience) = (Sha256::new(), 0, PATIENCE);
     while offset < artifact.size {
         let answer = persist("artifact", || client.bytes(address, offset)).await;
-        let mut response = match answer {
-            Ok(response) => response,
+        let mut pieces = match answer {
+            Ok(pieces) => pieces,
             // It may have expired while it was fetched.
             Err(error) if error.code() == Some(ProblemCode::NotFound) => return Err(error.into()),
             // Shorter than it was said to be: the checksum tells.
@@ -134,7 +134,9 @@ async fn receive(
         };
         let before = offset;
         loop {
-            match response.chunk().await {
+            match pieces.next().await {
+                // More than it was said to be: the checksum tells.
+                Ok(Some(_)) if offset > artifact.size => break,
                 Ok(Some(bytes)) => {
                     hasher.update(&bytes);
                     out.write_all(&bytes).map_err(&failed)?;

@@ -20,8 +20,8 @@ pub(super) async fn rest(
 ) -> Result<(), CommandError> {
     loop {
         let (from, answer) = (*offset, persist("log", || client.bytes(address, *offset)));
-        let mut response = match answer.await {
-            Ok(response) => response,
+        let mut pieces = match answer.await {
+            Ok(pieces) => pieces,
             Err(CallError::Refused {
                 status: 416,
                 problem,
@@ -39,7 +39,7 @@ pub(super) async fn rest(
             Err(error) => return Err(error.into()),
         };
         loop {
-            match response.chunk().await {
+            match pieces.next().await {
                 Ok(Some(bytes)) => {
                     take(*offset, &bytes)?;
                     *offset += bytes.len() as u64;
