@@ -23,6 +23,7 @@ fn an_assignment_survives_the_wire_and_shows_no_secret() {
             heartbeat_ms: 15_000,
             log_bytes: 1 << 28,
             artifact_bytes: 1 << 30,
+            artifacts_bytes: 1 << 32,
         },
         plan: plan.unwrap(),
         needs: [].into(),

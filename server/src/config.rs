@@ -87,14 +87,36 @@ pub enum Storage {
 pub struct Artifacts {
     /// The archive of one has at most so many bytes.
     pub bytes: u64,
+    /// All of one attempt have at most so many.
+    pub attempt_bytes: u64,
+    /// All of one repository have at most so many: the oldest go. `None` is without a limit.
+    pub repository_bytes: Option<u64>,
     /// How long one is kept whose pipeline does not say; `None` is for ever.
     pub keep: Option<Duration>,
+    /// How long one is kept at most, whatever its pipeline says; `None` is for ever.
+    pub max_keep: Option<Duration>,
+}
+
+impl Artifacts {
+    /// How long one is kept whose pipeline says this, milliseconds; `None` is for ever.
+    pub(crate) fn kept_ms(&self, said: Option<u64>) -> Option<u64> {
+        let ms = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        let most = self.max_keep.map(ms);
+        let wanted = said.or(self.keep.map(ms));
+        // `None` is longer than everything.
+        wanted.map_or(most, |wanted| {
+            Some(most.map_or(wanted, |most| wanted.min(most)))
+        })
+    }
 }
 
 impl Default for Artifacts {
     fn default() -> Self {
         Self {
             bytes: 1 << 30,
+            attempt_bytes: 4 << 30,
+            repository_bytes: None,
+            max_keep: None,
             keep: Some(Duration::from_secs(30 * 24 * 60 * 60)),
         }
     }

@@ -1,4 +1,5 @@
-//! Removes what was kept for as long as it was to be: artifacts, and pipelines with everything that came of them.
+//! Decides that what was kept for as long as it was to be is kept no longer: artifacts, and pipelines with everything that came of
+//! them. What they are in the storage is removed behind that ([`remains`](crate::remains)).
 //!
 //! What is old is told by the machine's clock, and what is removed does not come back. So nothing is removed right behind the
 //! start, when a machine may not know the time yet, nor while its clock shows something else than it did then.
@@ -7,8 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
-use crate::database::Database;
-use crate::logs::Logs;
+use crate::database::{Database, OperationError};
 use crate::operation::{artifact, expiry};
 
 /// How often it looks.
@@ -30,12 +30,7 @@ pub(crate) struct Rules {
 }
 
 /// Removes artifacts and pipelines whose time is over, until the server ends. Several servers may do so at once.
-pub(crate) async fn expire(
-    database: Database,
-    logs: Logs,
-    rules: Rules,
-    mut ending: watch::Receiver<bool>,
-) {
+pub(crate) async fn expire(database: Database, rules: Rules, mut ending: watch::Receiver<bool>) {
     let started = Instant::now();
     let mut pause = rules.doubt.min(PERIOD);
     loop {
@@ -47,9 +42,13 @@ pub(crate) async fn expire(
         if started.elapsed() < rules.doubt || !is_time_known(&database).await {
             continue;
         }
-        while round(&database, &logs).await {}
-        if let Some(keep) = rules.keep {
-            forget(&database, &logs, keep).await;
+        if let Err(error) = expire_artifacts(&database).await {
+            tracing::warn!(%error, "artifacts whose time is over cannot be looked for");
+        }
+        if let Some(keep) = rules.keep
+            && let Err(error) = forget(&database, keep).await
+        {
+            tracing::warn!(%error, "pipelines of long ago cannot be forgotten");
         }
     }
 }
@@ -72,94 +71,42 @@ async fn is_time_known(database: &Database) -> bool {
     is_known
 }
 
-/// Forgets pipelines that are over for longer than they are kept. Their logs go first: what is left half done is found again.
-async fn forget(database: &Database, logs: &Logs, keep: Duration) {
+/// Forgets pipelines that are over for longer than they are kept.
+async fn forget(database: &Database, keep: Duration) -> Result<(), OperationError> {
     let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
-    let (mut forgotten, mut stuck) = (0_usize, 0_usize);
+    let mut forgotten = 0_usize;
     loop {
-        let expired = match database
-            .read(move |tx| expiry::expired(tx, keep, EXPIRED, stuck))
-            .await
-        {
-            Ok(expired) => expired,
-            Err(error) => {
-                tracing::warn!(%error, "pipelines of long ago cannot be looked for");
-                break;
-            }
-        };
-        let is_last = expired.len() < EXPIRED;
-        for old in expired {
-            let pipeline = old.pipeline;
-            match forget_one(database, logs, old, keep).await {
-                Ok(()) => forgotten += 1,
-                // It does not stand in the way of others.
-                Err(error) => {
-                    stuck += 1;
-                    tracing::warn!(error, pipeline, "a pipeline of long ago stays");
-                }
-            }
+        let expired = database
+            .read(move |tx| expiry::expired(tx, keep, EXPIRED))
+            .await?;
+        let before = forgotten;
+        for pipeline in &expired {
+            let pipeline = *pipeline;
+            let forgetting = database.write(move |tx| expiry::forget(tx, pipeline, keep));
+            forgotten += usize::from(forgetting.await?);
         }
-        if is_last {
+        if expired.len() < EXPIRED || forgotten == before {
             break;
         }
     }
     if forgotten > 0 {
         tracing::info!(pipelines = forgotten, "pipelines of long ago are forgotten");
     }
+    Ok(())
 }
 
-async fn forget_one(
-    database: &Database,
-    logs: &Logs,
-    old: expiry::Expired,
-    keep: u64,
-) -> Result<(), String> {
-    let pipeline = old.pipeline;
-    // Others came before it, which took their time.
-    let still = database.read(move |tx| expiry::is_expired(tx, pipeline, keep));
-    if !still.await.map_err(|error| error.to_string())? {
-        return Ok(());
-    }
-    for attempt in old.attempts {
-        let deleted = logs.delete(attempt).await;
-        deleted.map_err(|error| error.to_string())?;
-    }
-    let forgotten = database.write(move |tx| expiry::forget(tx, pipeline, keep));
-    forgotten.await.map_err(|error| error.to_string())
-}
-
-/// Removes some; answers whether there may be more.
-async fn round(database: &Database, logs: &Logs) -> bool {
-    let due = match database.read(artifact::due).await {
-        Ok(due) => due,
-        Err(error) => {
-            tracing::warn!(%error, "artifacts that have expired cannot be looked for");
-            return false;
-        }
-    };
-    let mut removed = 0_usize;
-    for (id, name) in due {
-        // Its bytes first: when this ends in between, it is done again.
-        let removing = async {
-            logs.remove(id, name.clone())
-                .await
-                .map_err(|error| error.to_string())?;
-            let of = name.clone();
-            database
-                .write(move |tx| artifact::expire(tx, id, &of))
-                .await
-                .map_err(|error| error.to_string())
-        };
-        match removing.await {
-            Ok(()) => {
-                logs.forget(id);
-                removed += 1;
-            }
-            Err(error) => tracing::warn!(error, %id, %name, "an artifact that has expired stays"),
+/// Has artifacts expire whose time is over.
+async fn expire_artifacts(database: &Database) -> Result<(), OperationError> {
+    let mut all = 0;
+    loop {
+        let expired = database.write(artifact::expire_due).await?;
+        all += expired;
+        if expired == 0 {
+            break;
         }
     }
-    if removed > 0 {
-        tracing::info!(removed, "artifacts have expired");
+    if all > 0 {
+        tracing::info!(artifacts = all, "artifacts have expired");
     }
-    removed > 0
+    Ok(())
 }

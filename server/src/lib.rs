@@ -5,7 +5,7 @@
 //!     |                  '--> database (SQLite, PostgreSQL)
 //!     |--> dispatcher: the one task that knows which agents wait, and offers jobs to them
 //!     |--> logs (a directory, objects)
-//! sweeper: ends leases that are over | expiry: removes what was kept long enough
+//! sweeper: ends leases that are over | expiry: decides what was kept long enough | remains: removes it from the storage
 //! ```
 //! A server has no state beside database and storage that it could not lose: agents and users ask again, and every call of
 //! theirs may be repeated. Knows the language and the protocol, never a container.
@@ -23,10 +23,12 @@ mod metrics;
 mod mirrors;
 mod operation;
 mod queue;
+mod remains;
 mod run;
 mod secret;
 mod seen;
 mod service;
+mod storage;
 mod sweeper;
 mod trace;
 

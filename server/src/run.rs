@@ -17,19 +17,18 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::compile::Compiler;
-use crate::config::{Config, ConfigError, Patience, Storage};
+use crate::config::{Config, ConfigError, Patience};
 use crate::database::{Database, DatabaseError, OperationError};
 use crate::dispatcher::Dispatcher;
 use crate::identity::Identities;
 use crate::limiter::Limiter;
-use crate::logs::{Directory, Logs, Objects};
 use crate::metrics::Metrics;
-use crate::operation::{attempt, storage, token};
+use crate::operation::token;
 use crate::queue::watch::LeaseTerms;
 use crate::seen::Seen;
 use crate::service::{Service, patience, terms};
 use crate::sweeper::{self, Rules};
-use crate::{api, expiry, mirrors, secret, trace};
+use crate::{api, expiry, mirrors, remains, secret, storage, trace};
 
 /// What one transfer of a repository may take here: of a commit without its history, asked for by whoever may submit. How long
 /// it may take is the compiler's to say.
@@ -42,6 +41,9 @@ const TRANSFER: Bounds = Bounds {
 
 /// Submissions that are fetched and compiled at once.
 const COMPILING: usize = 16;
+
+/// After so many leases' time nobody is on his way any more who was let in while an attempt was going on.
+const ONCE_MORE: u32 = 10;
 
 /// Why a server does not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +83,15 @@ pub enum ServerError {
         known: String,
         /// What the setting names.
         identity: String,
+    },
+    /// The bucket has logs of another database.
+    #[error(
+        "the bucket has logs of another database (its object `identity` says {marker}): give this one a prefix of its own, \
+         `--storage s3://BUCKET/PREFIX`. If that database is no more, remove the object"
+    )]
+    TakenStorage {
+        /// What the bucket's marker says.
+        marker: String,
     },
     /// The address cannot be listened at.
     #[error("failed to listen at {address}: {source}")]
@@ -178,7 +189,7 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     let database = tokio::task::spawn_blocking(move || Database::open(&location))
         .await
         .map_err(|_| DatabaseError::Closed)??;
-    let logs = open_logs(&config, &database).await?;
+    let logs = storage::open(&config, &database).await?;
     let first_token = first_token(&database, &config.data).await?;
     let (ending, ended) = watch::channel(false);
     let metrics = Arc::new(Metrics::new());
@@ -231,14 +242,20 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     };
     tokio::spawn(expiry::expire(
         database.clone(),
-        logs.clone(),
         expiry::Rules {
             keep: config.keep,
             doubt: config.doubt,
         },
         ended.clone(),
     ));
-    tokio::spawn(sweeper::sweep(database, logs, rules, ended));
+    let once_more = config.terms.lease.saturating_mul(ONCE_MORE);
+    tokio::spawn(remains::remove(
+        database.clone(),
+        logs,
+        once_more,
+        ended.clone(),
+    ));
+    tokio::spawn(sweeper::sweep(database, rules, ended));
     let (address, handle, served) = listen(&config, service).await?;
     tracing::info!(%address, "listening");
     Ok(Running {
@@ -251,39 +268,6 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         },
         served,
     })
-}
-
-/// The storage of logs, when it is the one that belongs to the database.
-async fn open_logs(config: &Config, database: &Database) -> Result<Logs, ServerError> {
-    let failed = |error: &dyn std::fmt::Display| ServerError::Storage {
-        message: error.to_string(),
-    };
-    let logs = match &config.storage {
-        Storage::Directory(directory) => {
-            let (directory, retention) = (directory.clone(), config.retention);
-            let opening =
-                tokio::task::spawn_blocking(move || Directory::open(directory, retention));
-            let logs = opening.await.map_err(|error| failed(&error))?;
-            let logs = logs.map_err(|error| failed(&error))?;
-            let going_on = database.read(attempt::going_on).await;
-            let going_on = going_on.map_err(|error| failed(&error))?;
-            logs.distrust(&going_on).map_err(|error| failed(&error))?;
-            Logs::Directory(logs)
-        }
-        Storage::Objects(url) => {
-            let options = &config.storage_options;
-            let objects = Objects::open(url, options, database.clone(), config.retention);
-            Logs::Objects(objects.map_err(|error| failed(&error))?)
-        }
-    };
-    let identity = logs.identity();
-    let storage = identity.clone();
-    let known = database.write(move |tx| storage::belongs(tx, &storage));
-    let known = known.await.map_err(|error| failed(&error))?;
-    match known == identity {
-        true => Ok(logs),
-        false => Err(ServerError::OtherStorage { known, identity }),
-    }
 }
 
 type Listening = (

@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use protocol::service::{AttemptId, JobId};
 use tokio::sync::watch;
 
 use crate::database::{Database, OperationError};
-use crate::logs::Logs;
 use crate::operation::{agent, attempt, loss};
 use crate::queue::watch::{Lease, LeaseTerms};
 use crate::queue::{RetryPolicy, Watch};
@@ -24,12 +22,7 @@ pub(crate) struct Rules {
 }
 
 /// Looks again and again, until the server ends.
-pub(crate) async fn sweep(
-    database: Database,
-    logs: Logs,
-    rules: Rules,
-    mut ending: watch::Receiver<bool>,
-) {
+pub(crate) async fn sweep(database: Database, rules: Rules, mut ending: watch::Receiver<bool>) {
     let mut leases = Watch::new(rules.leases);
     let mut agents = Watch::new(LeaseTerms {
         accept: rules.patience,
@@ -41,7 +34,7 @@ pub(crate) async fn sweep(
             _ = ending.wait_for(|ending| *ending) => return,
             () = tokio::time::sleep(period) => {}
         }
-        if let Err(error) = end_leases(&database, &logs, &mut leases, rules.policy).await {
+        if let Err(error) = end_leases(&database, &mut leases, rules.policy).await {
             tracing::warn!(%error, "leases cannot be looked at");
         }
         if let Err(error) = forget_agents(&database, &mut agents).await {
@@ -52,7 +45,6 @@ pub(crate) async fn sweep(
 
 async fn end_leases(
     database: &Database,
-    logs: &Logs,
     watch: &mut Watch,
     policy: RetryPolicy,
 ) -> Result<(), OperationError> {
@@ -71,10 +63,6 @@ async fn end_leases(
             ..
         } = lease;
         tracing::info!(job, attempt, accepted, "a lease is over");
-        if let Ok(job) = u64::try_from(job) {
-            let job = JobId(job);
-            logs.lost(AttemptId { job, attempt }).await;
-        }
     }
     Ok(())
 }

@@ -282,6 +282,7 @@ fn prepare<B: Backend>(
             .limits
             .artifact()
             .min(assignment.terms.artifact_bytes),
+        artifacts_bytes: assignment.terms.artifacts_bytes,
     };
     let backend = connect(BackendOptions {
         data: machine.data.clone(),

@@ -101,6 +101,7 @@ pub fn execute<B: Backend>(
         before: Before::default(),
         artifacts: artifact_place(arguments, &plan, &logs)?,
         artifact_bytes: config.limits.artifact(),
+        artifacts_bytes: u64::MAX,
     };
     let backend = connect(BackendOptions {
         data: machine.data.clone(),

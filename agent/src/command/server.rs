@@ -74,9 +74,16 @@ struct OtlpSettings {
 struct ArtifactSettings {
     /// Of one archive.
     bytes: Option<u64>,
+    /// Of all of one attempt.
+    attempt_bytes: Option<u64>,
+    /// Of all of one repository; 0 is without a limit.
+    repository_bytes: Option<u64>,
     /// How long one is kept whose pipeline does not say; 0 is for ever.
     #[serde(deserialize_with = "duration")]
     keep: Option<Duration>,
+    /// How long one is kept at most; 0 is for ever.
+    #[serde(deserialize_with = "duration")]
+    max_keep: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -240,10 +247,7 @@ fn config(
         config.retention = Retention::of(bytes);
     }
     config.otlp = otlp(arguments, settings.otlp);
-    config.artifacts.bytes = settings.artifacts.bytes.unwrap_or(config.artifacts.bytes);
-    if let Some(keep) = settings.artifacts.keep {
-        config.artifacts.keep = Some(keep).filter(|keep| !keep.is_zero());
-    }
+    artifacts(&mut config.artifacts, &settings.artifacts);
     if let Some(attempts) = settings.attempts {
         config.retry = RetryPolicy { attempts };
     }
@@ -257,6 +261,17 @@ fn config(
         .unwrap_or(config.requests_per_second);
     config.check()?;
     Ok(config)
+}
+
+/// Nothing is no limit, where there need not be one.
+fn artifacts(limits: &mut server::Artifacts, settings: &ArtifactSettings) {
+    limits.bytes = settings.bytes.unwrap_or(limits.bytes);
+    limits.attempt_bytes = settings.attempt_bytes.unwrap_or(limits.attempt_bytes);
+    limits.repository_bytes = settings.repository_bytes.filter(|bytes| *bytes > 0);
+    if let Some(keep) = settings.keep {
+        limits.keep = Some(keep).filter(|keep| !keep.is_zero());
+    }
+    limits.max_keep = settings.max_keep.filter(|keep| !keep.is_zero());
 }
 
 /// Where traces go. The variables are OpenTelemetry's own, which win over the file (OTLP exporter specification).
@@ -308,7 +323,8 @@ pub(super) const fn exit_code(error: &ServerError) -> ExitCode {
     match error {
         ServerError::Config(_)
         | ServerError::Certificate { .. }
-        | ServerError::OtherStorage { .. } => ExitCode::Usage,
+        | ServerError::OtherStorage { .. }
+        | ServerError::TakenStorage { .. } => ExitCode::Usage,
         ServerError::Database(_) | ServerError::Storage { .. } => ExitCode::Unavailable,
         ServerError::File { .. }
         | ServerError::FirstToken(_)
@@ -345,6 +361,18 @@ mod tests {
         assert_eq!(config.keep, Some(Duration::from_secs(30 * 24 * 3_600)));
         assert_eq!(config.mirrors.unused_for, Duration::from_secs(7 * 86_400));
         assert_eq!(config.mirrors.bytes, 20 << 30);
+    }
+
+    #[test]
+    fn nothing_is_no_limit_of_artifacts() {
+        let of = |file: &str| made(&Server::default(), file).unwrap().artifacts;
+        let limits =
+            of("artifacts: { keep: 0s, max_keep: 90d, repository_bytes: 7, attempt_bytes: 5 }");
+        assert_eq!((limits.keep, limits.attempt_bytes), (None, 5));
+        assert_eq!(limits.max_keep, Some(Duration::from_secs(90 * 86_400)));
+        assert_eq!(limits.repository_bytes, Some(7));
+        let limits = of("artifacts: { max_keep: 0s, repository_bytes: 0 }");
+        assert_eq!(limits, server::Artifacts::default());
     }
 
     #[test]

@@ -32,6 +32,7 @@ impl<B: Backend> JobRunner<B> {
         mut outcome: JobOutcome,
     ) -> JobOutcome {
         let ended = outcome.conclusion;
+        let mut left = self.context.settings.artifacts_bytes;
         for artifact in &self.job.artifacts {
             if !is_due(artifact.when, ended) {
                 continue;
@@ -52,11 +53,14 @@ impl<B: Backend> JobRunner<B> {
                     let message = "another one of the job has this name".to_owned();
                     Err(Obstacle::Pipeline(message))
                 }
-                Ok(name) => self.keep(workspace, artifact, name).await,
+                Ok(name) => self.keep(workspace, artifact, name, left).await,
                 Err(message) => Err(Obstacle::Pipeline(message)),
             };
             match kept {
-                Ok(end) => outcome.artifacts.push(end),
+                Ok((end, size)) => {
+                    left = left.saturating_sub(size);
+                    outcome.artifacts.push(end);
+                }
                 Err(obstacle) => self.miss(shown, obstacle, &mut outcome),
             }
         }
@@ -68,7 +72,8 @@ impl<B: Backend> JobRunner<B> {
         workspace: &B::Workspace,
         artifact: &Artifact,
         name: String,
-    ) -> Result<ArtifactEnd, Obstacle> {
+        left: u64,
+    ) -> Result<(ArtifactEnd, u64), Obstacle> {
         if !is_artifact_name(&name) {
             let message = format!(
                 "{name:?} cannot be its name: at most 64 letters, digits, `_`, `-` and `.`, no `.` first"
@@ -83,7 +88,7 @@ impl<B: Backend> JobRunner<B> {
             .map_err(|error| pipeline(&error))?;
         let selection = Selection::parse(&paths).map_err(|error| pipeline(&error))?;
         let mut cancel = self.cancel.clone();
-        let packing = self.pack(workspace, &name, &selection);
+        let packing = self.pack(workspace, &name, &selection, left);
         let (packed, path) = tokio::select! {
             biased;
             Ok(_) = cancel.wait_for(|level| *level == CancelLevel::Kill) => {
@@ -100,13 +105,14 @@ impl<B: Backend> JobRunner<B> {
             sha256: packed.sha256.clone(),
             path,
         }));
-        Ok(ArtifactEnd {
+        let end = ArtifactEnd {
             name,
             files: packed.files,
             bytes: packed.bytes,
             sha256: packed.sha256,
             expire_ms: artifact.expire.map(milliseconds),
-        })
+        };
+        Ok((end, packed.size))
     }
 
     /// Finds the files and writes their archive; answers what is in it and where it is.
@@ -115,13 +121,19 @@ impl<B: Backend> JobRunner<B> {
         workspace: &B::Workspace,
         name: &str,
         selection: &Selection,
+        left: u64,
     ) -> Result<(PackedFiles, Option<String>), Obstacle> {
         let backend = &self.context.backend;
         let settings = &self.context.settings;
         let Some(place) = &settings.artifacts else {
             return Err(Obstacle::Machine("there is no place for it".to_owned()));
         };
+        let most = settings.artifact_bytes.min(left);
         let files = |error: crate::backend::FilesError| match error.is_of_the_files {
+            true if left < settings.artifact_bytes => Obstacle::Pipeline(format!(
+                "{} (all of the job's may have {} bytes together)",
+                error.message, settings.artifacts_bytes
+            )),
             true => Obstacle::Pipeline(error.message),
             false => Obstacle::Machine(error.message),
         };
@@ -152,7 +164,7 @@ impl<B: Backend> JobRunner<B> {
         }
         let draft = place.draft(&self.job.id, name).map_err(machine)?;
         let packed = backend
-            .pack_files(workspace, &paths, settings.artifact_bytes, &draft.file)
+            .pack_files(workspace, &paths, most, &draft.file)
             .await
             .map_err(files)?;
         // What it waits for is a disk.

@@ -84,6 +84,8 @@ pub struct Settings {
     pub artifacts: Option<ArtifactPlace>,
     /// How many bytes one may have, its files and its archive each.
     pub artifact_bytes: u64,
+    /// How many bytes the archives of one job may have together.
+    pub artifacts_bytes: u64,
 }
 
 /// What ran before a plan that is a part of one: jobs on other agents.

@@ -88,6 +88,14 @@ pub struct Terms {
     /// How many bytes the archive of an artifact may have. 0: the server takes none.
     #[serde(default)]
     pub artifact_bytes: u64,
+    /// How many bytes the archives of all artifacts of the attempt may have together.
+    #[serde(default = "boundless")]
+    pub artifacts_bytes: u64,
+}
+
+/// Of a server that has no such bound.
+const fn boundless() -> u64 {
+    u64::MAX
 }
 
 impl fmt::Debug for Assignment {

@@ -99,6 +99,7 @@ pub(super) async fn finish(
         return Err(ApiError::new(ProblemCode::TooLarge, message));
     }
     let names: Vec<StreamName> = finish.logs.iter().map(|log| log.name.clone()).collect();
+    let _entered = service.logs.enter(id).await;
     let events = service
         .database
         .read(move |tx| {
@@ -114,11 +115,20 @@ pub(super) async fn finish(
         return Ok(StatusCode::NO_CONTENT);
     };
     let mut missing = Vec::new();
-    if events < finish.events {
-        missing.push(Missing {
-            log: None,
-            from: events,
-        });
+    if events != finish.events {
+        // Of what the agent does not have any more nobody knows whether it is so: as with logs, what it has is what counts.
+        let from = match events < finish.events {
+            true => events,
+            false => {
+                let restart = service
+                    .database
+                    .write(move |tx| events::restart(tx, agent, id));
+                restart.await?;
+                tracing::warn!(%id, kept = events, "there were more events than their agent has, and they are thrown away");
+                0
+            }
+        };
+        missing.push(Missing { log: None, from });
     }
     let kept = service.logs.complete(id, finish.logs.clone()).await?;
     let streams = match kept {
@@ -129,23 +139,17 @@ pub(super) async fn finish(
         }
     };
     if !missing.is_empty() {
-        let mut problem = Problem::new(
-            ProblemCode::Incomplete,
-            "not everything of the attempt has come",
-        );
-        problem.missing = missing;
-        return Err(problem.into());
+        return Err(incomplete(missing));
     }
     let conclusion = finish.conclusion;
-    let surplus = surplus(&finish);
-    let keep = service.config.artifacts.keep;
+    let rules = service.config.artifacts;
     let is_news = service
         .database
         .write(move |tx| {
             let is_news = attempt::finish(tx, agent, id, &finish)?;
             if is_news {
                 leaves::keep_streams(tx, id, &streams)?;
-                artifact::keep(tx, id, &finish.artifacts, &streams, keep)?;
+                artifact::keep(tx, id, &finish.artifacts, &streams, rules)?;
             }
             Ok(is_news)
         })
@@ -155,25 +159,15 @@ pub(super) async fn finish(
         return Ok(StatusCode::NO_CONTENT);
     }
     service.logs.finished(id);
-    for name in surplus {
-        service.logs.discard(id, name).await;
-    }
     tracing::info!(%agent, job = %id, ?conclusion, "a job is finished");
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Archives that belong to nothing: of an attempt that was ended before it could say what they are.
-fn surplus(finish: &Finish) -> Vec<StreamName> {
-    let names = finish.logs.iter().map(|end| &end.name);
-    let is_surplus = |name: &&StreamName| {
-        name.as_artifact().is_some_and(|name| {
-            finish
-                .artifacts
-                .iter()
-                .all(|artifact| artifact.name != name)
-        })
-    };
-    names.filter(is_surplus).cloned().collect()
+fn incomplete(missing: Vec<Missing>) -> ApiError {
+    let message = "not everything of the attempt has come";
+    let mut problem = Problem::new(ProblemCode::Incomplete, message);
+    problem.missing = missing;
+    problem.into()
 }
 
 /// The agent gives it back.
@@ -186,8 +180,15 @@ pub(super) async fn release(
     let id = id(params);
     let policy = service.config.retry;
     let reason = release.reason.clone();
+    let held = service
+        .database
+        .read(move |tx| Ok(attempt::held(tx, agent, id).is_ok()));
     // The agent throws its own copy away.
-    service.logs.settle(id).await?;
+    if held.await?
+        && let Err(missing) = service.logs.settle(id).await?
+    {
+        return Err(incomplete(missing));
+    }
     let has_ended = service
         .database
         .write(move |tx| loss::release(tx, agent, id, &release, policy))
@@ -196,7 +197,7 @@ pub(super) async fn release(
     if !has_ended {
         return Ok(StatusCode::NO_CONTENT);
     }
-    service.logs.lost(id).await;
+    service.logs.forget(id);
     tracing::info!(%agent, job = %id, ?reason, "a job was given back");
     Ok(StatusCode::NO_CONTENT)
 }

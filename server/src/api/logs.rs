@@ -50,6 +50,8 @@ pub(super) async fn append(
         );
         return Err(ApiError::new(ProblemCode::Invalid, message));
     };
+    let piece = bytes(request, &service).await?;
+    let _entered = service.logs.enter(id).await;
     let held = service
         .database
         .read(move |tx| attempt::held(tx, agent, id))
@@ -67,19 +69,39 @@ pub(super) async fn append(
             .read(move |tx| leaves::check(tx, id, std::iter::once(&wanted)));
         leaves.await?;
     }
-    let piece = bytes(request, &service).await?;
-    let most = service.config.artifacts.bytes;
-    if name.as_artifact().is_some() && offset.saturating_add(piece.len() as u64) > most {
-        let message = format!("an artifact has at most {most} bytes here");
-        let problem = Problem::new(ProblemCode::TooLarge, message);
-        return Err(problem
-            .help("the server's setting `artifacts.bytes` says how many")
-            .into());
+    if name.as_artifact().is_some() {
+        let end = offset.saturating_add(piece.len() as u64);
+        check_room(&service, id, name.clone(), end).await?;
     }
     service.metrics.logged(piece.len());
     let next = service.logs.append(id, name, offset, piece).await?;
     service.database.signals().wake(News::Attempt(id));
     Ok(Json(LogKept { next }))
+}
+
+/// Looks whether an archive may become so long, and whether an attempt may have so many more bytes of archives.
+async fn check_room(
+    service: &Service,
+    id: AttemptId,
+    name: StreamName,
+    end: u64,
+) -> Result<(), ApiError> {
+    let limits = service.config.artifacts;
+    let refused = |what: &str, most: u64, setting: &str| {
+        let message = format!("{what} at most {most} bytes here");
+        let problem = Problem::new(ProblemCode::TooLarge, message);
+        let help = format!("the server's setting `artifacts.{setting}` says how many");
+        Err(problem.help(help).into())
+    };
+    if end > limits.bytes {
+        return refused("an artifact has", limits.bytes, "bytes");
+    }
+    let others = service.logs.artifact_bytes(id, name).await?;
+    if others.saturating_add(end) > limits.attempt_bytes {
+        let what = "the artifacts of an attempt have together";
+        return refused(what, limits.attempt_bytes, "attempt_bytes");
+    }
+    Ok(())
 }
 
 /// A stream, of an attempt that exists.

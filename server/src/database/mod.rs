@@ -136,8 +136,8 @@ mod tests {
         let version = |tx: &mut Transaction<'_>| {
             Ok(tx.one("SELECT version FROM schema_version", &[])?.int(0)?)
         };
-        assert_eq!(database.write(version).await.unwrap(), 4);
-        assert_eq!(database.read(version).await.unwrap(), 4);
+        assert_eq!(database.write(version).await.unwrap(), 5);
+        assert_eq!(database.read(version).await.unwrap(), 5);
     }
 
     #[tokio::test]

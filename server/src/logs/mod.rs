@@ -4,11 +4,13 @@
 //! over all of it. Two places have the same interface: [`Directory`], for one server, and [`Objects`], for several.
 
 mod directory;
+mod gate;
 mod objects;
 mod retention;
 
 use bytes::Bytes;
 use protocol::service::{AttemptId, LogEnd, Missing, StreamInfo, StreamName};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 
 pub(crate) use directory::Directory;
 pub(crate) use objects::Objects;
@@ -80,16 +82,10 @@ impl Logs {
         match self {
             Self::Directory(directory) => {
                 let (checking, sync) = (directory.clone(), directory);
+                let losses = sync.losses();
                 match blocking(move || checking.check(id, &ends)).await? {
                     Ok((infos, files)) => {
-                        if let Err(error) = sync.sync(id, files).await {
-                            // The kernel tells once of what it could not write, and has it for written from then on: what is
-                            // here now is not what is on the disk, and has to be sent again.
-                            for info in infos {
-                                self.discard(id, info.name).await;
-                            }
-                            return Err(error);
-                        }
+                        sync.sync(id, files, losses).await?;
                         Ok(Ok(infos))
                     }
                     Err(missing) => Ok(Err(missing)),
@@ -151,22 +147,57 @@ impl Logs {
         }
     }
 
-    /// Makes what an attempt has left durable: nothing more will come, and its agent is about to throw its own copy away.
-    pub(crate) async fn settle(&self, id: AttemptId) -> Result<(), LogError> {
+    /// Makes the logs that an attempt has left durable: nothing more will come, and its agent is about to throw its own copy away.
+    /// `Ok(Err(..))` is what has been here and is lost.
+    pub(crate) async fn settle(&self, id: AttemptId) -> Result<Result<(), Vec<Missing>>, LogError> {
         match self {
             Self::Directory(directory) => {
                 let (looking, sync) = (directory.clone(), directory);
-                let files = blocking(move || looking.everything(id)).await?;
-                sync.sync(id, files).await
+                let losses = sync.losses();
+                match blocking(move || looking.everything(id)).await? {
+                    Ok(files) => sync.sync(id, files, losses).await.map(Ok),
+                    Err(missing) => Ok(Err(missing)),
+                }
             }
             // Each piece was durable before it was answered for.
-            Self::Objects(_) => Ok(()),
+            Self::Objects(_) => Ok(Ok(())),
         }
     }
 
-    /// Deletes the logs of an attempt.
+    /// Lets somebody in who asks whether an attempt may be written to and then does it; kept until it is done.
+    pub(crate) async fn enter(&self, id: AttemptId) -> Option<OwnedRwLockReadGuard<()>> {
+        match self {
+            Self::Directory(directory) => Some(directory.gates.enter(id).await),
+            // The transaction that lets a piece count asks.
+            Self::Objects(_) => None,
+        }
+    }
+
+    /// Waits until all have gone who were let in, for who removes something of an attempt.
+    pub(crate) async fn alone(&self, id: AttemptId) -> Option<OwnedRwLockWriteGuard<()>> {
+        match self {
+            Self::Directory(directory) => Some(directory.gates.alone(id).await),
+            Self::Objects(_) => None,
+        }
+    }
+
+    /// Bytes of all archives of an attempt but this one.
+    pub(crate) async fn artifact_bytes(
+        &self,
+        id: AttemptId,
+        but: StreamName,
+    ) -> Result<u64, LogError> {
+        match self {
+            Self::Directory(directory) => {
+                let directory = directory.clone();
+                blocking(move || directory.artifact_bytes(id, &but)).await
+            }
+            Self::Objects(objects) => objects.artifact_bytes(id, but).await,
+        }
+    }
+
+    /// Deletes everything of an attempt that nobody writes to.
     pub(crate) async fn delete(&self, id: AttemptId) -> Result<(), LogError> {
-        self.forget(id);
         match self {
             Self::Directory(directory) => {
                 let directory = directory.clone();
@@ -176,52 +207,38 @@ impl Logs {
         }
     }
 
+    /// The same of its archives.
+    pub(crate) async fn delete_artifacts(&self, id: AttemptId) -> Result<(), LogError> {
+        match self {
+            Self::Directory(directory) => {
+                let directory = directory.clone();
+                blocking(move || directory.delete_artifacts(id)).await
+            }
+            Self::Objects(objects) => objects.delete_artifacts(id).await,
+        }
+    }
+
+    /// The same of one stream.
+    pub(crate) async fn delete_stream(
+        &self,
+        id: AttemptId,
+        name: &StreamName,
+    ) -> Result<(), LogError> {
+        match self {
+            Self::Directory(directory) => {
+                let (directory, name) = (directory.clone(), name.clone());
+                blocking(move || directory.remove(id, &name)).await
+            }
+            Self::Objects(objects) => objects.delete_stream(id, name).await,
+        }
+    }
+
     /// Whether a stream of an attempt was written to before, as far as this server remembers.
     pub(crate) fn knows(&self, id: AttemptId, name: &StreamName) -> bool {
         match self {
             Self::Directory(directory) => directory.knows(id, name),
             Self::Objects(objects) => objects.knows(id, name),
         }
-    }
-
-    /// What tells this storage from others.
-    pub(crate) fn identity(&self) -> String {
-        match self {
-            Self::Directory(directory) => format!("directory {}", directory.identity()),
-            Self::Objects(_) => "objects".to_owned(),
-        }
-    }
-
-    /// Throws a stream away.
-    pub(crate) async fn remove(&self, id: AttemptId, name: StreamName) -> Result<(), LogError> {
-        match self {
-            Self::Directory(directory) => {
-                let directory = directory.clone();
-                blocking(move || directory.remove(id, &name)).await
-            }
-            Self::Objects(objects) => objects.remove(id, &name).await,
-        }
-    }
-
-    /// The same of what nobody will ask for. What stays takes space and does no other harm.
-    pub(crate) async fn discard(&self, id: AttemptId, name: StreamName) {
-        if let Err(error) = self.remove(id, name.clone()).await {
-            tracing::warn!(%error, %id, %name, "a stream stays that nobody needs");
-        }
-    }
-
-    /// An attempt has come to no end: its logs stay, and what it has begun to send of artifacts does not.
-    pub(crate) async fn lost(&self, id: AttemptId) {
-        match self.list(id).await {
-            Ok(streams) => {
-                let names = streams.into_iter().map(|stream| stream.name);
-                for name in names.filter(|name| name.as_artifact().is_some()) {
-                    self.discard(id, name).await;
-                }
-            }
-            Err(error) => tracing::warn!(%error, %id, "artifacts stay that nobody needs"),
-        }
-        self.forget(id);
     }
 
     /// Nothing will be written to an attempt any more.

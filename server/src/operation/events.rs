@@ -62,6 +62,22 @@ pub(crate) fn append(
     Ok(after)
 }
 
+/// Throws away what has come, of an attempt whose agent has fewer: it sends all that it has again.
+pub(crate) fn restart(
+    tx: &mut Transaction<'_>,
+    agent: AgentId,
+    id: AttemptId,
+) -> Result<(), OperationError> {
+    held(tx, agent, id)?;
+    let of = [id.job.0.into(), id.attempt.into()];
+    tx.execute("DELETE FROM events WHERE job = $1 AND attempt = $2", &of)?;
+    tx.execute(
+        "UPDATE attempts SET events = 0 WHERE job = $1 AND attempt = $2",
+        &of,
+    )?;
+    Ok(())
+}
+
 /// Reads events from a number on.
 pub(crate) fn page(
     tx: &mut Transaction<'_>,

@@ -4,6 +4,7 @@ use protocol::service::{AgentId, AttemptId, AttemptState, Release, ReleaseReason
 
 use super::attempt::held;
 use super::flow::Flow;
+use super::remains::{self, What};
 use crate::database::{News, OperationError, Transaction, Value, locking, word};
 use crate::queue::watch::Lease;
 use crate::queue::{Loss, RetryPolicy, unanswered};
@@ -93,6 +94,10 @@ pub(crate) fn lose(
             id.attempt.into(),
         ],
     )? > 0;
+    if was_accepted {
+        // Its logs stay, and what it has begun to send of artifacts does not.
+        remains::note(tx, id, &What::Artifacts)?;
+    }
     let offers = match (was_accepted, loss) {
         (true, _) => None,
         (false, Loss::Silent) => Some(offers(tx, id)?),

@@ -12,6 +12,7 @@ pub(crate) mod flow;
 pub(crate) mod leaves;
 mod loaded;
 pub(crate) mod loss;
+pub(crate) mod remains;
 mod row;
 pub(crate) mod storage;
 pub(crate) mod stream;

@@ -1,10 +1,10 @@
 //! Streams of logs whose pieces are objects.
 
-use protocol::service::{AttemptId, StreamName};
+use protocol::service::{AttemptId, ProblemCode, StreamName};
 
 use super::attempt::fenced;
 use crate::database::{
-    DatabaseError, News, OperationError, Row, Transaction, Value, locking, word,
+    DatabaseError, News, OperationError, Row, Transaction, Value, locking, refuse, word,
 };
 use crate::logs::Retention;
 use crate::queue::State;
@@ -178,7 +178,21 @@ pub(crate) fn objects(
     rows.iter().map(object).collect()
 }
 
-/// One piece takes the place of several that follow each other.
+/// Bytes of all archives of an attempt but this one.
+pub(crate) fn artifact_bytes(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    but: &StreamName,
+) -> Result<u64, OperationError> {
+    let row = tx.one(
+        "SELECT CAST(COALESCE(SUM(length), 0) AS BIGINT) FROM streams WHERE job = $1 AND attempt = $2 \
+         AND name LIKE 'artifact-%' AND name <> $3",
+        &[id.job.0.into(), id.attempt.into(), word(but)?],
+    )?;
+    Ok(row.number(0)?)
+}
+
+/// One piece takes the place of several that follow each other, and that are all still there.
 pub(crate) fn replace(
     tx: &mut Transaction<'_>,
     id: AttemptId,
@@ -187,7 +201,7 @@ pub(crate) fn replace(
     new: &PieceRow,
 ) -> Result<(), OperationError> {
     for piece in old {
-        tx.execute(
+        let gone = tx.execute(
             "DELETE FROM pieces WHERE job = $1 AND attempt = $2 AND name = $3 AND start = $4 AND object = $5",
             &[
                 id.job.0.into(),
@@ -197,6 +211,12 @@ pub(crate) fn replace(
                 (&piece.object).into(),
             ],
         )?;
+        if gone == 0 {
+            return refuse(
+                ProblemCode::Conflict,
+                format!("{} is not kept any more", piece.object),
+            );
+        }
     }
     tx.execute(
         "INSERT INTO pieces (job, attempt, name, start, length, object) VALUES ($1, $2, $3, $4, $5, $6)",

@@ -210,5 +210,123 @@ async fn what_has_expired_goes_and_is_still_told_of() {
     assert_eq!(gone.code, ProblemCode::NotFound);
     assert!(gone.message.contains("has expired"), "{}", gone.message);
     let directory = server.config.data.join("logs/0").join(id.to_string());
-    assert!(!directory.join("artifact-app").exists());
+    assert!(directory.exists());
+    wait_until_gone(&server, id, "artifact-app").await;
+}
+
+/// Waits until a file of an attempt is gone.
+async fn wait_until_gone(server: &Server, id: AttemptId, name: &str) {
+    let file = server.config.data.join("logs/0").join(id.to_string());
+    let file = file.join(name);
+    for _ in 0..200 {
+        if !file.exists() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{} stays", file.display());
+}
+
+#[tokio::test]
+async fn what_a_removed_agent_has_begun_to_leave_goes() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    server.submit(LEAVING).await;
+    let id = agent.take().await.id;
+    send(&agent, id, "app", b"half of").await;
+    let log = StreamName::step(0);
+    agent.log(id, &log, 0, b"hello").send().await.unwrap();
+    let address = path::of_agent(path::AGENT, agent.id);
+    let removed = server.admin.request(Method::DELETE, &address).send().await;
+    assert_eq!(removed.unwrap().status(), StatusCode::NO_CONTENT);
+    wait_until_gone(&server, id, "artifact-app").await;
+    // Its log stays.
+    let read = server
+        .admin
+        .request(Method::GET, &path::of_log(path::LOG, id, &log));
+    assert_eq!(read.send().await.unwrap().bytes().await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn what_a_server_did_not_come_to_remove_the_next_one_does() {
+    let mut server = Server::start_with(|config| {
+        config.terms.heartbeat = Duration::from_millis(100);
+        config.terms.lease = Duration::from_millis(200);
+    })
+    .await;
+    let agent = server.agent(&[]).await;
+    server.submit(LEAVING).await;
+    let id = agent.take().await.id;
+    send(&agent, id, "app", b"half of").await;
+    agent
+        .tell(path::RELEASE, id, &json!({ "reason": "shutdown" }))
+        .await;
+    server.end().await;
+    let file = server.config.data.join("logs/0").join(id.to_string());
+    std::fs::create_dir_all(&file).unwrap();
+    std::fs::write(file.join("artifact-app"), b"half of").unwrap();
+    server.start_again().await;
+    wait_until_gone(&server, id, "artifact-app").await;
+}
+
+#[tokio::test]
+async fn the_operator_has_the_last_word_on_how_long_and_how_much() {
+    let day = 24 * 60 * 60 * 1_000;
+    let server = Server::start_with(|config| {
+        config.artifacts.max_keep = Some(Duration::from_millis(7 * day));
+        config.artifacts.attempt_bytes = 12;
+        config.artifacts.repository_bytes = Some(25);
+    })
+    .await;
+    let agent = server.agent(&[]).await;
+    let pipeline = "image: host\njobs:\n  t:\n    artifacts: [{ name: app, paths: [a] }, { name: other, paths: [b] }]\n    steps: [{ run: make }]\n";
+    let mut ids = Vec::new();
+    for expire_ms in [Some(365 * day), Some(day), None] {
+        server.submit(pipeline).await;
+        let assignment = agent.take().await;
+        assert_eq!(assignment.terms.artifacts_bytes, 12);
+        let id = assignment.id;
+        send(&agent, id, "app", b"1234567890").await;
+        let kept = async |offset, bytes: &'static [u8]| {
+            agent.log(id, &stream("other"), offset, bytes).send().await
+        };
+        assert_eq!(kept(0, b"12").await.unwrap().status(), StatusCode::OK);
+        // What is there already is not more.
+        assert_eq!(kept(0, b"12").await.unwrap().status(), StatusCode::OK);
+        let much = problem(agent.log(id, &stream("other"), 2, b"3")).await;
+        assert_eq!(much.code, ProblemCode::TooLarge);
+        assert!(much.help.unwrap().contains("attempt_bytes"));
+        let ended = Finish {
+            logs: vec![
+                end(&stream("app"), b"1234567890"),
+                end(&stream("other"), b"12"),
+            ],
+            artifacts: vec![said("app", expire_ms), said("other", Some(day))],
+            ..finish(Success)
+        };
+        agent.tell(path::FINISH, id, &ended).await;
+        ids.push(id);
+    }
+    let mut kept = Vec::new();
+    for id in &ids {
+        let artifacts = listed(&server, *id).await;
+        let shown = artifacts.iter().map(|artifact| {
+            let length = artifact.expires_at.unwrap() - artifact.created_at;
+            (artifact.name.clone(), length / day, artifact.expired)
+        });
+        kept.extend(shown);
+    }
+    // The oldest had to make room: thirty-six bytes are more than twenty-five.
+    let expected = [
+        ("app", 7, true),
+        ("other", 1, true),
+        ("app", 1, false),
+        ("other", 1, false),
+        ("app", 7, false),
+        ("other", 1, false),
+    ];
+    let expected = expected.map(|(name, days, expired)| (name.to_owned(), days, expired));
+    assert_eq!(kept, expected);
+    wait_until_gone(&server, ids[0], "artifact-app").await;
+    wait_until_gone(&server, ids[0], "artifact-other").await;
 }

@@ -82,10 +82,20 @@ impl Server {
 
     /// Ends it and starts it again on the same data and at the same address.
     pub(crate) async fn restart(&mut self) {
+        self.end().await;
+        self.start_again().await;
+    }
+
+    /// Ends it.
+    pub(crate) async fn end(&mut self) {
         let running = self.running.take().unwrap();
         self.config.listen = running.address;
         running.shutdown.now();
         running.ended().await.unwrap();
+    }
+
+    /// Starts it on the same data and at the same address.
+    pub(crate) async fn start_again(&mut self) {
         for _ in 0..100 {
             match server::start(self.config.clone()).await {
                 Ok(running) => {

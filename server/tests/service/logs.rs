@@ -112,6 +112,30 @@ async fn events_are_numbered() {
 }
 
 /// Reads server-sent events until one is called `end`.
+#[tokio::test]
+async fn events_that_an_agent_does_not_have_any_more_are_sent_again() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    server.submit(ONE).await;
+    let id = agent.take().await.id;
+    let address = path::of_attempt(path::EVENTS, id);
+    let three = json!({ "first": 0, "events": [{ "n": 1 }, { "n": 2 }, { "n": 3 }] });
+    let _: Value = agent.user.post(&address, &three).await;
+    let ended = Finish {
+        events: 2,
+        ..finish(Success)
+    };
+    let lacks = agent.refused(path::FINISH, id, &ended).await;
+    assert_eq!(lacks.code, ProblemCode::Incomplete);
+    assert_eq!((lacks.missing.len(), lacks.missing[0].from), (1, 0));
+    let two = json!({ "first": 0, "events": [{ "n": 1 }, { "n": 9 }] });
+    let _: Value = agent.user.post(&address, &two).await;
+    agent.tell(path::FINISH, id, &ended).await;
+    let page: EventPage<Value> = server.admin.get(&address).await;
+    assert_eq!(page.events, [json!({ "n": 1 }), json!({ "n": 9 })]);
+    assert!(page.complete);
+}
+
 async fn followed(request: reqwest::RequestBuilder) -> Vec<(String, Value)> {
     let text = request.send().await.unwrap().text().await.unwrap();
     let mut events = Vec::new();

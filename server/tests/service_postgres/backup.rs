@@ -1,16 +1,17 @@
-//! A copy of PostgreSQL and of the bucket, taken while the server runs, is a server of its own.
+//! A copy of PostgreSQL and of where logs are, taken while the server runs, is a server of its own.
 
+use std::path::Path;
 use std::process::Command;
 
 use protocol::Conclusion::Success;
-use protocol::service::{Finish, Job, StreamName, path};
+use protocol::service::{AttemptId, Finish, Job, PipelineId, StreamName, path};
 use reqwest::Method;
-use server::{Location, Storage};
+use server::{Config, Location, ServerError, Storage};
 
 use crate::artifacts;
-use crate::database;
-use crate::harness::{Agent, User, end, finish};
-use crate::objects::S3;
+use crate::database::{self, Database};
+use crate::harness::{Agent, Server, User, end, finish};
+use crate::s3::S3;
 
 /// Runs one of PostgreSQL's programs on a database.
 fn run(program: &str, arguments: &[&str], url: &str) {
@@ -26,10 +27,17 @@ fn url(location: &Location) -> &str {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copy_of_database_and_bucket_has_everything_that_was_answered() {
-    let s3 = S3::start().await;
-    let server = s3.server(256 << 20).await;
+/// What a server had when it was copied.
+struct Left {
+    agent: Agent,
+    /// A job that is over, and the log of its step.
+    id: AttemptId,
+    text: Vec<u8>,
+    waiting: PipelineId,
+}
+
+/// Has a server do something.
+async fn work(server: &Server) -> Left {
     let agent = server.agent(&[]).await;
     server.submit(artifacts::LEAVING).await;
     let waiting = server.submit(artifacts::LEAVING).await;
@@ -45,37 +53,47 @@ async fn a_copy_of_database_and_bucket_has_everything_that_was_answered() {
         ..finish(Success)
     };
     agent.tell(path::FINISH, id, &ended).await;
+    Left {
+        agent,
+        id,
+        text,
+        waiting,
+    }
+}
 
-    // As the page on the server says: first the database, then the bucket.
+/// As the page on the server says: first the database, and then where logs are.
+fn copy(server: &Server, logs: &Path, to: &Path) -> Database {
     let other = database::make().unwrap();
     let dump = database::directory(&other).join("copy.dump");
     let file = dump.to_str().unwrap();
-    let (from, to) = (
-        url(&server.config.database).to_owned(),
-        url(&other.location).to_owned(),
-    );
+    let (from, into) = (url(&server.config.database), url(&other.location));
     tokio::task::block_in_place(|| {
-        run("pg_dump", &["-Fc", "-f", file], &from);
-        run("pg_restore", &["--no-owner", file], &to);
+        run("pg_dump", &["-Fc", "-f", file], from);
+        run("pg_restore", &["--no-owner", file], into);
+        let copied = Command::new("cp").arg("-r").arg(logs).arg(to).status();
+        assert!(copied.unwrap().success());
     });
-    let copy = S3::start().await;
-    let copied = Command::new("cp")
-        .arg("-r")
-        .arg(s3.directory.path().join("bucket"))
-        .arg(copy.directory.path())
-        .status();
-    assert!(copied.unwrap().success());
+    other
+}
 
+/// Where a server is started that was copied.
+fn restored(server: &Server, database: &Database) -> Config {
     let mut config = server.config.clone();
     config.listen.set_port(0);
-    config.database = other.location.clone();
+    config.database = database.location.clone();
     config.data = server.directory.path().join("restored");
-    config.storage = Storage::Objects("s3://bucket/ci".to_owned());
-    for (key, value) in &mut config.storage_options {
-        if key == "endpoint" {
-            value.clone_from(&copy.endpoint);
-        }
-    }
+    config
+}
+
+/// Everything that was answered is there, and goes on.
+async fn has_all(config: Config, server: &Server, left: Left) {
+    let Left {
+        agent,
+        id,
+        text,
+        waiting,
+    } = left;
+    let name = StreamName::step(0);
     let restored = server::start(config).await.unwrap();
     assert_eq!(restored.first_token, None);
     let admin = User::new(&format!("http://{}", restored.address), &server.admin.token);
@@ -111,4 +129,33 @@ async fn a_copy_of_database_and_bucket_has_everything_that_was_answered() {
     );
     restored.shutdown.now();
     restored.ended().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_database_and_bucket_has_everything_that_was_answered() {
+    let (s3, other) = (S3::start().await, S3::start().await);
+    let server = s3.server(256 << 20).await;
+    let left = work(&server).await;
+    let bucket = s3.directory.path().join("bucket");
+    let database = copy(&server, &bucket, other.directory.path());
+    let mut config = restored(&server, &database);
+    other.place_in(&mut config);
+    has_all(config, &server, left).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_database_and_directory_has_everything_that_was_answered() {
+    let server = Server::start().await;
+    let left = work(&server).await;
+    let to = server.directory.path().join("copied");
+    let database = copy(&server, &server.config.data.join("logs"), &to);
+    let mut config = restored(&server, &database);
+    config.storage = Storage::Directory(server.directory.path().join("empty"));
+    let refused = server::start(config.clone()).await.unwrap_err();
+    assert!(
+        matches!(refused, ServerError::OtherStorage { .. }),
+        "{refused}"
+    );
+    config.storage = Storage::Directory(to);
+    has_all(config, &server, left).await;
 }

@@ -17,6 +17,7 @@ mod logs;
 mod objects;
 #[path = "../service/queue.rs"]
 mod queue;
+mod s3;
 mod several;
 #[path = "../service/traces.rs"]
 mod traces;

@@ -3,91 +3,11 @@
 use protocol::Conclusion::Success;
 use protocol::service::{Finish, LogKept, ProblemCode, StreamName, path};
 use reqwest::Method;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
-use server::{Retention, Storage};
-use tempfile::TempDir;
+use server::{ServerError, Storage};
 
 use crate::artifacts;
-use crate::harness::{Agent, ONE, Server, end, finish, problem};
-
-/// An S3 server with one bucket. It ends with the test's runtime.
-pub(crate) struct S3 {
-    pub(crate) directory: TempDir,
-    pub(crate) endpoint: String,
-}
-
-impl S3 {
-    pub(crate) async fn start() -> Self {
-        let directory = TempDir::new().unwrap();
-        std::fs::create_dir(directory.path().join("bucket")).unwrap();
-        let files = s3s_fs::FileSystem::new(directory.path()).unwrap();
-        let mut service = S3ServiceBuilder::new(files);
-        service.set_auth(SimpleAuth::from_single("key", "secret"));
-        let service = service.build().into_shared();
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let service = service.clone();
-                tokio::spawn(async move {
-                    let socket = hyper_util::rt::TokioIo::new(socket);
-                    let executor = hyper_util::rt::TokioExecutor::new();
-                    let builder = hyper_util::server::conn::auto::Builder::new(executor);
-                    let _ = builder.serve_connection(socket, service).await;
-                });
-            }
-        });
-        Self {
-            directory,
-            endpoint,
-        }
-    }
-
-    pub(crate) async fn server(&self, bytes: u64) -> Server {
-        Server::start_with(|config| {
-            config.storage = Storage::Objects("s3://bucket/ci".to_owned());
-            config.storage_options = [
-                ("endpoint", self.endpoint.as_str()),
-                ("region", "us-east-1"),
-                ("access_key_id", "key"),
-                ("secret_access_key", "secret"),
-            ]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
-            config.retention = Retention::of(bytes);
-        })
-        .await
-    }
-
-    /// Waits until there are so many objects.
-    async fn wait_for_objects(&self, count: usize) {
-        for _ in 0..200 {
-            if self.objects() == count {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        assert_eq!(self.objects(), count);
-    }
-
-    /// Objects there are.
-    fn objects(&self) -> usize {
-        fn count(directory: &std::path::Path) -> usize {
-            let entries = std::fs::read_dir(directory).unwrap().flatten();
-            entries
-                .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
-                .map(|entry| match entry.file_type().unwrap().is_dir() {
-                    true => count(&entry.path()),
-                    false => 1,
-                })
-                .sum()
-        }
-        count(&self.directory.path().join("bucket"))
-    }
-}
+use crate::harness::{Agent, ONE, end, finish, problem};
+use crate::s3::S3;
 
 async fn send(agent: &Agent, id: protocol::service::AttemptId, offset: u64, bytes: &[u8]) -> u64 {
     let sent = agent.log(id, &StreamName::step(0), offset, bytes).send();
@@ -219,4 +139,112 @@ async fn an_artifact_is_kept_whole_and_goes_with_its_time() {
     s3.wait_for_objects(0).await;
     let gone = problem(server.admin.request(Method::GET, &address)).await;
     assert_eq!(gone.code, ProblemCode::NotFound);
+}
+
+#[tokio::test]
+async fn of_a_lost_attempt_no_archive_stays_in_the_bucket() {
+    let s3 = S3::start().await;
+    let server = s3.server(4 << 20).await;
+    let agent = server.agent(&[]).await;
+    server.submit(artifacts::LEAVING).await;
+    let id = agent.take().await.id;
+    send(&agent, id, 0, b"hello").await;
+    artifacts::send(&agent, id, "app", b"half of").await;
+    // Somebody has died between the object and its row.
+    let place = s3
+        .directory
+        .path()
+        .join("bucket/ci/logs")
+        .join(id.to_string());
+    std::fs::write(place.join("artifact-app/0000000000000007-dead"), b"it").unwrap();
+    assert_eq!(s3.objects(), 3);
+    let address = path::of_agent(path::AGENT, agent.id);
+    let removed = server.admin.request(Method::DELETE, &address).send().await;
+    assert_eq!(removed.unwrap().status(), 204);
+    s3.wait_for_objects(1).await;
+    let log = path::of_log(path::LOG, id, &StreamName::step(0));
+    let read = server.admin.request(Method::GET, &log).send().await;
+    assert_eq!(read.unwrap().bytes().await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn a_piece_that_comes_too_late_leaves_no_object() {
+    let s3 = S3::start().await;
+    let server = s3.server(4 << 20).await;
+    let agent = server.agent(&[]).await;
+    server.submit(ONE).await;
+    let id = agent.take().await.id;
+    send(&agent, id, 0, b"hello").await;
+    let name = StreamName::step(0);
+    // It is let in, and then the attempt ends.
+    s3.faults.hold();
+    let late = tokio::spawn(agent.log(id, &name, 5, b" world").send());
+    s3.faults.come().await;
+    let ended = Finish {
+        logs: vec![end(&name, b"hello")],
+        ..finish(Success)
+    };
+    agent.tell(path::FINISH, id, &ended).await;
+    s3.faults.release();
+    assert_eq!(late.await.unwrap().unwrap().status(), 409);
+    assert_eq!(s3.objects(), 1);
+}
+
+#[tokio::test]
+async fn buckets_are_told_from_each_other() {
+    let (s3, other) = (S3::start().await, S3::start().await);
+    let server = s3.server(4 << 20).await;
+    // Another server of this database, with another bucket.
+    let mut config = server.config.clone();
+    config.listen.set_port(0);
+    config.data = server.directory.path().join("beside");
+    other.place_in(&mut config);
+    let refused = server::start(config.clone()).await.unwrap_err();
+    assert!(
+        matches!(refused, ServerError::OtherStorage { .. }),
+        "{refused}"
+    );
+    // Another database, with this bucket.
+    let database = crate::database::make().unwrap();
+    config.database = database.location.clone();
+    s3.place_in(&mut config);
+    let refused = server::start(config.clone()).await.unwrap_err();
+    assert!(
+        matches!(refused, ServerError::TakenStorage { .. }),
+        "{refused}"
+    );
+    // A prefix of its own it may have.
+    config.storage = Storage::Objects("s3://bucket/other".to_owned());
+    let running = server::start(config).await.unwrap();
+    running.shutdown.now();
+    running.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bucket_that_fails_for_a_while_is_asked_again_and_nothing_is_lost() {
+    let s3 = S3::start().await;
+    let server = s3.server(256 << 20).await;
+    let agent = server.agent(&[]).await;
+    server.submit(ONE).await;
+    let id = agent.take().await.id;
+    let name = StreamName::step(0);
+    // The client of the bucket asks again by itself.
+    s3.faults.fail(2);
+    assert_eq!(send(&agent, id, 0, b"hello ").await, 6);
+    assert_eq!(s3.faults.left(), 0);
+    // At some time it does not: then the agent does.
+    s3.faults.fail(usize::MAX);
+    let refused = problem(agent.log(id, &name, 6, b"world")).await;
+    assert_eq!(refused.code, ProblemCode::Unavailable);
+    s3.faults.fail(0);
+    assert_eq!(send(&agent, id, 6, b"world").await, 11);
+    let ended = Finish {
+        logs: vec![end(&name, b"hello world")],
+        ..finish(Success)
+    };
+    agent.tell(path::FINISH, id, &ended).await;
+    let log = path::of_log(path::LOG, id, &name);
+    let read = server.admin.request(Method::GET, &log).send().await;
+    assert_eq!(read.unwrap().bytes().await.unwrap(), "hello world");
+    s3.wait_for_objects(1).await;
 }

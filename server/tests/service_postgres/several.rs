@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::database::Database;
 use crate::harness::{Agent, ONE, Server, User};
-use crate::objects::S3;
+use crate::s3::S3;
 
 impl Server {
     /// Another server on the same database.

@@ -118,6 +118,18 @@ async fn nothing_to_keep_is_a_warning_and_too_much_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_of_a_job_together_are_bounded_too() {
+    let long: &'static str = Box::leak("a".repeat(90).into_boxed_str());
+    let both = ["one", "two"].map(|name| artifact(name, &["a*"], When::Always));
+    let backend = Fake::default().with_files(&[long]);
+    let outcome = TestRun::of([leaving(both.into())]).on(backend).await;
+    assert_eq!(outcome.report.conclusion, Conclusion::Failure);
+    let line = "artifact `two` cannot be kept: more than 60 bytes (all of the job's may have 150 bytes together)";
+    assert!(outcome.told().contains(line), "{}", outcome.told());
+    assert_eq!(kept(&outcome), ["one.tar.gz"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn names_that_cannot_be_are_the_pipelines_mistake() {
     let outputs = vec![
         artifact("app", &["a"], When::Success),

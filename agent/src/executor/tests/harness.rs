@@ -160,6 +160,7 @@ impl TestRun {
                 before: self.before,
                 artifacts: Some(ArtifactPlace::jobs(&data.path().join("artifacts")).unwrap()),
                 artifact_bytes: 100,
+                artifacts_bytes: 150,
             },
             logs: Arc::clone(&logs),
             queue: printer.queue(),

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use protocol::service::{BLOCK, StreamInfo, StreamName};
 
 use super::super::retention::LEAST;
-use super::{LogError, Retention, failed, sync_directory};
+use super::disk::Disk;
+use super::{LogError, Retention, failed};
 
 /// Where they are.
 #[derive(Debug)]
@@ -195,12 +196,16 @@ impl Files {
         Ok(now.len())
     }
 
-    /// Makes everything durable, and the digests of its full blocks, of which `known` are in the file already.
-    pub(super) fn seal(&self, digests: &[[u8; 32]], known: usize) -> Result<(), LogError> {
+    /// Makes everything durable, and then the digests of its full blocks, of which `known` are in the file already.
+    pub(super) fn seal(
+        &self,
+        disk: &Disk,
+        digests: &[[u8; 32]],
+        known: usize,
+    ) -> Result<(), LogError> {
         for path in self.paths()? {
-            File::open(&path)
-                .and_then(|file| file.sync_data())
-                .map_err(failed("write to the disk", &path))?;
+            let written = disk.write_out(&path);
+            written.map_err(failed("write to the disk", &path))?;
         }
         let path = self.sealed();
         let new = digests.get(known..).unwrap_or_default();
@@ -209,12 +214,14 @@ impl Files {
             .create(true)
             .truncate(false)
             .open(&path)
-            .and_then(|file| {
-                file.write_all_at(new.as_flattened(), known as u64 * 32)?;
-                file.sync_data()
-            })
+            .and_then(|file| file.write_all_at(new.as_flattened(), known as u64 * 32))
+            .and_then(|()| disk.write_out(&path))
             .map_err(failed("write", &path))?;
-        self.head.parent().map_or(Ok(()), sync_directory)
+        let Some(directory) = self.head.parent() else {
+            return Ok(());
+        };
+        let written = disk.write_out_directory(directory);
+        written.map_err(failed("write to the disk", directory))
     }
 
     /// The digests of blocks that are durable.
@@ -242,7 +249,7 @@ impl Files {
         Ok(())
     }
 
-    /// Cuts off what was not made durable.
+    /// Cuts off what was not made durable, since nobody knows whether it is on the disk.
     pub(super) fn cut_to_sealed(&self) -> Result<(), LogError> {
         let length = self.sealed_digests()?.len() as u64 * BLOCK as u64;
         let Some(layout) = self.layout()?.filter(|layout| layout.length >= length) else {
@@ -258,8 +265,11 @@ impl Files {
                 remove_file(&self.beside(segment))?;
             }
         }
+        // A segment that was to come next is not there yet.
         OpenOptions::new()
             .write(true)
+            .create(true)
+            .truncate(false)
             .open(&path)
             .and_then(|file| file.set_len(length - start))
             .map_err(failed("cut", &path))

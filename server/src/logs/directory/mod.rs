@@ -11,6 +11,7 @@
 //! all of it at once ([`sync`]). Only before a segment is thrown away everything is made durable, and its digests with it. So
 //! after the machine itself has gone down what is sealed is trusted, and everything behind it is asked for again.
 
+mod disk;
 mod files;
 mod machine;
 mod stream;
@@ -25,7 +26,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::service::{AttemptId, LogEnd, Missing, StreamInfo, StreamName};
 
+use super::gate::Gates;
 use super::{LogError, Piece, Retention};
+use disk::Disk;
 use files::Files;
 use machine::Machine;
 use stream::Open;
@@ -37,7 +40,9 @@ pub(crate) struct Directory {
     root: Arc<PathBuf>,
     retention: Retention,
     open: Arc<Mutex<HashMap<AttemptId, Streams>>>,
+    disk: Disk,
     syncer: Syncer,
+    pub(super) gates: Gates,
     machine: Arc<Machine>,
 }
 
@@ -62,12 +67,15 @@ impl Directory {
         private.recursive(true).mode(0o700);
         private.create(&root).map_err(failed("make", &root))?;
         let machine = Machine::open(&root)?;
-        let syncer = Syncer::start(&root)?;
+        let disk = Disk::default();
+        let syncer = Syncer::start(&root, disk.clone())?;
         Ok(Self {
             root: Arc::new(root),
             retention,
             open: Arc::default(),
+            disk,
             syncer,
+            gates: Gates::new(),
             machine: Arc::new(machine),
         })
     }
@@ -120,6 +128,20 @@ impl Directory {
         lock(&self.open).remove(&id);
     }
 
+    /// A stream as far as it has come, and whether it was cut: once the disk has lost something, what was not sealed by then does
+    /// not count.
+    fn opened(&self, files: &Files, slot: &mut Option<Open>) -> Result<(Open, bool), LogError> {
+        let losses = self.disk.losses();
+        match slot.take() {
+            Some(open) if open.losses() == losses => return Ok((open, false)),
+            // Of what was there before the server has started nobody knows.
+            None if losses == 0 => return Ok((Open::resume(files, losses)?, false)),
+            _ => {}
+        }
+        files.cut_to_sealed()?;
+        Ok((Open::resume(files, losses)?, true))
+    }
+
     /// Throws a stream away.
     pub(super) fn remove(&self, id: AttemptId, name: &StreamName) -> Result<(), LogError> {
         let stream = self.stream(id, name);
@@ -138,10 +160,7 @@ impl Directory {
         let stream = self.stream(id, name);
         let mut slot = lock(&stream);
         let files = self.files(id, name);
-        let mut open = match slot.take() {
-            Some(open) => open,
-            None => Open::resume(&files)?,
-        };
+        let (mut open, _) = self.opened(&files, &mut slot)?;
         let length = open.length();
         if offset > length {
             *slot = Some(open);
@@ -150,7 +169,7 @@ impl Directory {
         let known = usize::try_from(length - offset).unwrap_or(usize::MAX);
         let new = bytes.get(known..).unwrap_or_default();
         // On an error the slot stays empty: the next piece looks what is in the files.
-        open.write(&files, new)?;
+        open.write(&self.disk, &files, new)?;
         let next = open.length();
         *slot = Some(open);
         Ok(next)
@@ -165,23 +184,20 @@ impl Directory {
             let stream = self.stream(id, &end.name);
             let mut slot = lock(&stream);
             let files = self.files(id, &end.name);
-            let mut open = match slot.take() {
-                Some(open) => open,
-                None => Open::resume(&files)?,
-            };
+            let (mut open, _) = self.opened(&files, &mut slot)?;
             let length = open.length();
             let mut from = length;
             if length == end.length && open.checksum() == end.checksum {
                 if length == 0 {
                     // An empty log is kept as an empty file.
-                    open.write(&files, &[])?;
+                    open.write(&self.disk, &files, &[])?;
                 }
                 paths.extend(files.paths()?);
                 infos.push(files.info(&end.name, true)?);
             } else if length >= end.length {
                 tracing::warn!(%id, name = %end.name, "a log differed from its agent's and is thrown away");
                 files.remove()?;
-                open = Open::resume(&files)?;
+                open = Open::resume(&files, self.disk.losses())?;
                 from = 0;
             }
             if infos.last().is_none_or(|info| info.name != end.name) {
@@ -198,21 +214,68 @@ impl Directory {
         })
     }
 
-    /// Everything of an attempt that is in these files survives a power cut from now on.
-    pub(super) async fn sync(&self, id: AttemptId, files: Vec<PathBuf>) -> Result<(), LogError> {
-        if files.is_empty() {
-            return Ok(());
-        }
-        self.syncer.sync(self.attempt(id), files).await
+    /// What the disk has lost so far.
+    pub(super) fn losses(&self) -> u64 {
+        self.disk.losses()
     }
 
-    /// Every file of an attempt.
-    pub(super) fn everything(&self, id: AttemptId) -> Result<Vec<PathBuf>, LogError> {
-        let mut paths = Vec::new();
-        for name in self.names(id)? {
-            paths.extend(self.files(id, &name).paths()?);
+    /// Everything of an attempt that is in these files, as they were when the disk had lost so much, survives a power cut from now on.
+    pub(super) async fn sync(
+        &self,
+        id: AttemptId,
+        files: Vec<PathBuf>,
+        losses: u64,
+    ) -> Result<(), LogError> {
+        let directory = self.attempt(id);
+        if !files.is_empty() {
+            self.syncer.sync(directory.clone(), files).await?;
         }
-        Ok(paths)
+        match self.disk.losses() == losses {
+            true => Ok(()),
+            // Somebody else has been told of it.
+            false => {
+                let error = io::Error::other("the disk has lost something meanwhile");
+                Err(failed("write to the disk", &directory)(error))
+            }
+        }
+    }
+
+    /// Every file of an attempt's logs; or from where on streams lack something that has been here.
+    pub(super) fn everything(
+        &self,
+        id: AttemptId,
+    ) -> Result<Result<Vec<PathBuf>, Vec<Missing>>, LogError> {
+        let (mut paths, mut missing) = (Vec::new(), Vec::new());
+        let names = self.names(id)?.into_iter();
+        for name in names.filter(|name| name.as_artifact().is_none()) {
+            let stream = self.stream(id, &name);
+            let mut slot = lock(&stream);
+            let files = self.files(id, &name);
+            let (open, was_cut) = self.opened(&files, &mut slot)?;
+            match was_cut {
+                true => missing.push(Missing {
+                    log: Some(name),
+                    from: open.length(),
+                }),
+                false => paths.extend(files.paths()?),
+            }
+            *slot = Some(open);
+        }
+        Ok(match missing.is_empty() {
+            true => Ok(paths),
+            false => Err(missing),
+        })
+    }
+
+    /// Bytes of all archives of an attempt but this one.
+    pub(super) fn artifact_bytes(&self, id: AttemptId, but: &StreamName) -> Result<u64, LogError> {
+        let mut bytes: u64 = 0;
+        let names = self.names(id)?.into_iter();
+        for name in names.filter(|name| name.as_artifact().is_some() && name != but) {
+            let layout = self.files(id, &name).layout()?;
+            bytes = bytes.saturating_add(layout.map_or(0, |layout| layout.length));
+        }
+        Ok(bytes)
     }
 
     /// Deletes an attempt's logs.
@@ -228,6 +291,13 @@ impl Directory {
                 Ok(())
             }
         }
+    }
+
+    /// Deletes an attempt's archives.
+    pub(super) fn delete_artifacts(&self, id: AttemptId) -> Result<(), LogError> {
+        let names = self.names(id)?.into_iter();
+        let mut names = names.filter(|name| name.as_artifact().is_some());
+        names.try_for_each(|name| self.remove(id, &name))
     }
 
     /// The streams of an attempt.
@@ -274,7 +344,7 @@ impl Directory {
     }
 }
 
-/// Makes the entries of a directory durable.
+/// Makes the entries of a directory durable; for what is written once, at the start.
 fn sync_directory(directory: &Path) -> Result<(), LogError> {
     File::open(directory)
         .and_then(|directory| directory.sync_all())
@@ -284,6 +354,9 @@ fn sync_directory(directory: &Path) -> Result<(), LogError> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+use super::Logs;
 
 #[cfg(test)]
 mod tests;

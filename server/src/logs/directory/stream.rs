@@ -2,6 +2,7 @@
 
 use protocol::service::{BlockHasher, Checksum};
 
+use super::disk::Disk;
 use super::files::Files;
 use super::{LogError, Retention};
 
@@ -15,13 +16,15 @@ pub(super) struct Open {
     retention: Retention,
     /// Blocks whose digests are in the file, and which are durable.
     sealed: usize,
+    /// What the disk had lost when this was looked at.
+    losses: u64,
 }
 
 impl Open {
     /// Looks how far a stream has come: reads what is behind what is sealed.
-    pub(super) fn resume(files: &Files) -> Result<Self, LogError> {
+    pub(super) fn resume(files: &Files, losses: u64) -> Result<Self, LogError> {
         let Some(layout) = files.layout()? else {
-            return Ok(Self::new(files.retention()));
+            return Ok(Self::new(files.retention(), losses));
         };
         let mut digests = files.sealed_digests()?;
         let full = usize::try_from(layout.length).unwrap_or(usize::MAX) / protocol::service::BLOCK;
@@ -33,7 +36,7 @@ impl Open {
             if bytes.is_empty() {
                 // What is needed was thrown away: only the agent can help.
                 files.remove()?;
-                return Ok(Self::new(files.retention()));
+                return Ok(Self::new(files.retention(), losses));
             }
             hasher.update(&bytes);
         }
@@ -41,14 +44,21 @@ impl Open {
             hasher,
             retention: layout.retention,
             sealed,
+            losses,
         })
     }
 
-    fn new(retention: Retention) -> Self {
+    /// What the disk had lost when this was looked at: what it loses afterwards may be of this stream.
+    pub(super) const fn losses(&self) -> u64 {
+        self.losses
+    }
+
+    fn new(retention: Retention, losses: u64) -> Self {
         Self {
             hasher: BlockHasher::new(),
             retention,
             sealed: 0,
+            losses,
         }
     }
 
@@ -61,7 +71,12 @@ impl Open {
     }
 
     /// Writes behind the end. Where a segment begins, all before it is sealed, and what is not kept any more is thrown away.
-    pub(super) fn write(&mut self, files: &Files, mut bytes: &[u8]) -> Result<(), LogError> {
+    pub(super) fn write(
+        &mut self,
+        disk: &Disk,
+        files: &Files,
+        mut bytes: &[u8],
+    ) -> Result<(), LogError> {
         if bytes.is_empty() && self.length() > 0 {
             return Ok(());
         }
@@ -71,7 +86,7 @@ impl Open {
                 && offset == self.retention.start_of(segment)
             {
                 let digests = self.hasher.full_blocks();
-                files.seal(digests, self.sealed)?;
+                files.seal(disk, digests, self.sealed)?;
                 self.sealed = digests.len();
                 files.throw_away(self.retention, segment)?;
             }

@@ -7,7 +7,8 @@ use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
-use super::{LogError, failed, sync_directory};
+use super::disk::Disk;
+use super::{LogError, failed};
 
 /// More files than these are not written one by one, but with all that the file system has to write (syncfs(2)): each new file and
 /// each directory by itself is a commit of the file system's journal. On ext4 128 of them took 150 ms, and syncfs 6.
@@ -28,7 +29,7 @@ pub(super) struct Syncer {
 }
 
 impl Syncer {
-    pub(super) fn start(root: &Path) -> Result<Self, LogError> {
+    pub(super) fn start(root: &Path, disk: Disk) -> Result<Self, LogError> {
         let (requests, received) = mpsc::channel();
         let file = File::open(root).map_err(failed("open", root))?;
         let root = root.to_owned();
@@ -36,7 +37,7 @@ impl Syncer {
         thread
             .spawn({
                 let root = root.clone();
-                move || run(&root, &file, &received)
+                move || run(&disk, &root, &file, &received)
             })
             .map_err(failed("start a thread for", &root))?;
         Ok(Self { requests })
@@ -61,43 +62,37 @@ impl Syncer {
     }
 }
 
-fn run(root: &Path, root_file: &File, received: &mpsc::Receiver<Request>) {
-    // It tells of an error once, whoever's file that was; files that are opened anew tell of what nobody has heard of.
-    let mut tells_all = true;
+fn run(disk: &Disk, root: &Path, root_file: &File, received: &mpsc::Receiver<Request>) {
     while let Ok(first) = received.recv() {
         let mut requests = vec![first];
         requests.extend(received.try_iter());
         let files: usize = requests.iter().map(|request| request.files.len()).sum();
-        if files > FEW && tells_all {
-            match rustix::fs::syncfs(root_file) {
-                Ok(()) => {
-                    for request in requests {
-                        // Who asked may have gone.
-                        let _ = request.answer.send(Ok(()));
-                    }
-                    continue;
-                }
-                Err(errno) => {
-                    tracing::error!(%errno, "the disk of the logs has lost something: files are written one by one from now on");
-                    tells_all = false;
-                }
-            }
-        }
+        let all = (files > FEW).then(|| disk.write_out_all(root, root_file));
         for request in requests {
-            let done = one_by_one(root, &request);
+            let done = match &all {
+                None => one_by_one(disk, root, &request),
+                Some(Ok(())) => Ok(()),
+                Some(Err(error)) => {
+                    let error = std::io::Error::new(error.kind(), error.to_string());
+                    Err(failed("write to the disk", &request.directory)(error))
+                }
+            };
+            // Who asked may have gone.
             let _ = request.answer.send(done);
         }
     }
 }
 
-fn one_by_one(root: &Path, request: &Request) -> Result<(), LogError> {
+fn one_by_one(disk: &Disk, root: &Path, request: &Request) -> Result<(), LogError> {
     for path in &request.files {
-        File::open(path)
-            .and_then(|file| file.sync_data())
-            .map_err(failed("write to the disk", path))?;
+        let written = disk.write_out(path);
+        written.map_err(failed("write to the disk", path))?;
     }
     // The directory's own name, and that of the group it is in, are entries of those above.
     let mut directories = BTreeSet::from([request.directory.as_path(), root]);
     directories.extend(request.directory.parent());
-    directories.into_iter().try_for_each(sync_directory)
+    directories.into_iter().try_for_each(|directory| {
+        let written = disk.write_out_directory(directory);
+        written.map_err(failed("write to the disk", directory))
+    })
 }

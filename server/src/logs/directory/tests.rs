@@ -1,6 +1,7 @@
 use protocol::service::{BLOCK, BlockHasher, Checksum, JobId};
 use tempfile::TempDir;
 
+use super::disk::fault;
 use super::*;
 
 const ID: AttemptId = AttemptId {
@@ -194,4 +195,94 @@ fn another_limit_hides_nothing_of_what_is_kept() {
     let logs = Directory::open(root.path().join("logs"), Retention::of(16 << 20)).unwrap();
     logs.append(ID, &name(), one.len() as u64, two).unwrap();
     assert!(complete(&logs, &all).is_ok());
+}
+
+/// Whether the end of the attempt counts; what lacks, if something does; an error.
+async fn finish(logs: &Logs, whole: &[u8]) -> Result<Result<(), Vec<Missing>>, LogError> {
+    Ok(logs.complete(ID, end(whole)).await?.map(drop))
+}
+
+#[tokio::test]
+async fn what_the_disk_has_lost_counts_at_no_end_and_is_sent_again() {
+    let root = TempDir::new().unwrap();
+    let directory = open(&root);
+    let logs = Logs::Directory(directory.clone());
+    directory.append(ID, &name(), 0, b"hello").unwrap();
+    let file = root.path().join("logs/12000/12345-1/step-0");
+    fault::wait_for(file.clone());
+    finish(&logs, b"hello").await.unwrap_err();
+    // The kernel has told of it, and tells no more.
+    let missing = finish(&logs, b"hello").await.unwrap().unwrap_err();
+    assert_eq!(missing[0].from, 0);
+    directory.append(ID, &name(), 0, b"hello").unwrap();
+    finish(&logs, b"hello").await.unwrap().unwrap();
+
+    // What is given back lacks the same.
+    fault::wait_for(file);
+    logs.settle(ID).await.unwrap_err();
+    let missing = logs.settle(ID).await.unwrap().unwrap_err();
+    assert_eq!((missing.len(), missing[0].from), (1, 0));
+    directory.append(ID, &name(), 0, b"hello").unwrap();
+    logs.settle(ID).await.unwrap().unwrap();
+    assert_eq!(read_all(&directory, 0), b"hello");
+}
+
+#[tokio::test]
+async fn what_the_disk_has_lost_under_a_long_log_is_sent_again_from_what_is_sealed() {
+    let root = TempDir::new().unwrap();
+    let directory = open(&root);
+    // The head and a segment and a half of 512 KiB; at 2.5 MiB two blocks are sealed.
+    let all = bytes(3 * BLOCK + 300_000);
+    let (first, rest) = all.split_at(2 * BLOCK + BLOCK / 2 + 100);
+    directory.append(ID, &name(), 0, first).unwrap();
+    fault::wait_for(root.path().join("logs/12000/12345-1/step-0~0"));
+    let at = first.len() as u64;
+    directory.append(ID, &name(), at, rest).unwrap_err();
+    let gap = directory.append(ID, &name(), at, rest);
+    let sealed = 2 * BLOCK as u64;
+    assert!(
+        matches!(gap, Err(LogError::Gap { next }) if next == sealed),
+        "{gap:?}"
+    );
+    let rest = &all[usize::try_from(sealed).unwrap()..];
+    directory.append(ID, &name(), sealed, rest).unwrap();
+    let logs = Logs::Directory(directory.clone());
+    finish(&logs, &all).await.unwrap().unwrap();
+    assert_eq!(read_all(&directory, 0), all);
+}
+
+#[tokio::test]
+async fn what_the_disk_has_lost_of_one_log_makes_others_doubtful() {
+    let root = TempDir::new().unwrap();
+    let directory = open(&root);
+    let logs = Logs::Directory(directory.clone());
+    let other = AttemptId {
+        job: JobId(7),
+        attempt: 1,
+    };
+    directory.append(ID, &name(), 0, b"hello").unwrap();
+    directory.append(other, &name(), 0, b"hello").unwrap();
+    fault::wait_for(root.path().join("logs/0/7-1/step-0"));
+    logs.settle(other).await.unwrap_err();
+    let missing = finish(&logs, b"hello").await.unwrap().unwrap_err();
+    assert_eq!(missing[0].from, 0);
+}
+
+#[test]
+fn a_segment_that_was_to_come_next_is_where_it_goes_on_after_the_machine_has_gone_down() {
+    let root = TempDir::new().unwrap();
+    let all = bytes(4 * BLOCK);
+    let logs = open(&root);
+    // Sealed as far as there is a byte of the next segment, which the machine has lost with its file.
+    logs.append(ID, &name(), 0, &all).unwrap();
+    logs.append(ID, &name(), all.len() as u64, b"x").unwrap();
+    logs.distrust(&[ID]).unwrap();
+    drop(logs);
+    fs::remove_file(root.path().join("logs/12000/12345-1/step-0~4")).unwrap();
+    fs::write(root.path().join("logs/boot"), "another\n").unwrap();
+    let logs = open(&root);
+    logs.distrust(&[ID]).unwrap();
+    assert_eq!(logs.info(ID, &name()).unwrap().length, all.len() as u64);
+    let next = logs.append(ID, &name(), all.len() as u64, b"x").unwrap();
+    assert_eq!(next, all.len() as u64 + 1);
 }

@@ -5,6 +5,7 @@ use object_store::{ObjectStoreExt as _, WriteMultipart};
 use protocol::service::{AttemptId, StreamName};
 
 use super::{LogError, Objects, READ, failed};
+use crate::database::OperationError;
 use crate::operation::stream::{self, PieceRow};
 
 impl Objects {
@@ -31,6 +32,28 @@ impl Objects {
         Ok(())
     }
 
+    /// Writes what pieces have into one object.
+    async fn copy(
+        &self,
+        run: &[PieceRow],
+        object: &Path,
+        upload: &mut WriteMultipart,
+    ) -> Result<(), LogError> {
+        for piece in run {
+            let from = Path::from(piece.object.as_str());
+            let mut at = 0;
+            while at < piece.length {
+                let end = piece.length.min(at + READ);
+                let bytes = self.get(&from, at..end).await;
+                upload.write(&bytes.map_err(failed("read", &from))?);
+                let room = upload.wait_for_capacity(4).await;
+                room.map_err(failed("write", object))?;
+                at = end;
+            }
+        }
+        Ok(())
+    }
+
     async fn join_run(
         &self,
         id: AttemptId,
@@ -43,19 +66,12 @@ impl Objects {
         let object = self.name(id, name, start);
         let upload = self.store.put_multipart(&object).await;
         let mut upload = WriteMultipart::new(upload.map_err(failed("write", &object))?);
-        for piece in &run {
-            let from = Path::from(piece.object.as_str());
-            let mut at = 0;
-            while at < piece.length {
-                let end = piece.length.min(at + READ);
-                let bytes = self.get(&from, at..end).await;
-                upload.write(&bytes.map_err(failed("read", &from))?);
-                upload
-                    .wait_for_capacity(4)
-                    .await
-                    .map_err(failed("write", &object))?;
-                at = end;
+        if let Err(error) = self.copy(&run, &object, &mut upload).await {
+            // Parts of what came to no end are stored, and seen by nobody.
+            if let Err(error) = upload.abort().await {
+                tracing::debug!(%error, %object, "parts of an object stay");
             }
+            return Err(error);
         }
         upload.finish().await.map_err(failed("write", &object))?;
         let joined = PieceRow {
@@ -64,9 +80,19 @@ impl Objects {
             object: object.to_string(),
         };
         let (name, old) = (name.clone(), run.clone());
-        self.database
-            .write(move |tx| stream::replace(tx, id, &name, &old, &joined))
-            .await?;
+        let replaced = self
+            .database
+            .write(move |tx| stream::replace(tx, id, &name, &old, &joined));
+        match replaced.await {
+            Ok(()) => {}
+            // The stream was removed meanwhile, or somebody else has joined it.
+            Err(OperationError::Refused(problem)) => {
+                tracing::debug!(problem = problem.message, %id, "pieces are not joined");
+                self.delete(vec![object.to_string()]).await;
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
         self.delete(run.into_iter().map(|piece| piece.object).collect())
             .await;
         Ok(())

@@ -7,6 +7,8 @@
 //! pieces are joined. The digests of the blocks so far are in the stream's row, so that any server can go on.
 
 mod join;
+mod marker;
+mod remove;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -99,12 +101,17 @@ impl Objects {
         // Without random numbers two who race might meet: then the row of one of them names what both have written.
         let _ = getrandom::fill(&mut bits);
         let random = u64::from_le_bytes(bits);
-        self.prefix
-            .clone()
-            .join("logs")
-            .join(id.to_string())
-            .join(name.to_string())
+        self.place(id, Some(name))
             .join(format!("{start:016}-{random:016x}"))
+    }
+
+    /// Where the objects of an attempt are, or of one stream of it.
+    fn place(&self, id: AttemptId, name: Option<&StreamName>) -> Path {
+        let attempt = self.prefix.clone().join("logs").join(id.to_string());
+        match name {
+            Some(name) => attempt.join(name.to_string()),
+            None => attempt,
+        }
     }
 
     pub(super) fn forget(&self, id: AttemptId) {
@@ -147,8 +154,15 @@ impl Objects {
         let (retention, of) = (self.retention.of_stream(&name), name.clone());
         let appended = self
             .database
-            .write(move |tx| stream::append(tx, id, &of, &piece, &digests, retention))
-            .await?;
+            .write(move |tx| stream::append(tx, id, &of, &piece, &digests, retention));
+        let appended = match appended.await {
+            // Only where it is certain that no row names it: a transaction whose answer is lost may have been committed.
+            Err(OperationError::Refused(problem)) => {
+                self.delete(vec![object.to_string()]).await;
+                return Err(OperationError::Refused(problem).into());
+            }
+            appended => appended?,
+        };
         match appended {
             Appended::Kept { thrown_away } => {
                 let next = hasher.length();
@@ -317,20 +331,16 @@ impl Objects {
         }
     }
 
-    /// Deletes every object of an attempt.
-    pub(super) async fn delete_all(&self, id: AttemptId) -> Result<(), LogError> {
-        let objects = self
+    /// Bytes of all archives of an attempt but this one.
+    pub(super) async fn artifact_bytes(
+        &self,
+        id: AttemptId,
+        but: StreamName,
+    ) -> Result<u64, LogError> {
+        let bytes = self
             .database
-            .read(move |tx| stream::objects(tx, id))
-            .await?;
-        for object in objects {
-            let path = Path::from(object);
-            match self.store.delete(&path).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(failed("delete", &path)(error)),
-            }
-        }
-        Ok(())
+            .read(move |tx| stream::artifact_bytes(tx, id, &but));
+        Ok(bytes.await?)
     }
 
     /// Whether a stream has been written by way of this server.

@@ -1,0 +1,110 @@
+//! Removes objects that are not kept: those that rows name, and those that nobody has come to name.
+//!
+//! Nobody writes to what is removed: whoever is still at it is refused by the transaction that would let it count. Rows go last, so
+//! that what could not be removed is found again.
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use object_store::path::Path;
+use object_store::{ObjectStore as _, ObjectStoreExt as _};
+use protocol::service::{AttemptId, StreamName};
+
+use super::{LogError, Objects, failed};
+use crate::operation::stream;
+
+/// Objects that are deleted at once.
+const AT_ONCE: usize = 8;
+
+impl Objects {
+    /// Everything of an attempt. Its rows stay.
+    pub(in crate::logs) async fn delete_all(&self, id: AttemptId) -> Result<(), LogError> {
+        let objects = self
+            .database
+            .read(move |tx| stream::objects(tx, id))
+            .await?;
+        self.delete_each(objects).await?;
+        self.delete_unnamed(&self.place(id, None)).await
+    }
+
+    /// All archives of an attempt.
+    pub(in crate::logs) async fn delete_artifacts(&self, id: AttemptId) -> Result<(), LogError> {
+        for info in self.list(id).await? {
+            if info.name.as_artifact().is_some() {
+                self.delete_stream(id, &info.name).await?;
+            }
+        }
+        // A stream whose first piece came to nothing has no row.
+        let place = self.place(id, None);
+        let found = match self.store.list_with_delimiter(Some(&place)).await {
+            Ok(found) => found.common_prefixes,
+            Err(error) => return unlisted(&place, error),
+        };
+        for place in found {
+            let name = place.parts().next_back();
+            let name = name.and_then(|name| name.as_ref().parse::<StreamName>().ok());
+            if name.is_some_and(|name| name.as_artifact().is_some()) {
+                self.delete_unnamed(&place).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One stream.
+    pub(in crate::logs) async fn delete_stream(
+        &self,
+        id: AttemptId,
+        name: &StreamName,
+    ) -> Result<(), LogError> {
+        let of = name.clone();
+        let pieces = self
+            .database
+            .read(move |tx| stream::pieces(tx, id, &of))
+            .await?;
+        let objects = pieces.into_iter().map(|piece| piece.object).collect();
+        self.delete_each(objects).await?;
+        self.delete_unnamed(&self.place(id, Some(name))).await?;
+        let of = name.clone();
+        let rows = self.database.write(move |tx| stream::remove(tx, id, &of));
+        rows.await?;
+        Ok(())
+    }
+
+    async fn delete_each(&self, objects: Vec<String>) -> Result<(), LogError> {
+        let deleting = futures_util::stream::iter(objects).map(|object| async move {
+            let path = Path::from(object);
+            self.delete_one(&path).await
+        });
+        deleting.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn delete_one(&self, path: &Path) -> Result<(), LogError> {
+        match self.store.delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed("delete", path)(error)),
+        }
+    }
+
+    /// What is there without a row: of who died, or has not come to its transaction.
+    async fn delete_unnamed(&self, place: &Path) -> Result<(), LogError> {
+        let mut found = self.store.list(Some(place));
+        while let Some(object) = found.next().await {
+            match object {
+                Ok(object) => self.delete_one(&object.location).await?,
+                Err(error) => return unlisted(place, error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whoever may not list has to live with what nobody names.
+fn unlisted(place: &Path, error: object_store::Error) -> Result<(), LogError> {
+    match error {
+        object_store::Error::NotFound { .. } => Ok(()),
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::NotImplemented { .. } => {
+            tracing::debug!(%error, %place, "objects without a row cannot be looked for");
+            Ok(())
+        }
+        error => Err(failed("list", place)(error)),
+    }
+}

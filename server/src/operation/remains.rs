@@ -1,0 +1,198 @@
+//! What is to be removed from the storage.
+//!
+//! ```text
+//! a transaction decides that something is not kept --note--> remains --claim--> somebody removes it --removed--> once more, later --> gone
+//!                                                               ^-- in vain: again, later and later --'
+//! ```
+//! The database decides, and what the storage has follows: whoever dies between the two leaves a row that somebody takes up. What
+//! cannot be removed now stands in nobody's way.
+
+use std::time::Duration;
+
+use protocol::service::{AttemptId, JobId, StreamName};
+
+use crate::database::{DatabaseError, OperationError, Transaction, skipping};
+
+/// What of an attempt is to be removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Everything: it is forgotten.
+    Attempt,
+    /// All archives: it came to no end.
+    Artifacts,
+    /// One stream.
+    Stream(StreamName),
+}
+
+/// Something to be removed, by whom it was given to.
+#[derive(Debug, Clone)]
+pub(crate) struct Remains {
+    pub(crate) id: AttemptId,
+    pub(crate) what: What,
+}
+
+/// How many are given to somebody at once.
+const BATCH: i64 = 100;
+
+/// How long nobody else is given what somebody was given, milliseconds; it doubles with each time.
+const PAUSE: u64 = 30_000;
+
+/// It does not double more often.
+const DOUBLINGS: u64 = 7;
+
+impl What {
+    fn to_text(&self) -> String {
+        match self {
+            Self::Attempt => "attempt".to_owned(),
+            Self::Artifacts => "artifacts".to_owned(),
+            Self::Stream(name) => name.to_string(),
+        }
+    }
+
+    /// `None` is from a newer server.
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "attempt" => Self::Attempt,
+            "artifacts" => Self::Artifacts,
+            name => Self::Stream(name.parse().ok()?),
+        })
+    }
+}
+
+/// Notes that something is not kept any more.
+pub(crate) fn note(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    what: &What,
+) -> Result<(), DatabaseError> {
+    let now = tx.now();
+    tx.execute(
+        "INSERT INTO remains (job, attempt, what, due) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (job, attempt, what) DO UPDATE SET due = excluded.due, tries = 0, removed = 0",
+        &[
+            id.job.0.into(),
+            id.attempt.into(),
+            what.to_text().into(),
+            now.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Whether there is something to do.
+pub(crate) fn is_due(tx: &mut Transaction<'_>) -> Result<bool, OperationError> {
+    let now = tx.now();
+    let row = tx.first(
+        "SELECT 1 FROM remains WHERE due <= $1 LIMIT 1",
+        &[now.into()],
+    )?;
+    Ok(row.is_some())
+}
+
+/// Gives some to who asks. Nobody else is given them for a while.
+pub(crate) fn claim(tx: &mut Transaction<'_>) -> Result<Vec<Remains>, OperationError> {
+    let now = tx.now();
+    let sql = skipping!(
+        tx,
+        "SELECT job, attempt, what, tries FROM remains WHERE due <= $1 ORDER BY due LIMIT $2"
+    );
+    let rows = tx.query(sql, &[now.into(), BATCH.into()])?;
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let id = AttemptId {
+            job: JobId(row.number(0)?),
+            attempt: row.number(1)?,
+        };
+        let tries: u64 = row.number(3)?;
+        let next = now.saturating_add(PAUSE << tries.min(DOUBLINGS));
+        tx.execute(
+            "UPDATE remains SET due = $4, tries = tries + 1 WHERE job = $1 AND attempt = $2 AND what = $3",
+            &[
+                id.job.0.into(),
+                id.attempt.into(),
+                row.text(2)?.into(),
+                next.into(),
+            ],
+        )?;
+        claimed.extend(What::parse(row.text(2)?).map(|what| Remains { id, what }));
+    }
+    Ok(claimed)
+}
+
+/// It was removed. What somebody was about to write meanwhile is removed in so long, and then it is gone.
+pub(crate) fn removed(
+    tx: &mut Transaction<'_>,
+    Remains { id, what }: &Remains,
+    once_more: Duration,
+) -> Result<(), OperationError> {
+    let again = u64::try_from(once_more.as_millis()).unwrap_or(u64::MAX);
+    let again = tx.now().saturating_add(again);
+    let of = [id.job.0.into(), id.attempt.into()];
+    if *what == What::Attempt {
+        for of_attempt in [
+            "DELETE FROM pieces WHERE job = $1 AND attempt = $2",
+            "DELETE FROM streams WHERE job = $1 AND attempt = $2",
+        ] {
+            tx.execute(of_attempt, &of)?;
+        }
+    }
+    let [job, attempt] = of;
+    let row = [job, attempt, what.to_text().into()];
+    let gone = tx.execute(
+        "DELETE FROM remains WHERE job = $1 AND attempt = $2 AND what = $3 AND removed = 1",
+        &row,
+    )?;
+    if gone == 0 {
+        let [job, attempt, what] = row;
+        tx.execute(
+            "UPDATE remains SET removed = 1, tries = 0, due = $4 WHERE job = $1 AND attempt = $2 AND what = $3",
+            &[job, attempt, what, again.into()],
+        )?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::{Database, Location};
+
+    fn id(job: u64) -> AttemptId {
+        AttemptId {
+            job: JobId(job),
+            attempt: 1,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_removed_stands_in_nobodys_way() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let database = Database::open(&Location::Sqlite(directory.path().join("db"))).unwrap();
+        let stuck = u64::try_from(BATCH).unwrap();
+        let note_all = database.write(move |tx| {
+            (0..=stuck).try_for_each(|job| note(tx, id(job), &What::Attempt))?;
+            Ok(())
+        });
+        note_all.await.unwrap();
+        let first = database.write(claim).await.unwrap();
+        assert_eq!(first.len() as u64, stuck);
+        // None of them could be removed: the next one is given all the same, and they are not given again at once.
+        let next = database.write(claim).await.unwrap();
+        assert_eq!(next.len(), 1);
+        let last = next[0].clone();
+        let done = last.clone();
+        let twice = database.write(move |tx| removed(tx, &done, Duration::ZERO));
+        twice.await.unwrap();
+        let again = database.write(claim).await.unwrap();
+        assert_eq!(again.len(), 1);
+        assert_eq!((again[0].id, &again[0].what), (last.id, &last.what));
+        let done = database.write(move |tx| removed(tx, &last, Duration::ZERO));
+        done.await.unwrap();
+        let left = database.read(|tx| {
+            let row = tx.one("SELECT COUNT(*), MIN(tries) FROM remains", &[])?;
+            Ok((row.int(0)?, row.int(1)?))
+        });
+        assert_eq!(left.await.unwrap(), (BATCH, 1));
+        assert!(!database.read(is_due).await.unwrap());
+    }
+}

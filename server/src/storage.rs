@@ -1,0 +1,131 @@
+//! Opens the storage of logs, when it is the one that belongs to the database.
+//!
+//! A directory has a file that tells it from others, a bucket an object; the database knows what it says. The bucket's is written in
+//! the transaction that notes it, so that of servers that start at once on different buckets one is told from the other.
+
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::config::{Config, Storage};
+use crate::database::{Database, OperationError, refuse};
+use crate::logs::{Directory, LogError, Logs, Objects};
+use crate::operation::{attempt, storage, trace};
+use crate::run::ServerError;
+
+/// What servers have noted that did not tell buckets apart.
+const OBJECTS: &str = "objects";
+
+/// Less than a database waits for somebody in the midst of a transaction.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn failed(error: &dyn std::fmt::Display) -> ServerError {
+    ServerError::Storage {
+        message: error.to_string(),
+    }
+}
+
+/// The storage of logs.
+pub(crate) async fn open(config: &Config, database: &Database) -> Result<Logs, ServerError> {
+    match &config.storage {
+        Storage::Directory(directory) => {
+            let (directory, retention) = (directory.clone(), config.retention);
+            let opening =
+                tokio::task::spawn_blocking(move || Directory::open(directory, retention));
+            let logs = opening.await.map_err(|error| failed(&error))?;
+            let logs = logs.map_err(|error| failed(&error))?;
+            let identity = format!("directory {}", logs.identity());
+            let noted = identity.clone();
+            let known = database.write(move |tx| storage::belongs(tx, &noted));
+            let known = known.await.map_err(|error| failed(&error))?;
+            if known != identity {
+                return Err(ServerError::OtherStorage { known, identity });
+            }
+            let going_on = database.read(attempt::going_on).await;
+            let going_on = going_on.map_err(|error| failed(&error))?;
+            logs.distrust(&going_on).map_err(|error| failed(&error))?;
+            Ok(Logs::Directory(logs))
+        }
+        Storage::Objects(url) => {
+            let options = &config.storage_options;
+            let objects = Objects::open(url, options, database.clone(), config.retention);
+            let objects = objects.map_err(|error| failed(&error))?;
+            recognise(&objects, database).await?;
+            Ok(Logs::Objects(objects))
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+enum Bucket {
+    Known,
+    /// The database's is another one.
+    Other {
+        known: String,
+        identity: String,
+    },
+    /// It is another database's.
+    Taken(String),
+}
+
+/// Looks whether a bucket is the database's. One that nobody has used becomes that.
+async fn recognise(objects: &Objects, database: &Database) -> Result<(), ServerError> {
+    let fresh = [random()?, random()?];
+    let (objects, runtime) = (objects.clone(), Handle::current());
+    let looking = database.write(move |tx| {
+        let known = storage::noted(tx)?;
+        let installation = trace::installation(tx, &fresh[0])?;
+        let found = wait(&runtime, objects.marked())?;
+        let identity = match &found {
+            Some(found) => format!("{OBJECTS} {found}"),
+            None => "a bucket that no server has used".to_owned(),
+        };
+        if !known.is_empty() && known != OBJECTS {
+            return Ok(match known == identity {
+                true => Bucket::Known,
+                false => Bucket::Other { known, identity },
+            });
+        }
+        let marker = match found {
+            None => {
+                let marker = format!("{installation} {}", fresh[1]);
+                wait(&runtime, objects.mark(&marker))?;
+                marker
+            }
+            // Who has written it did not come to note it.
+            Some(found) if found.starts_with(&installation) => found,
+            Some(found) => return Ok(Bucket::Taken(found)),
+        };
+        storage::note(tx, &format!("{OBJECTS} {marker}"))?;
+        Ok(Bucket::Known)
+    });
+    match looking.await.map_err(|error| failed(&error))? {
+        Bucket::Known => Ok(()),
+        Bucket::Other { known, identity } => Err(ServerError::OtherStorage { known, identity }),
+        Bucket::Taken(marker) => Err(ServerError::TakenStorage { marker }),
+    }
+}
+
+/// Waits for the bucket, on a thread of the database.
+fn wait<T>(
+    runtime: &Handle,
+    work: impl Future<Output = Result<T, LogError>>,
+) -> Result<T, OperationError> {
+    let done = runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await });
+    let unavailable = protocol::service::ProblemCode::Unavailable;
+    match done {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => refuse(unavailable, error.to_string()),
+        Err(_) => refuse(
+            unavailable,
+            format!("the bucket does not answer within {PATIENCE:?}"),
+        ),
+    }
+}
+
+fn random() -> Result<String, ServerError> {
+    let mut bits = [0; 8];
+    getrandom::fill(&mut bits).map_err(|error| failed(&error))?;
+    Ok(format!("{:016x}", u64::from_le_bytes(bits)))
+}

@@ -1,0 +1,175 @@
+//! An S3 server with one bucket, which can be slow and refuse. It ends with the test's runtime.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hyper::Method;
+use hyper::service::{Service as _, service_fn};
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use server::{Config, Retention, Storage};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use crate::harness::Server;
+
+#[derive(Debug)]
+pub(crate) struct S3 {
+    pub(crate) directory: TempDir,
+    pub(crate) endpoint: String,
+    pub(crate) faults: Arc<Faults>,
+}
+
+/// What is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Faults {
+    /// So many requests are answered as failed.
+    failing: AtomicUsize,
+    /// What is written waits.
+    holding: watch::Sender<bool>,
+    held: AtomicUsize,
+}
+
+impl Faults {
+    /// Has the next requests fail.
+    pub(crate) fn fail(&self, requests: usize) {
+        self.failing.store(requests, Ordering::SeqCst);
+    }
+
+    /// How many of them have not come yet.
+    pub(crate) fn left(&self) -> usize {
+        self.failing.load(Ordering::SeqCst)
+    }
+
+    /// Has what is written from now on wait.
+    pub(crate) fn hold(&self) {
+        self.holding.send_replace(true);
+    }
+
+    /// Waits until something waits.
+    pub(crate) async fn come(&self) {
+        while self.held.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Lets it go.
+    pub(crate) fn release(&self) {
+        self.holding.send_replace(false);
+    }
+
+    /// Whether a request fails.
+    async fn strike(&self, method: &Method) -> bool {
+        if method == Method::PUT && *self.holding.borrow() {
+            self.held.fetch_add(1, Ordering::SeqCst);
+            let mut holding = self.holding.subscribe();
+            let _ = holding.wait_for(|holding| !*holding).await;
+        }
+        let fewer = |left: usize| left.checked_sub(1);
+        let counted = self
+            .failing
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer);
+        counted.is_ok()
+    }
+}
+
+impl S3 {
+    pub(crate) async fn start() -> Self {
+        let directory = TempDir::new().unwrap();
+        std::fs::create_dir(directory.path().join("bucket")).unwrap();
+        let files = s3s_fs::FileSystem::new(directory.path()).unwrap();
+        let mut service = S3ServiceBuilder::new(files);
+        service.set_auth(SimpleAuth::from_single("key", "secret"));
+        let service = service.build().into_shared();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let faults = Arc::new(Faults {
+            failing: AtomicUsize::new(0),
+            holding: watch::Sender::new(false),
+            held: AtomicUsize::new(0),
+        });
+        let wrong = Arc::clone(&faults);
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let (service, wrong) = (service.clone(), Arc::clone(&wrong));
+                tokio::spawn(async move {
+                    let socket = hyper_util::rt::TokioIo::new(socket);
+                    let executor = hyper_util::rt::TokioExecutor::new();
+                    let builder = hyper_util::server::conn::auto::Builder::new(executor);
+                    let answer = service_fn(move |request: hyper::Request<_>| {
+                        let (service, wrong) = (service.clone(), Arc::clone(&wrong));
+                        async move {
+                            if wrong.strike(request.method()).await {
+                                let mut failed = hyper::Response::new(s3s::Body::empty());
+                                *failed.status_mut() = hyper::StatusCode::SERVICE_UNAVAILABLE;
+                                return Ok(failed);
+                            }
+                            service.call(request).await
+                        }
+                    });
+                    let _ = builder.serve_connection(socket, answer).await;
+                });
+            }
+        });
+        Self {
+            directory,
+            endpoint,
+            faults,
+        }
+    }
+
+    /// Has a server keep its logs here.
+    pub(crate) fn place_in(&self, config: &mut Config) {
+        config.storage = Storage::Objects("s3://bucket/ci".to_owned());
+        config.storage_options = [
+            ("endpoint", self.endpoint.as_str()),
+            ("region", "us-east-1"),
+            ("access_key_id", "key"),
+            ("secret_access_key", "secret"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    }
+
+    pub(crate) async fn server(&self, bytes: u64) -> Server {
+        Server::start_with(|config| {
+            self.place_in(config);
+            config.retention = Retention::of(bytes);
+        })
+        .await
+    }
+
+    /// Waits until there are so many objects of logs.
+    pub(crate) async fn wait_for_objects(&self, count: usize) {
+        for _ in 0..200 {
+            if self.objects() == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(self.objects(), count);
+    }
+
+    /// Objects of logs there are.
+    pub(crate) fn objects(&self) -> usize {
+        count(&self.directory.path().join("bucket/ci/logs"))
+    }
+}
+
+fn count(directory: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        .map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => count(&entry.path()),
+            _ => 1,
+        })
+        .sum()
+}
