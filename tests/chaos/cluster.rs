@@ -22,6 +22,9 @@ const SERVER: &str =
 /// How long a program may take to be there, or to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Bytes of disks: many times what jobs write, of an agent's two, and of all.
+const DISKS: (&str, &str) = ("64m", "192m");
+
 /// Disks are small.
 const AGENT: &str = "agent: { free_disk: 8MiB }\n";
 
@@ -37,9 +40,9 @@ struct Program {
 }
 
 impl Program {
-    fn new(env: &TestEnvironment, clockwork: &Clockwork, name: &str) -> Self {
+    fn new(env: &TestEnvironment, clockwork: &Clockwork, name: &str, disk: &str) -> Self {
         let at = env.root().join(name);
-        let disk = Disk::mount(&at.join("disk"));
+        let disk = Disk::mount(&at.join("disk"), disk);
         Self {
             running: None,
             paused: false,
@@ -97,17 +100,17 @@ impl<'a> Cluster<'a> {
             Link::to(server, &cables.hub(), &Cables::address(agent))
         };
         let clockwork = Clockwork::make(env.root());
-        let all = |what: &str, count: usize| {
+        let all = |what: &str, count: usize, disk: &str| {
             let names = (0..count).map(|number| format!("{what}/{number}"));
             names
-                .map(|name| Program::new(env, &clockwork, &name))
+                .map(|name| Program::new(env, &clockwork, &name, disk))
                 .collect()
         };
         let mut cluster = Self {
             env,
             shared: (servers > 1).then(|| (Database::start(), Objects::start())),
-            servers: all("servers", servers),
-            agents: all("agents", agents),
+            servers: all("servers", servers, DISKS.1),
+            agents: all("agents", agents, DISKS.0),
             links: (0..agents).map(link).collect(),
             asker: Asker::new(env, addresses.clone()),
             addresses,
@@ -240,6 +243,14 @@ impl<'a> Cluster<'a> {
 
     pub(crate) fn make_room(&mut self, who: Who) {
         self.program(who).disk.make_room();
+    }
+
+    /// Where logs and archives are.
+    pub(crate) fn storage(&self) -> PathBuf {
+        match &self.shared {
+            Some((_, objects)) => objects.place().join("bucket/ci/logs"),
+            None => self.place("servers/0/disk/data/logs"),
+        }
     }
 
     /// Every place where something that was printed may be.

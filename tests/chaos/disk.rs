@@ -4,19 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Bytes of an agent's, as mount(8) says it: many times what its jobs write.
-const SIZE: &str = "64m";
-
 #[derive(Debug)]
 pub(crate) struct Disk {
     path: PathBuf,
 }
 
 impl Disk {
-    /// Mounts it over a directory, which is made.
-    pub(crate) fn mount(path: &Path) -> Self {
+    /// Mounts it over a directory, which is made; so large, as mount(8) says it.
+    pub(crate) fn mount(path: &Path, size: &str) -> Self {
         fs::create_dir_all(path).expect("make the place for a disk");
-        let options = format!("size={SIZE},mode=0777");
+        let options = format!("size={size},mode=0777");
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &options, "slipway-chaos"])
             .arg(path)

@@ -1,4 +1,5 @@
-//! Everything dies at random, and at the end every job has one conclusion and every log is whole.
+//! Everything dies at random, and at the end every job has one conclusion, every log and every artifact is whole, and nothing is left
+//! of artifacts of attempts that came to no end.
 //!
 //! `cargo test -p system-tests --test chaos`. The seed is in the report; `SLIPWAY_CHAOS_SEED` has the same faults drawn again,
 //! `SLIPWAY_CHAOS_JOBS`, `SLIPWAY_CHAOS_AGENTS` and `SLIPWAY_CHAOS_SERVERS` how much there is of what.
@@ -11,11 +12,12 @@ mod cluster;
 mod disk;
 mod draw;
 mod fault;
+mod leaving;
 mod link;
 mod noise;
 mod objects;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::process::Command;
@@ -62,7 +64,7 @@ fn several_servers_on_postgresql_and_s3_lose_nothing_whatever_dies(env: &TestEnv
     lose_nothing(env, count("SLIPWAY_CHAOS_SERVERS", 3));
 }
 
-/// Every job has one conclusion, and every log is whole.
+/// Every job has one conclusion, and everything that came of it is whole.
 fn lose_nothing(env: &TestEnvironment, servers: usize) {
     if !env.is_set_up_by_root() {
         let why = "only root can make networks and disks for agents".to_owned();
@@ -88,7 +90,8 @@ fn lose_nothing(env: &TestEnvironment, servers: usize) {
         println!("{count:6} {fault}");
     }
     println!("{run}in {:.0?}", from.elapsed());
-    run.verify(&asker);
+    let kept = run.verify(&asker);
+    verify_storage(&cluster.storage(), &kept);
     for place in cluster.places() {
         assert_no_secret(&place);
     }
@@ -187,7 +190,13 @@ impl Run {
         let mut text = "image: host\nnetwork: none\njobs:\n".to_owned();
         for index in self.submitted..end {
             let script = Value::from(self.noises[index].script());
-            text += &format!("  n{index}: {{ steps: [{{ name: noise, run: {script} }}] }}\n");
+            let leaving = self.noises[index].leaving;
+            let artifacts = leaving
+                .map(|leaving| leaving.declared())
+                .unwrap_or_default();
+            text += &format!(
+                "  n{index}: {{ {artifacts}steps: [{{ name: noise, run: {script} }}] }}\n"
+            );
         }
         env.write("noise.yml", &text);
         let file = env.root().join("noise.yml").display().to_string();
@@ -235,20 +244,23 @@ impl Run {
         open.map(|(id, (name, _))| (id, name)).collect()
     }
 
-    /// Every job has succeeded, once, and its log is what it printed.
-    fn verify(&mut self, asker: &Asker<'_>) {
+    /// Every job has ended as it had to, once, its log is what it printed, and what it has left is there.
+    fn verify(&mut self, asker: &Asker<'_>) -> BTreeSet<(String, String)> {
         self.look(asker);
         let mut names: Vec<_> = self.jobs.values().map(|(name, _)| name.clone()).collect();
         names.sort();
         names.dedup();
         assert_eq!(names.len(), self.noises.len());
+        let mut kept = BTreeSet::new();
         for (id, (name, end)) in &self.jobs {
             let (conclusion, attempts, _) = end.as_ref().expect("an end");
-            assert_eq!(conclusion, "success", "{name} after {attempts} attempts");
-            let index: usize = name[1..].parse().expect("a number");
+            let noise = self.noise_of(name);
+            let expected = if noise.fails { "failure" } else { "success" };
+            assert_eq!(conclusion, expected, "{name} after {attempts} attempts");
             let id = id.to_string();
+            kept.extend(verify_artifacts(asker, &id, *attempts, name, noise));
             let log = harness::wait::until(PATIENCE, || asker.bytes(&["logs", &id]));
-            let (log, expected) = (log.expect("a log"), self.noises[index].log());
+            let (log, expected) = (log.expect("a log"), noise.log());
             let at = log
                 .iter()
                 .zip(&expected)
@@ -260,5 +272,78 @@ impl Run {
                 expected.len()
             );
         }
+        kept
     }
+
+    fn noise_of(&self, name: &str) -> &Noise {
+        let index: usize = name[1..].parse().expect("a number");
+        &self.noises[index]
+    }
+}
+
+/// The storage has every archive of what has ended, and none else.
+fn verify_storage(storage: &Path, kept: &BTreeSet<(String, String)>) {
+    let is_so = || (leaving::stored(storage) == *kept).then_some(());
+    if harness::wait::until(PATIENCE, is_so).is_none() {
+        let stored = leaving::stored(storage);
+        let surplus: Vec<_> = stored.difference(kept).collect();
+        let missing: Vec<_> = kept.difference(&stored).collect();
+        panic!("the storage has {surplus:?} too much, and lacks {missing:?}");
+    }
+    println!("{:6} archives", kept.len());
+}
+
+/// What a job has left is there once, of its last attempt, and whole; the names of these archives in the storage.
+fn verify_artifacts(
+    asker: &Asker<'_>,
+    id: &str,
+    attempt: u64,
+    name: &str,
+    noise: &Noise,
+) -> Vec<(String, String)> {
+    let expected = noise.leaving.map(|leaving| leaving.artifacts());
+    let mut expected = expected.unwrap_or_default();
+    if noise.fails {
+        // What a full disk did not let an agent pack of a job that has failed anyway is told, and all that there is of it.
+        let address = format!("/api/v1/jobs/{id}/attempts/{attempt}/events");
+        let events = harness::wait::until(PATIENCE, || asker.get(&address));
+        let events = events.expect("events");
+        expected.retain(|artifact, _| {
+            !events.contains(&format!(
+                "Artifact `{artifact}` of job `{name}` is not kept"
+            ))
+        });
+    }
+    let listed = harness::wait::until(PATIENCE, || asker.ask(&["artifacts", id, "--json"]));
+    let listed = listed.expect("a list of artifacts");
+    let listed: Vec<_> = listed["artifacts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|artifact| (artifact["name"].as_str(), artifact["attempt"].as_u64()))
+        .collect();
+    let names: Vec<_> = expected
+        .keys()
+        .map(|artifact| (Some(*artifact), Some(attempt)))
+        .collect();
+    assert_eq!(listed, names, "artifacts of {name}, job {id}");
+    for (artifact, files) in &expected {
+        let words = ["artifacts", id, artifact, "--output", "-"];
+        let archive = harness::wait::until(PATIENCE, || asker.bytes(&words));
+        let found = leaving::unpack(&archive.expect("an archive"));
+        let sizes = |files: &leaving::Files| {
+            let sizes = files.iter();
+            sizes
+                .map(|(path, bytes)| (path.clone(), bytes.len()))
+                .collect::<Vec<_>>()
+        };
+        assert!(
+            found == *files,
+            "artifact {artifact} of {name} has {:?} instead of {:?}, or other bytes",
+            sizes(&found),
+            sizes(files)
+        );
+    }
+    let stored = |artifact| (format!("{id}-{attempt}"), format!("artifact-{artifact}"));
+    expected.into_keys().map(stored).collect()
 }

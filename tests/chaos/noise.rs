@@ -3,16 +3,21 @@
 
 use std::fmt::Write as _;
 
+use crate::leaving::Leaving;
+
 /// Lines of a job are between these.
 const LINES: (usize, usize) = (60, 600);
 /// After so many a step rests, so that something can happen meanwhile.
 const BURST: u64 = 20;
 
-/// What one job prints.
+/// What one job prints, and what it leaves.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Noise {
     pub(crate) seed: u64,
     pub(crate) lines: usize,
+    pub(crate) leaving: Option<Leaving>,
+    /// It ends without success.
+    pub(crate) fails: bool,
 }
 
 impl Noise {
@@ -20,6 +25,8 @@ impl Noise {
         Self {
             seed: draw.next() % MODULUS,
             lines: LINES.0 + draw.below(LINES.1 - LINES.0),
+            leaving: Leaving::draw(draw),
+            fails: draw.below(6) == 0,
         }
     }
 
@@ -28,13 +35,17 @@ impl Noise {
 
     /// A step's script. What it prints last has no line end, and what it prints before it is not text.
     pub(crate) fn script(&self) -> String {
-        let Self { seed, lines } = self;
+        let Self { seed, lines, .. } = self;
+        let leave = self
+            .leaving
+            .map_or_else(|| ":".to_owned(), |leaving| leaving.script());
+        let code = u8::from(self.fails);
         // A disk that is full has no room for a secret either.
         format!(
             "s=hush-; s=$s$s{seed}; until echo $s 2>/dev/null >> $SLIPWAY_MASK; do sleep 0.1; done; echo my $s; \
              i=0; x={seed}; while [ $i -lt {lines} ]; do \
              x=$(((x * {FACTOR} + {SUMMAND}) % {MODULUS})); i=$((i + 1)); echo \"$i $x\"; \
-             [ $((i % {BURST})) != 0 ] || sleep 0.05; done; printf '\\377\\000the end of {seed}'"
+             [ $((i % {BURST})) != 0 ] || sleep 0.05; done; {leave}; printf '\\377\\000the end of {seed}'; exit {code}"
         )
     }
 
@@ -54,6 +65,6 @@ impl Noise {
 }
 
 /// Of a linear congruential generator: what a shell can compute.
-const FACTOR: u64 = 1_103_515_245;
-const SUMMAND: u64 = 12_345;
-const MODULUS: u64 = 1 << 31;
+pub(crate) const FACTOR: u64 = 1_103_515_245;
+pub(crate) const SUMMAND: u64 = 12_345;
+pub(crate) const MODULUS: u64 = 1 << 31;
