@@ -170,6 +170,23 @@ fn is_deep(repository: &Repository, from: Oid, depth: Option<u32>) -> bool {
     true
 }
 
+/// Gives a commit that is here a name of our own, unless one of the last has it: the host is told of it, and does not send it again.
+pub(crate) fn remember(
+    transfer: &Transfer<'_>,
+    repository: &Repository,
+    commit: Commit,
+) -> Result<(), Error> {
+    let ending = format!("-{commit}");
+    if !names(repository).iter().any(|name| name.ends_with(&ending)) {
+        let name = new_name(repository, commit);
+        repository
+            .reference(&name, commit.oid(), true, "")
+            .map_err(|error| transfer.damaged(error.message()))?;
+        forget_old_names(repository);
+    }
+    Ok(())
+}
+
 /// A name of our own for a commit, later in order than those before it.
 fn new_name(repository: &Repository, commit: Commit) -> String {
     let last = names(repository).last().and_then(|name| {

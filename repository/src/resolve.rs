@@ -6,7 +6,7 @@
 use git2::{ObjectType, Reference};
 
 use crate::transfer::Transfer;
-use crate::{Commit, Error};
+use crate::{Commit, Error, fetch};
 
 /// What a name stands for now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +62,10 @@ pub(crate) fn resolve(
             url: transfer.remote.url.to_string(),
             reference: reference.to_owned(),
         })?;
+    let commit = Commit::new(id);
+    fetch::remember(transfer, &repository, commit)?;
     Ok(Resolved {
-        commit: Commit::new(id),
+        commit,
         reference: match name.as_str() {
             "HEAD" => default,
             _ => Some(name),

@@ -161,6 +161,39 @@ fn a_second_commit_costs_only_what_is_new_and_a_known_one_nothing() {
 }
 
 #[test]
+fn a_name_that_is_asked_for_again_costs_only_what_is_new() {
+    let place = Place::new();
+    let git = &place.upstream;
+    for file in 0..20 {
+        git.write(&format!("big/{file}"), noise(file));
+    }
+    git.commit("old");
+    let server = Server::start(place.directory.path(), None);
+    let remote = Remote::public(server.url("upstream/.git"));
+    let sent = |name: &str| {
+        let before = server.sent.load(Ordering::SeqCst);
+        let resolved = place.mirrors.resolve(&remote, name, &Unwatched).unwrap();
+        assert_eq!(resolved.commit, git.head());
+        server.sent.load(Ordering::SeqCst) - before
+    };
+    assert!(sent("main") > 2_000_000);
+    for name in ["main", "HEAD"] {
+        let again = sent(name);
+        assert!(again < 10_000, "{again} bytes for nothing new at {name}");
+    }
+    git.write("a", "1").commit("new");
+    let new = sent("main");
+    assert!(new < 10_000, "{new} bytes for one small file");
+    git.run(&["checkout", "-q", "-b", "topic"]);
+    git.write("b", "1").commit("newer");
+    let other = sent("topic");
+    assert!(
+        other < 10_000,
+        "{other} bytes for one small file of another branch"
+    );
+}
+
+#[test]
 fn a_host_that_hands_out_no_commits_by_id_is_asked_by_name() {
     let place = Place::new();
     let git = &place.upstream;
