@@ -131,7 +131,7 @@ impl Task {
         let terms = self.terms;
         let offers = self
             .database
-            .write(move |tx| assign::offer(tx, &demands, terms))
+            .write_lightly(move |tx| assign::offer(tx, &demands, terms))
             .await?;
         let mut waiting: Vec<Option<Waiter>> = self.waiting.drain(..).map(Some).collect();
         for (index, assignment) in offers {
@@ -145,7 +145,7 @@ impl Task {
                 tokio::spawn(async move {
                     let id = assignment.id;
                     let taken_back = database
-                        .write(move |tx| loss::take_back(tx, agent, id, policy))
+                        .write_lightly(move |tx| loss::take_back(tx, agent, id, policy))
                         .await;
                     if let Err(error) = taken_back {
                         tracing::debug!(%error, %id, "an offer stays until its time is over");

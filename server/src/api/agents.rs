@@ -95,7 +95,7 @@ pub(super) async fn acquire(
         // Nobody waits for it.
         let database = database.clone();
         tokio::spawn(async move {
-            if let Err(error) = database.write(move |tx| agent::seen(tx, id)).await {
+            if let Err(error) = database.write_lightly(move |tx| agent::seen(tx, id)).await {
                 tracing::debug!(%error, agent = %id, "it is not noted that an agent was heard of");
             }
         });
@@ -127,7 +127,7 @@ pub(super) async fn heartbeat(
     }
     let (held, drain) = service
         .database
-        .write(move |tx| attempt::heartbeat(tx, id, &heartbeat.held))
+        .write_lightly(move |tx| attempt::heartbeat(tx, id, &heartbeat.held))
         .await?;
     Ok(Json(HeartbeatAnswer {
         held,

@@ -100,18 +100,11 @@ pub(super) async fn finish(
     }
     let names: Vec<StreamName> = finish.logs.iter().map(|log| log.name.clone()).collect();
     let _entered = service.logs.enter(id).await;
-    let events = service
+    let finishing = service
         .database
-        .read(move |tx| {
-            if attempt::is_finished(tx, agent, id)? {
-                return Ok(None);
-            }
-            attempt::held(tx, agent, id)?;
-            leaves::check(tx, id, &names)?;
-            attempt::events(tx, id).map(Some)
-        })
+        .read(move |tx| attempt::finishing(tx, agent, id, &names))
         .await?;
-    let Some(events) = events else {
+    let Some(attempt::Finishing { pipeline, events }) = finishing else {
         return Ok(StatusCode::NO_CONTENT);
     };
     let mut missing = Vec::new();
@@ -146,7 +139,7 @@ pub(super) async fn finish(
     let is_news = service
         .database
         .write(move |tx| {
-            let is_news = attempt::finish(tx, agent, id, &finish)?;
+            let is_news = attempt::finish(tx, agent, id, pipeline, &finish)?;
             if is_news {
                 leaves::keep_streams(tx, id, &streams)?;
                 artifact::keep(tx, id, &finish.artifacts, &streams, rules)?;

@@ -23,8 +23,7 @@ use super::extract::{Agent, Params, Reader, bytes};
 use super::range::Range;
 use crate::database::News;
 use crate::logs::{LogError, Piece};
-use crate::operation::{attempt, leaves, view};
-use crate::queue::State as JobState;
+use crate::operation::{attempt, view};
 use crate::service::Service;
 
 /// What is read at once.
@@ -52,23 +51,11 @@ pub(super) async fn append(
     };
     let piece = bytes(request, &service).await?;
     let _entered = service.logs.enter(id).await;
-    let held = service
+    let unknown = (!service.logs.knows(id, &name)).then(|| name.clone());
+    service
         .database
-        .read(move |tx| attempt::held(tx, agent, id))
+        .read(move |tx| attempt::writes(tx, agent, id, unknown.as_ref()))
         .await?;
-    if held.state != JobState::Running {
-        return Err(ApiError::new(
-            ProblemCode::Conflict,
-            "the attempt was not accepted yet",
-        ));
-    }
-    if !service.logs.knows(id, &name) {
-        let wanted = name.clone();
-        let leaves = service
-            .database
-            .read(move |tx| leaves::check(tx, id, std::iter::once(&wanted)));
-        leaves.await?;
-    }
     if name.as_artifact().is_some() {
         let end = offset.saturating_add(piece.len() as u64);
         check_room(&service, id, name.clone(), end).await?;

@@ -7,9 +7,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use postgres::config::{Host, SslMode};
-use postgres::{Client, Config, NoTls};
+use postgres::NoTls;
 use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::DatabaseError;
@@ -45,11 +46,29 @@ impl Target {
         Ok(Self { config, encryption })
     }
 
-    /// Makes a connection.
-    pub(super) fn connect(&self) -> Result<Client, postgres::Error> {
+    /// Makes a connection for a thread that asks and waits.
+    pub(super) fn connect(&self) -> Result<postgres::Client, postgres::Error> {
+        let config = postgres::Config::from(self.config.clone());
         match &self.encryption {
-            Some(encryption) => self.config.connect(encryption.clone()),
-            None => self.config.connect(NoTls),
+            Some(encryption) => config.connect(encryption.clone()),
+            None => config.connect(NoTls),
+        }
+    }
+
+    /// Makes a connection, which works while the runtime that this is called in does.
+    pub(super) async fn connect_within(&self) -> Result<Client, postgres::Error> {
+        // That it breaks is heard of by who uses it.
+        match &self.encryption {
+            Some(encryption) => {
+                let (client, connection) = self.config.connect(encryption.clone()).await?;
+                tokio::spawn(async move { drop(connection.await) });
+                Ok(client)
+            }
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await?;
+                tokio::spawn(async move { drop(connection.await) });
+                Ok(client)
+            }
         }
     }
 }

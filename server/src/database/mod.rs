@@ -4,8 +4,8 @@
 //! handler --write(operation)--> queue --> thread with a connection: begin, operation(&mut Transaction), commit --> answer, news
 //! ```
 //! An operation is a synchronous function of a [`Transaction`]: it never waits for anything but the database, holds no lock
-//! of this process, and goes on to its end when whoever asked has gone. On SQLite one thread writes, and operations that
-//! have come in the meantime share a transaction; on PostgreSQL several threads have a connection each.
+//! of this process, and goes on to its end when whoever asked has gone. Operations that have come in the meantime share a
+//! transaction: on SQLite one thread writes, on PostgreSQL several have a connection each.
 
 mod clock;
 mod encryption;
@@ -45,6 +45,7 @@ pub enum Location {
 #[derive(Debug, Clone)]
 struct Pool {
     writes: mpsc::Sender<Box<dyn Work>>,
+    light: mpsc::Sender<Box<dyn Work>>,
     reads: mpsc::Sender<Box<dyn Work>>,
 }
 
@@ -86,12 +87,30 @@ impl Database {
         T: Send + 'static,
         F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
     {
+        self.write_by(&self.pool.writes, operation).await
+    }
+
+    /// The same for what the protocol makes up for when a database that crashes forgets it: an offer that nobody has accepted, the
+    /// extension of a lease. It counts for everybody else at once, and whatever is written behind it is kept only with it.
+    pub(crate) async fn write_lightly<T, F>(&self, operation: F) -> Result<T, OperationError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
+    {
+        self.write_by(&self.pool.light, operation).await
+    }
+
+    async fn write_by<T, F>(
+        &self,
+        queue: &mpsc::Sender<Box<dyn Work>>,
+        operation: F,
+    ) -> Result<T, OperationError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
+    {
         let (work, answer) = work(operation);
-        self.pool
-            .writes
-            .send(work)
-            .await
-            .map_err(|_| DatabaseError::Closed)?;
+        queue.send(work).await.map_err(|_| DatabaseError::Closed)?;
         let done = answer.wait().await;
         let is_failing = matches!(
             done,

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::clock::Clock;
 use super::migration;
-use super::transaction::{Dialect, Statements, Transaction};
+use super::transaction::{Dialect, Expected, Statements, Transaction};
 use super::work::{self, Verdict, Work};
 use super::{DatabaseError, Pool, Row, Signals, Value};
 use crate::queue::Structures;
@@ -44,7 +44,11 @@ pub(super) fn open(path: &Path, signals: Arc<Signals>) -> Result<Pool, DatabaseE
         let received = Arc::clone(&received);
         spawn("sqlite-reader", move || read(session, &received, clock))?;
     }
-    Ok(Pool { writes, reads })
+    Ok(Pool {
+        light: writes.clone(),
+        writes,
+        reads,
+    })
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), DatabaseError> {
@@ -259,6 +263,15 @@ impl Statements for Session {
             .execute(params_from_iter(values))
             .map_err(failed)?;
         Ok(changed as u64)
+    }
+
+    fn later(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        expected: Expected,
+    ) -> Result<(), DatabaseError> {
+        expected.check(self.execute(sql, values)?)
     }
 }
 

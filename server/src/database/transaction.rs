@@ -16,6 +16,34 @@ pub(super) trait Statements {
 
     /// How many rows a statement has changed.
     fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, DatabaseError>;
+
+    /// Executes a statement before anything that comes behind it, at the latest before the commit; see [`Transaction::later`].
+    fn later(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        expected: Expected,
+    ) -> Result<(), DatabaseError>;
+}
+
+/// What a statement has to have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Anything,
+    /// At least one row. Where there is none, somebody else was faster, and the operation is run again.
+    Something,
+}
+
+impl Expected {
+    /// Looks whether it is so.
+    pub(super) fn check(self, changed: u64) -> Result<(), DatabaseError> {
+        match (self, changed) {
+            (Self::Something, 0) => Err(DatabaseError::Busy {
+                message: "a row has changed meanwhile".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Which database it is, for the few statements that differ.
@@ -133,6 +161,25 @@ impl Transaction<'_> {
         values: &[Value<'_>],
     ) -> Result<u64, DatabaseError> {
         self.statements.execute(sql, values)
+    }
+
+    /// Executes a statement whose answer the operation does not need: where the database is far it travels with the next one. That it
+    /// fails comes out then, or at the commit.
+    pub(crate) fn later(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<(), DatabaseError> {
+        self.statements.later(sql, values, Expected::Anything)
+    }
+
+    /// The same, and the operation is run again when it changes no row.
+    pub(crate) fn later_changing(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<(), DatabaseError> {
+        self.statements.later(sql, values, Expected::Something)
     }
 }
 

@@ -18,6 +18,16 @@ pub(crate) enum Value<'v> {
 }
 
 impl Value<'_> {
+    /// The same, of nobody's memory but its own.
+    pub(super) fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Int(number) => Value::Int(number),
+            Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+            Self::Blob(bytes) => Value::Blob(Cow::Owned(bytes.into_owned())),
+        }
+    }
+
     /// A value as JSON text.
     pub(crate) fn json(value: &impl Serialize) -> Result<Value<'static>, DatabaseError> {
         let text = serde_json::to_string(value).map_err(|source| DatabaseError::Json { source })?;

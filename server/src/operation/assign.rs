@@ -1,7 +1,7 @@
 //! Jobs are handed to agents that ask.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::loaded::{Loaded, peek};
-use crate::database::{DatabaseError, OperationError, Transaction, skipping};
+use crate::database::{DatabaseError, Dialect, OperationError, Row, Transaction, Value, skipping};
 use crate::queue::{Asking, Labels, Lane, assign, has_labels};
 
 /// Lanes that are looked at for one batch, beside as many as there are agents: the next ones have their turn in the next.
@@ -49,50 +49,53 @@ pub(crate) fn offer(
     let matches = assign(&asking, &lanes, turn, &mut served);
     let mut turns: BTreeMap<i64, i64> = BTreeMap::new();
     let mut offers = Vec::with_capacity(matches.len());
-    let (mut commons, mut loaded) = (BTreeMap::new(), BTreeMap::new());
+    let wanted: Vec<Taking> = matches
+        .iter()
+        .map(|found| Taking {
+            job: found.job,
+            agent: demands[places[found.agent]].agent,
+        })
+        .collect();
+    let mut taken = take(tx, &wanted)?;
+    let of: BTreeSet<i64> = taken.values().map(|taken| taken.pipeline).collect();
+    let commons = commons(tx, &of)?;
+    let mut loaded = BTreeMap::new();
     for found in matches {
-        let place = places[found.agent];
-        let demand = &demands[place];
-        let row = tx.first(
-            "UPDATE jobs SET state = 'assigned', attempt = attempt + 1, offers = offers + 1, agent = $1, beat = beat + 1 \
-             WHERE id = $2 AND state = 'ready' RETURNING attempt, pipeline, plan",
-            &[demand.agent.0.into(), found.job.into()],
-        )?;
-        let Some(row) = row else {
+        let Some(Taken {
+            attempt,
+            pipeline,
+            plan,
+        }) = taken.remove(&found.job)
+        else {
+            continue;
+        };
+        let Some(common) = commons.get(&pipeline) else {
             continue;
         };
         turns.insert(found.repository, served[&found.repository]);
         let id = AttemptId {
             job: JobId(u64::try_from(found.job).unwrap_or_default()),
-            attempt: row.number(0)?,
+            attempt,
         };
-        let pipeline = row.int(1)?;
-        let common = match commons.get(&pipeline) {
-            Some(common) => Arc::clone(common),
-            None => {
-                let common = common(tx, pipeline)?;
-                commons.insert(pipeline, Arc::clone(&common));
-                common
-            }
-        };
-        let Needs { jobs } = row.json(2)?;
+        let Needs { jobs } =
+            serde_json::from_str(plan.get()).map_err(|source| DatabaseError::Json { source })?;
         let (needs, failed) = match jobs.iter().all(|job| job.needs.is_empty()) {
             true => (IndexMap::new(), false),
             false => needs_of(tx, id.job, pipeline, &mut loaded)?,
         };
         let offer = Offer {
             id,
-            pipeline: PipelineId(row.number(1)?),
+            pipeline: PipelineId(u64::try_from(pipeline).unwrap_or_default()),
             terms,
-            plan: row.json(2)?,
+            plan,
             needs,
             failed,
-            common,
+            common: Arc::clone(common),
         };
-        offers.push((place, offer));
+        offers.push((places[found.agent], offer));
     }
     for (repository, turn) in turns {
-        tx.execute(
+        tx.later(
             "UPDATE repositories SET served = $1 WHERE id = $2 AND served < $1",
             &[turn.into(), repository.into()],
         )?;
@@ -196,16 +199,84 @@ struct Needing {
     needs: Vec<IgnoredAny>,
 }
 
-fn common(tx: &mut Transaction<'_>, pipeline: i64) -> Result<Arc<Common>, DatabaseError> {
-    let row = tx.one(
-        "SELECT trigger_of, source, variables FROM pipelines WHERE id = $1",
-        &[pipeline.into()],
-    )?;
-    Ok(Arc::new(Common {
-        trigger: row.json(0)?,
-        source: row.maybe_json(1)?,
-        variables: row.json(2)?,
-    }))
+/// A job on its way to an agent.
+#[derive(Debug, Serialize)]
+struct Taking {
+    job: i64,
+    agent: AgentId,
+}
+
+/// A job that an agent has been given.
+#[derive(Debug)]
+struct Taken {
+    attempt: u32,
+    pipeline: i64,
+    plan: Box<RawValue>,
+}
+
+/// Gives jobs to agents; those that are still ready.
+fn take(tx: &mut Transaction<'_>, wanted: &[Taking]) -> Result<HashMap<i64, Taken>, DatabaseError> {
+    let rows = match tx.dialect() {
+        Dialect::Postgres => tx.query(
+            "UPDATE jobs SET state = 'assigned', attempt = attempt + 1, offers = offers + 1, agent = wanted.agent, beat = beat + 1 \
+             FROM json_to_recordset($1::text::json) AS wanted (job BIGINT, agent BIGINT) \
+             WHERE jobs.id = wanted.job AND state = 'ready' RETURNING id, attempt, pipeline, plan",
+            &[Value::json(&wanted)?],
+        )?,
+        Dialect::Sqlite => {
+            let mut rows = Vec::with_capacity(wanted.len());
+            for Taking { job, agent } in wanted {
+                rows.extend(tx.first(
+                    "UPDATE jobs SET state = 'assigned', attempt = attempt + 1, offers = offers + 1, agent = $1, beat = beat + 1 \
+                     WHERE id = $2 AND state = 'ready' RETURNING id, attempt, pipeline, plan",
+                    &[agent.0.into(), (*job).into()],
+                )?);
+            }
+            rows
+        }
+    };
+    let taken = |row: &Row| {
+        let taken = Taken {
+            attempt: row.number(1)?,
+            pipeline: row.int(2)?,
+            plan: row.json(3)?,
+        };
+        Ok((row.int(0)?, taken))
+    };
+    rows.iter().map(taken).collect()
+}
+
+/// What the jobs of each of these pipelines have in common.
+fn commons(
+    tx: &mut Transaction<'_>,
+    pipelines: &BTreeSet<i64>,
+) -> Result<BTreeMap<i64, Arc<Common>>, DatabaseError> {
+    let rows = match tx.dialect() {
+        Dialect::Postgres => tx.query(
+            "SELECT id, trigger_of, source, variables FROM pipelines \
+             WHERE id IN (SELECT value::bigint FROM json_array_elements_text($1::text::json))",
+            &[Value::json(&pipelines)?],
+        )?,
+        Dialect::Sqlite => {
+            let mut rows = Vec::with_capacity(pipelines.len());
+            for pipeline in pipelines {
+                rows.extend(tx.first(
+                    "SELECT id, trigger_of, source, variables FROM pipelines WHERE id = $1",
+                    &[(*pipeline).into()],
+                )?);
+            }
+            rows
+        }
+    };
+    let common = |row: &Row| {
+        let common = Common {
+            trigger: row.json(1)?,
+            source: row.maybe_json(2)?,
+            variables: row.json(3)?,
+        };
+        Ok((row.int(0)?, Arc::new(common)))
+    };
+    rows.iter().map(common).collect()
 }
 
 /// How what a job needs has ended, and whether something of it has failed. The pipelines of a batch are loaded once each.

@@ -2,11 +2,13 @@
 
 use protocol::service::{
     AgentId, AttemptId, AttemptState, Finish, Order, PipelineId, Problem, ProblemCode, Standing,
+    StreamName,
 };
 
 use super::flow::Flow;
+use super::leaves;
 use super::row::stopping;
-use crate::database::{DatabaseError, News, OperationError, Transaction, Value, refuse, word};
+use crate::database::{DatabaseError, News, OperationError, Row, Transaction, Value, refuse, word};
 use crate::queue::watch::Lease;
 use crate::queue::{End, State, Stopping};
 
@@ -43,9 +45,12 @@ pub(crate) fn held(
         "SELECT pipeline, state, stopping, stopped_by, attempt, agent FROM jobs WHERE id = $1",
         &[id.job.0.into()],
     )?;
-    let Some(row) = row else {
-        return Err(fenced(id));
-    };
+    let row = row.ok_or_else(|| fenced(id))?;
+    held_by(&row, agent, id)
+}
+
+/// The same, of a row that begins with the columns `pipeline, state, stopping, stopped_by, attempt, agent` of the job.
+fn held_by(row: &Row, agent: AgentId, id: AttemptId) -> Result<Held, OperationError> {
     let state: State = row.word(1)?;
     let is_current = row.number::<u32>(4)? == id.attempt;
     let is_its = row.maybe_number::<u64>(5)? == Some(agent.0);
@@ -60,27 +65,42 @@ pub(crate) fn held(
     })
 }
 
+/// Looks whether the agent may write to the attempt, and, when a stream is given, whether the job has one of that name.
+pub(crate) fn writes(
+    tx: &mut Transaction<'_>,
+    agent: AgentId,
+    id: AttemptId,
+    stream: Option<&StreamName>,
+) -> Result<(), OperationError> {
+    let held = match stream {
+        None => held(tx, agent, id)?,
+        Some(stream) => {
+            let row = tx.first(
+                "SELECT pipeline, state, stopping, stopped_by, attempt, agent, plan FROM jobs WHERE id = $1",
+                &[id.job.0.into()],
+            )?;
+            let row = row.ok_or_else(|| fenced(id))?;
+            let held = held_by(&row, agent, id)?;
+            leaves::check(id, &row.json(6)?, std::iter::once(stream))?;
+            held
+        }
+    };
+    match held.state {
+        State::Running => Ok(()),
+        _ => refuse(ProblemCode::Conflict, "the attempt was not accepted yet"),
+    }
+}
+
 /// The agent takes the attempt on. Idempotent. What was stopped in the meantime is refused, and over.
 pub(crate) fn accept(
     tx: &mut Transaction<'_>,
     agent: AgentId,
     id: AttemptId,
 ) -> Result<Result<(), OperationError>, OperationError> {
-    let held = held(tx, agent, id)?;
-    if held.state == State::Running {
-        return Ok(Ok(()));
-    }
-    if held.stopping > Stopping::No || held.stopped_by_cell {
-        let mut flow = Flow::new(tx);
-        let (loaded, index) = flow.job(id.job)?;
-        loaded.graph.give_back(index, None);
-        flow.settle()?;
-        return Ok(Err(fenced(id)));
-    }
     let now = tx.now();
-    let changed = tx.execute(
-        "UPDATE jobs SET state = 'running', offers = 0, beat = beat + 1, started_at = $1 \
-         WHERE id = $2 AND attempt = $3 AND agent = $4 AND state = 'assigned'",
+    let taken = tx.first(
+        "UPDATE jobs SET state = 'running', offers = 0, beat = beat + 1, started_at = $1 WHERE id = $2 AND attempt = $3 \
+         AND agent = $4 AND state = 'assigned' AND stopping = 0 AND stopped_by IS NULL RETURNING pipeline",
         &[
             now.into(),
             id.job.0.into(),
@@ -88,23 +108,30 @@ pub(crate) fn accept(
             agent.0.into(),
         ],
     )?;
-    if changed == 0 {
+    let Some(taken) = taken else {
+        let held = held(tx, agent, id)?;
         // The same call may have come twice, by way of two servers.
-        let running = tx.first(
-            "SELECT 1 FROM jobs WHERE id = $1 AND attempt = $2 AND agent = $3 AND state = 'running'",
-            &[id.job.0.into(), id.attempt.into(), agent.0.into()],
-        )?;
-        return running.map_or_else(|| Err(fenced(id)), |_| Ok(Ok(())));
-    }
-    tx.execute(
+        if held.state == State::Running {
+            return Ok(Ok(()));
+        }
+        if held.stopping > Stopping::No || held.stopped_by_cell {
+            let mut flow = Flow::new(tx);
+            let (loaded, index) = flow.job_of(held.pipeline, id.job)?;
+            loaded.graph.give_back(index, None);
+            flow.settle()?;
+        }
+        return Ok(Err(fenced(id)));
+    };
+    let pipeline = PipelineId(taken.number(0)?);
+    tx.later(
         "INSERT INTO attempts (job, attempt, agent, state, started_at) VALUES ($1, $2, $3, 'running', $4)",
         &[id.job.0.into(), id.attempt.into(), agent.0.into(), now.into()],
     )?;
-    tx.execute(
+    tx.later(
         "UPDATE pipelines SET state = 'running', started_at = COALESCE(started_at, $1) WHERE id = $2 AND state = 'queued'",
-        &[now.into(), held.pipeline.0.into()],
+        &[now.into(), pipeline.0.into()],
     )?;
-    tx.tell(News::Pipeline(held.pipeline));
+    tx.tell(News::Pipeline(pipeline));
     Ok(Ok(()))
 }
 
@@ -141,24 +168,57 @@ pub(crate) fn heartbeat(
     Ok((standings, row.is(0)?))
 }
 
+/// What has to be known before an attempt is finished.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Finishing {
+    pub(crate) pipeline: PipelineId,
+    /// Events of it that have come.
+    pub(crate) events: u64,
+}
+
+/// Looks whether an attempt can be finished that leaves these streams. `None`: it was finished before.
+pub(crate) fn finishing(
+    tx: &mut Transaction<'_>,
+    agent: AgentId,
+    id: AttemptId,
+    streams: &[StreamName],
+) -> Result<Option<Finishing>, OperationError> {
+    let row = tx.first(
+        "SELECT j.pipeline, j.state, j.stopping, j.stopped_by, j.attempt, j.agent, j.plan, a.state, a.agent, a.events \
+         FROM jobs j LEFT JOIN attempts a ON a.job = j.id AND a.attempt = $2 WHERE j.id = $1",
+        &[id.job.0.into(), id.attempt.into()],
+    )?;
+    let row = row.ok_or_else(|| fenced(id))?;
+    let state: Option<AttemptState> = row.maybe_word(7)?;
+    let is_its = row.maybe_number::<u64>(8)? == Some(agent.0);
+    if is_its && state == Some(AttemptState::Finished) {
+        return Ok(None);
+    }
+    let held = held_by(&row, agent, id)?;
+    leaves::check(id, &row.json(6)?, streams)?;
+    match row.maybe_number(9)? {
+        Some(events) => Ok(Some(Finishing {
+            pipeline: held.pipeline,
+            events,
+        })),
+        None => refuse(ProblemCode::Conflict, "the attempt was not accepted yet"),
+    }
+}
+
 /// The attempt is over, and everything of it is here: the caller has seen to its logs. Idempotent.
 pub(crate) fn finish(
     tx: &mut Transaction<'_>,
     agent: AgentId,
     id: AttemptId,
+    pipeline: PipelineId,
     finish: &Finish,
 ) -> Result<bool, OperationError> {
-    if let Err(refusal) = held(tx, agent, id) {
-        return match is_finished(tx, agent, id)? {
-            true => Ok(false),
-            false => Err(refusal),
-        };
-    }
     let cause = finish.cause.as_ref().map(Value::json).transpose()?;
     let now = tx.now();
+    // What runs is the attempt that its agent holds: this is the fence.
     let changed = tx.execute(
         "UPDATE attempts SET state = $1, conclusion = $2, cause = $3, events = $4, finished_at = $5 \
-         WHERE job = $6 AND attempt = $7 AND state = 'running'",
+         WHERE job = $6 AND attempt = $7 AND agent = $8 AND state = 'running'",
         &[
             word(&AttemptState::Finished)?,
             word(&finish.conclusion)?,
@@ -167,13 +227,17 @@ pub(crate) fn finish(
             now.into(),
             id.job.0.into(),
             id.attempt.into(),
+            agent.0.into(),
         ],
     )?;
     if changed == 0 {
-        return Err(fenced(id));
+        return match is_finished(tx, agent, id)? {
+            true => Ok(false),
+            false => Err(fenced(id)),
+        };
     }
     let mut flow = Flow::new(tx);
-    let (loaded, index) = flow.job(id.job)?;
+    let (loaded, index) = flow.job_of(pipeline, id.job)?;
     let end = End {
         conclusion: finish.conclusion,
         cause: finish.cause.clone(),
@@ -185,7 +249,7 @@ pub(crate) fn finish(
 }
 
 /// Whether this agent has finished this attempt before.
-pub(crate) fn is_finished(
+fn is_finished(
     tx: &mut Transaction<'_>,
     agent: AgentId,
     id: AttemptId,
@@ -200,18 +264,6 @@ pub(crate) fn is_finished(
             let state: AttemptState = row.word(0)?;
             Ok(state == AttemptState::Finished && row.number::<u64>(1)? == agent.0)
         }
-    }
-}
-
-/// How many events of the attempt have come.
-pub(crate) fn events(tx: &mut Transaction<'_>, id: AttemptId) -> Result<u64, OperationError> {
-    let row = tx.first(
-        "SELECT events FROM attempts WHERE job = $1 AND attempt = $2",
-        &[id.job.0.into(), id.attempt.into()],
-    )?;
-    match row {
-        Some(row) => Ok(row.number(0)?),
-        None => refuse(ProblemCode::Conflict, "the attempt was not accepted yet"),
     }
 }
 

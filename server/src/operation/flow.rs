@@ -6,13 +6,12 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use protocol::service::{JobId, PipelineId};
 
-use super::loaded::{Loaded, load, lock, not_found, save};
+use super::loaded::{Loaded, lock, not_found, save};
 use crate::database::{OperationError, Transaction, locking, word};
-use crate::queue::{State, Stopping, Structure};
+use crate::queue::{State, Stopping};
 
 /// Pipelines that change together.
 #[derive(Debug)]
@@ -46,15 +45,9 @@ impl<'f, 't> Flow<'f, 't> {
             .ok_or_else(|| not_found("pipeline", id))
     }
 
-    /// Takes up a pipeline that was made in this transaction.
-    pub(crate) fn made(
-        &mut self,
-        id: i64,
-        structure: Arc<Structure>,
-    ) -> Result<(), OperationError> {
-        let loaded = load(self.tx, id, structure)?;
+    /// Takes up a pipeline that is being made in this transaction.
+    pub(crate) fn made(&mut self, id: i64, loaded: Loaded) {
         self.loaded.insert(id, loaded);
-        Ok(())
     }
 
     /// Loads the pipeline of a job; and the job's place in it.
@@ -65,7 +58,16 @@ impl<'f, 't> Flow<'f, 't> {
         let Some(row) = row else {
             return Err(not_found("job", job.0));
         };
-        let loaded = self.pipeline(PipelineId(row.number(0)?))?;
+        self.job_of(PipelineId(row.number(0)?), job)
+    }
+
+    /// The same where it is known which one that is.
+    pub(crate) fn job_of(
+        &mut self,
+        pipeline: PipelineId,
+        job: JobId,
+    ) -> Result<(&mut Loaded, usize), OperationError> {
+        let loaded = self.pipeline(pipeline)?;
         let place = loaded.place(job).ok_or_else(|| not_found("job", job.0))?;
         Ok((loaded, place))
     }
@@ -79,7 +81,7 @@ impl<'f, 't> Flow<'f, 't> {
         }
         let group = loaded.group;
         loaded.graph.is_open = group.is_none();
-        self.tx.execute(
+        self.tx.later(
             "UPDATE pipelines SET queued_at = $1 WHERE id = $2",
             &[now.into(), id.0.into()],
         )?;
@@ -123,7 +125,7 @@ impl<'f, 't> Flow<'f, 't> {
         let conclusion = loaded.graph.conclusion();
         if loaded.was_cancelled != loaded.graph.cancelled {
             loaded.was_cancelled = loaded.graph.cancelled;
-            self.tx.execute(
+            self.tx.later(
                 "UPDATE pipelines SET cancelled = $1 WHERE id = $2",
                 &[loaded.was_cancelled.into(), id.into()],
             )?;
@@ -138,7 +140,7 @@ impl<'f, 't> Flow<'f, 't> {
                 None => "queued",
             }
             .to_owned();
-            self.tx.execute(
+            self.tx.later(
                 "UPDATE pipelines SET state = $1, conclusion = $2, finished_at = $3 WHERE id = $4",
                 &[
                     (&loaded.state).into(),
@@ -231,7 +233,7 @@ impl<'f, 't> Flow<'f, 't> {
         }
         if let Some((next, ..)) = members.first() {
             let next = *next;
-            self.tx.execute(
+            self.tx.later(
                 "UPDATE pipelines SET state = 'queued' WHERE id = $1 AND state = 'held'",
                 &[next.0.into()],
             )?;

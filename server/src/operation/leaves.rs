@@ -7,12 +7,11 @@ use protocol::service::{AttemptId, ProblemCode, StreamInfo, StreamKind, StreamNa
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::attempt::fenced;
 use crate::database::{DatabaseError, OperationError, Transaction, refuse, word};
 
 /// Of a plan what leaves logs.
 #[derive(Debug, Deserialize)]
-struct Leaving {
+pub(super) struct Leaving {
     jobs: Vec<LeavingJob>,
 }
 
@@ -46,16 +45,11 @@ struct LeavingService {
 }
 
 /// Looks whether a job leaves streams of these names: its steps, its services and its artifacts do.
-pub(crate) fn check<'n>(
-    tx: &mut Transaction<'_>,
+pub(super) fn check<'n>(
     id: AttemptId,
+    Leaving { jobs }: &Leaving,
     names: impl IntoIterator<Item = &'n StreamName>,
 ) -> Result<(), OperationError> {
-    let row = tx.first("SELECT plan FROM jobs WHERE id = $1", &[id.job.0.into()])?;
-    let Some(row) = row else {
-        return Err(fenced(id));
-    };
-    let Leaving { jobs } = row.json(0)?;
     let has = |name: &StreamName| {
         jobs.iter().any(|job| match &name.kind {
             StreamKind::Step(index) => {
@@ -93,7 +87,7 @@ pub(crate) fn keep_streams(
     streams: &[StreamInfo],
 ) -> Result<(), DatabaseError> {
     for stream in streams {
-        tx.execute(
+        tx.later(
             "INSERT INTO streams (job, attempt, name, length, complete, cut_from, cut_to) VALUES ($1, $2, $3, $4, $5, $6, $7) \
              ON CONFLICT (job, attempt, name) DO UPDATE SET length = excluded.length, complete = excluded.complete, \
              cut_from = excluded.cut_from, cut_to = excluded.cut_to",

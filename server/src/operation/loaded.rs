@@ -31,6 +31,29 @@ pub(crate) struct JobRow {
     lane: Option<i64>,
     group: Option<i64>,
     was: State,
+    /// It has no row yet.
+    fresh: Option<Fresh>,
+}
+
+/// What a job's row begins with.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    /// The plan of this job alone, JSON.
+    pub(super) plan: Value<'static>,
+    pub(super) due: i64,
+}
+
+impl JobRow {
+    /// A job that is to be written for the first time.
+    pub(super) const fn fresh(fresh: Fresh) -> Self {
+        Self {
+            id: 0,
+            lane: None,
+            group: None,
+            was: State::Waiting,
+            fresh: Some(fresh),
+        }
+    }
 }
 
 impl Loaded {
@@ -45,45 +68,72 @@ pub(super) fn not_found(what: &str, id: impl std::fmt::Display) -> OperationErro
     Problem::new(ProblemCode::NotFound, format!("there is no {what} {id}")).into()
 }
 
-const PIPELINE: &str =
-    "SELECT repository, state, conclusion, group_of, cancelled FROM pipelines WHERE id = $1";
-const JOBS: &str = "SELECT id, lane, group_of, state, conclusion, cause, allowed, failed, outputs, approved, stopping, \
-     stopped_by, attempt, lost, (SELECT g.name FROM groups_of g WHERE g.id = jobs.group_of), \
-     (SELECT l.labels FROM lanes l WHERE l.id = jobs.lane) FROM jobs WHERE pipeline = $1 ORDER BY place";
+/// With what does not change as the last column, or without.
+macro_rules! pipeline {
+    ($more:literal) => {
+        concat!(
+            "SELECT repository, state, conclusion, group_of, cancelled",
+            $more,
+            " FROM pipelines WHERE id = $1"
+        )
+    };
+}
+macro_rules! jobs {
+    ($more:literal) => {
+        concat!(
+            "SELECT id, lane, group_of, state, conclusion, cause, allowed, failed, outputs, approved, stopping, \
+             stopped_by, attempt, lost, (SELECT g.name FROM groups_of g WHERE g.id = jobs.group_of), \
+             (SELECT l.labels FROM lanes l WHERE l.id = jobs.lane)",
+            $more,
+            " FROM jobs WHERE pipeline = $1 ORDER BY place"
+        )
+    };
+}
+
+/// The questions for a pipeline and for its jobs.
+const fn questions(is_known: bool, locks: bool) -> (&'static str, &'static str) {
+    match (is_known, locks) {
+        (true, false) => (pipeline!(""), jobs!("")),
+        (false, false) => (pipeline!(", trigger_of"), jobs!(", shape")),
+        (true, true) => (concat!(pipeline!(""), " FOR UPDATE"), jobs!("")),
+        (false, true) => (
+            concat!(pipeline!(", trigger_of"), " FOR UPDATE"),
+            jobs!(", shape"),
+        ),
+    }
+}
 
 /// Loads a pipeline to look at it.
 pub(crate) fn peek(tx: &mut Transaction<'_>, id: PipelineId) -> Result<Loaded, OperationError> {
-    let id = i64::try_from(id.0).unwrap_or(i64::MAX);
-    let structure = structure(tx, id)?;
-    load(tx, id, structure)
+    load(tx, i64::try_from(id.0).unwrap_or(i64::MAX), false)
 }
 
-/// Loads a pipeline, and keeps others from changing it and its jobs until the transaction ends.
+/// Loads a pipeline, and keeps others from changing it until the transaction ends. Its jobs are not locked: agents may be given them
+/// and take them on meanwhile, and what is written here then finds another job than was read, which [`update`] looks at. To lock
+/// a thousand jobs because one of them ends would cost as much as writing them.
 pub(super) fn lock(tx: &mut Transaction<'_>, id: i64) -> Result<Loaded, OperationError> {
-    if tx.dialect() == Dialect::Postgres {
-        tx.query(
-            "SELECT id FROM pipelines WHERE id = $1 FOR UPDATE",
-            &[id.into()],
-        )?;
-        tx.query(
-            "SELECT id FROM jobs WHERE pipeline = $1 ORDER BY id FOR UPDATE",
-            &[id.into()],
-        )?;
-    }
-    let structure = structure(tx, id)?;
-    load(tx, id, structure)
+    let locks = tx.dialect() == Dialect::Postgres;
+    load(tx, id, locks)
 }
 
-/// The rows of a pipeline of this structure.
-pub(super) fn load(
-    tx: &mut Transaction<'_>,
-    id: i64,
-    structure: Arc<Structure>,
-) -> Result<Loaded, OperationError> {
-    let Some(row) = tx.first(PIPELINE, &[id.into()])? else {
+fn load(tx: &mut Transaction<'_>, id: i64, locks: bool) -> Result<Loaded, OperationError> {
+    let known = tx.structures().get(id);
+    let (pipeline, jobs) = questions(known.is_some(), locks);
+    let Some(row) = tx.first(pipeline, &[id.into()])? else {
         return Err(not_found("pipeline", id));
     };
-    let jobs = tx.query(JOBS, &[id.into()])?;
+    let jobs = tx.query(jobs, &[id.into()])?;
+    let structure = match known {
+        Some(known) => known,
+        None => {
+            let trigger: Trigger = row.json(5)?;
+            let shapes = jobs.iter().map(|row| row.json(16).map(Arc::new));
+            let shapes: Result<Vec<Arc<Job>>, _> = shapes.collect();
+            let structure = Arc::new(Structure::new(shapes?, trigger.into_context()));
+            tx.structures().insert(id, &structure);
+            structure
+        }
+    };
     let mut nodes: Vec<Node> = Vec::with_capacity(jobs.len());
     let mut rows = Vec::with_capacity(jobs.len());
     for (job, shape) in jobs.iter().zip(&structure.shapes) {
@@ -93,6 +143,7 @@ pub(super) fn load(
             lane: job.maybe_int(1)?,
             group: job.maybe_int(2)?,
             was: node.state,
+            fresh: None,
         });
         nodes.push(node);
     }
@@ -108,30 +159,6 @@ pub(super) fn load(
         group: row.maybe_int(3)?,
         was_cancelled: cancelled,
     })
-}
-
-/// What does not change about a pipeline.
-fn structure(tx: &mut Transaction<'_>, id: i64) -> Result<Arc<Structure>, OperationError> {
-    if let Some(known) = tx.structures().get(id) {
-        return Ok(known);
-    }
-    let row = tx.first(
-        "SELECT trigger_of FROM pipelines WHERE id = $1",
-        &[id.into()],
-    )?;
-    let Some(row) = row else {
-        return Err(not_found("pipeline", id));
-    };
-    let trigger: Trigger = row.json(0)?;
-    let rows = tx.query(
-        "SELECT shape FROM jobs WHERE pipeline = $1 ORDER BY place",
-        &[id.into()],
-    )?;
-    let shapes: Result<Vec<Arc<Job>>, _> =
-        rows.iter().map(|row| row.json(0).map(Arc::new)).collect();
-    let structure = Arc::new(Structure::new(shapes?, trigger.into_context()));
-    tx.structures().insert(id, &structure);
-    Ok(structure)
 }
 
 /// The groups that cells of a job's matrix are held by: one of them may have lacked nothing but room in the matrix.
@@ -177,16 +204,80 @@ pub(super) fn save(
     {
         groups.insert(group);
     }
+    match row.fresh.take() {
+        Some(fresh) => row.id = insert(tx, loaded.id, index, node, row, &fresh)?,
+        None => update(tx, node, row)?,
+    }
+    tx.tell(News::Pipeline(loaded.id));
+    if node.state == State::Ready && row.was != State::Ready {
+        tx.tell(News::Ready);
+    }
+    if row.was.is_with_agent()
+        && let Ok(job) = u64::try_from(row.id)
+    {
+        tx.tell(News::Attempt(AttemptId {
+            job: JobId(job),
+            attempt: node.attempt,
+        }));
+    }
+    row.was = node.state;
+    Ok(())
+}
+
+/// Writes a job for the first time; its id.
+fn insert(
+    tx: &mut Transaction<'_>,
+    pipeline: PipelineId,
+    place: usize,
+    node: &Node,
+    row: &JobRow,
+    fresh: &Fresh,
+) -> Result<i64, DatabaseError> {
     let now = tx.now();
     let end = node.end.as_ref();
     let finished_at = (node.state == State::Finished).then_some(now);
     let outputs = end.map(|end| Value::json(&end.outputs)).transpose()?;
     let cause = end.and_then(|end| end.cause.as_ref());
     let cause = cause.map(Value::json).transpose()?;
-    tx.execute(
+    tx.one(
+        "INSERT INTO jobs (pipeline, place, name, shape, plan, state, conclusion, cause, allowed, failed, outputs, \
+         stopped_by, lane, group_of, due, created_at, queued_at, finished_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17) RETURNING id",
+        &[
+            pipeline.0.into(),
+            place.into(),
+            (&node.shape.id).into(),
+            Value::json(&*node.shape)?,
+            fresh.plan.clone(),
+            word(&node.state)?,
+            word(&end.map(|end| end.conclusion))?,
+            cause.into(),
+            node.allowed.into(),
+            node.failed.into(),
+            outputs.into(),
+            node.stopped_by.as_ref().into(),
+            row.lane.into(),
+            row.group.into(),
+            fresh.due.into(),
+            now.into(),
+            finished_at.into(),
+        ],
+    )?
+    .int(0)
+}
+
+/// Writes a job that is still as it was read; otherwise the operation has to look again.
+fn update(tx: &mut Transaction<'_>, node: &Node, row: &JobRow) -> Result<(), DatabaseError> {
+    let now = tx.now();
+    let end = node.end.as_ref();
+    let finished_at = (node.state == State::Finished).then_some(now);
+    let outputs = end.map(|end| Value::json(&end.outputs)).transpose()?;
+    let cause = end.and_then(|end| end.cause.as_ref());
+    let cause = cause.map(Value::json).transpose()?;
+    tx.later_changing(
         "UPDATE jobs SET state = $1, conclusion = $2, cause = $3, allowed = $4, failed = $5, outputs = $6, \
          approved = $7, stopping = $8, stopped_by = $9, lane = $10, group_of = $11, lost = $12, finished_at = $13 \
-         WHERE id = $14",
+         WHERE id = $14 AND state = $15 AND attempt = $16",
         &[
             word(&node.state)?,
             word(&end.map(|end| end.conclusion))?,
@@ -202,22 +293,10 @@ pub(super) fn save(
             node.lost.into(),
             finished_at.into(),
             row.id.into(),
+            word(&row.was)?,
+            node.attempt.into(),
         ],
-    )?;
-    tx.tell(News::Pipeline(loaded.id));
-    if node.state == State::Ready && row.was != State::Ready {
-        tx.tell(News::Ready);
-    }
-    if row.was.is_with_agent()
-        && let Ok(job) = u64::try_from(row.id)
-    {
-        tx.tell(News::Attempt(AttemptId {
-            job: JobId(job),
-            attempt: node.attempt,
-        }));
-    }
-    row.was = node.state;
-    Ok(())
+    )
 }
 
 /// A job that was over waits anew: it has no place in any line from before.

@@ -8,9 +8,9 @@ use protocol::service::{PipelineId, Source, Trigger};
 use protocol::{Conclusion, EventValues, RunValues};
 
 use super::flow::Flow;
-use super::loaded::group_id;
+use super::loaded::{Fresh, JobRow, Loaded, group_id};
 use crate::database::{DatabaseError, OperationError, Transaction, Value, word};
-use crate::queue::{Group, State, Structure};
+use crate::queue::{Graph, Group, Node, Structure};
 
 /// A pipeline as it was compiled, or not.
 #[derive(Debug, Clone)]
@@ -79,32 +79,48 @@ pub(crate) fn submit(
     let Ok(plan) = &submission.plan else {
         return Ok(id);
     };
-    let due = due(now, submission.priority);
-    let shapes: Vec<Arc<Job>> = plan.jobs.iter().map(|job| Arc::new(shape(job))).collect();
-    for (place, (job, shape)) in plan.jobs.iter().zip(&shapes).enumerate() {
-        tx.execute(
-            "INSERT INTO jobs (pipeline, place, name, shape, plan, state, due, created_at, queued_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
-            &[
-                pipeline.into(),
-                place.into(),
-                (&job.id).into(),
-                Value::json(&**shape)?,
-                Value::json(&alone(plan, job))?,
-                word(&State::Waiting)?,
-                due.into(),
-                now.into(),
-            ],
-        )?;
-    }
-    let structure = Structure::new(shapes, submission.trigger.context());
+    let loaded = loaded(id, repository, plan, submission, group, now)?;
     let mut flow = Flow::new(tx);
-    flow.made(pipeline, Arc::new(structure))?;
+    flow.made(pipeline, loaded);
     if let Some(group) = group {
         flow.look_at_group(group);
     }
     flow.settle()?;
     Ok(id)
+}
+
+/// A pipeline none of whose jobs is written yet.
+fn loaded(
+    id: PipelineId,
+    repository: i64,
+    plan: &Plan,
+    submission: &Submission,
+    group: Option<i64>,
+    now: u64,
+) -> Result<Loaded, DatabaseError> {
+    let due = due(now, submission.priority);
+    let shapes: Vec<Arc<Job>> = plan.jobs.iter().map(|job| Arc::new(shape(job))).collect();
+    let mut rows = Vec::with_capacity(shapes.len());
+    for job in &plan.jobs {
+        let plan = Value::json(&alone(plan, job))?;
+        rows.push(JobRow::fresh(Fresh { plan, due }));
+    }
+    let nodes = shapes.iter().map(|shape| Node::new(Arc::clone(shape)));
+    let nodes = nodes.collect();
+    let structure = Structure::new(shapes, submission.trigger.context());
+    Ok(Loaded {
+        id,
+        repository,
+        graph: Graph::new(nodes, Arc::new(structure), group.is_none(), false),
+        rows,
+        state: match group {
+            None => "queued".to_owned(),
+            Some(_) => "held".to_owned(),
+        },
+        conclusion: None,
+        group,
+        was_cancelled: false,
+    })
 }
 
 /// When a job is due: a priority's point is a minute's head start.

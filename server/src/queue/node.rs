@@ -114,6 +114,25 @@ pub(crate) struct Group {
 }
 
 impl Node {
+    /// A job of a pipeline that is being made: nothing of it is kept yet.
+    pub(crate) fn new(shape: Arc<Job>) -> Self {
+        Self {
+            shape,
+            state: State::Waiting,
+            end: None,
+            allowed: false,
+            failed: false,
+            approved: false,
+            stopping: Stopping::No,
+            stopped_by: None,
+            group: None,
+            runs_on: IndexMap::new(),
+            attempt: 0,
+            lost: 0,
+            changed: true,
+        }
+    }
+
     /// Jobs that need it may start.
     pub(crate) fn satisfies(&self) -> bool {
         let conclusion = self.end.as_ref().map(|end| end.conclusion);

@@ -141,3 +141,54 @@ async fn a_second_server_with_logs_of_its_own_is_refused() {
     let refused = server::start(config).await.unwrap_err();
     assert!(refused.to_string().contains("another server"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_of_the_same_pipelines_end_at_two_servers_at_once() {
+    const CELLS: usize = 24;
+    let storage = S3::start().await;
+    let one = storage.server(256 << 20).await;
+    let two = one.beside().await;
+    let mut text = "image: host\njobs:\n".to_owned();
+    for cell in 0..CELLS {
+        text.push_str(&format!("  j{cell}: {{ steps: [{{ run: make }}] }}\n"));
+    }
+    // What follows needs all of them, so that each end changes the pipeline.
+    let needs: Vec<String> = (0..CELLS).map(|cell| format!("j{cell}")).collect();
+    text.push_str(&format!(
+        "  last: {{ needs: [{}], steps: [{{ run: make }}] }}\n",
+        needs.join(", ")
+    ));
+    let mut pipelines = Vec::new();
+    for index in 0..4 {
+        let server = if index % 2 == 0 { &one } else { &two };
+        pipelines.push(server.submit(&text).await);
+    }
+    let mut workers = Vec::new();
+    for index in 0..16 {
+        let agent = one.agent(&[]).await;
+        let agent = if index % 2 == 0 {
+            agent
+        } else {
+            agent.at(&two)
+        };
+        workers.push(tokio::spawn(async move {
+            let mut done = 0;
+            while let Some(offer) = agent.acquire(4_000).await {
+                agent.tell(path::ACCEPT, offer.id, &json!({})).await;
+                agent.finish(offer.id, Success).await;
+                done += 1;
+            }
+            done
+        }));
+    }
+    let mut done = 0;
+    for worker in workers {
+        done += worker.await.unwrap();
+    }
+    assert_eq!(done, pipelines.len() * (CELLS + 1));
+    for pipeline in pipelines {
+        let pipeline = one.pipeline(pipeline).await;
+        assert_eq!(pipeline.summary.conclusion, Some(Success));
+        assert!(pipeline.jobs.iter().all(|job| job.attempt == 1));
+    }
+}

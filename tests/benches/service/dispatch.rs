@@ -18,8 +18,8 @@ use crate::print;
 pub(crate) const AGENTS: usize = 64;
 /// Agents of the large fleet.
 const MANY: usize = 2_000;
-/// Users that submit.
-const USERS: usize = 8;
+/// Users that submit: so many that it is not they who wait.
+const USERS: usize = 32;
 /// Jobs that are submitted and not finished, where as many as can be are to be done.
 const BACKLOG: u64 = 500;
 /// Behind the start nothing is counted for so long.
@@ -27,8 +27,8 @@ const WARM: Duration = Duration::from_secs(2);
 /// How long what is counted lasts.
 const MEASURED: Duration = Duration::from_secs(8);
 
-/// Everything about jobs.
-pub(crate) async fn measure(server: &Server) -> Result<(), Box<dyn Error>> {
+/// As many jobs as can be; how many that is a second.
+pub(crate) async fn most(server: &Server) -> Result<f64, Box<dyn Error>> {
     print("a server that was just started, MiB", &[mib(server)]);
     let bare = round_trips(server).await?;
     print("bare requests a second (/healthz)", &[format!("{bare:.0}")]);
@@ -46,6 +46,12 @@ pub(crate) async fn measure(server: &Server) -> Result<(), Box<dyn Error>> {
     one_pipeline(server, &setting).await?;
     drop(working);
     sleep(Duration::from_secs(1)).await;
+    Ok(saturated)
+}
+
+/// Everything about jobs.
+pub(crate) async fn measure(server: &Server) -> Result<(), Box<dyn Error>> {
+    let saturated = most(server).await?;
     let agents = fleet::register(server, AGENTS).await?;
     latency(server, agents, saturated / 2.0, "64 agents, half of that").await?;
     let agents = fleet::register(server, AGENTS).await?;
@@ -113,6 +119,10 @@ pub(crate) async fn saturated(server: &Server, setting: &Setting) -> Result<f64,
     #[expect(clippy::cast_precision_loss, reason = "a figure")]
     let done = (setting.record.borrow().finished - before) as f64;
     let processor = server.processor() - processor;
+    let waiting = {
+        let record = setting.record.borrow();
+        record.submitted - record.finished
+    };
     enough.set(true);
     while users.join_next().await.is_some() {}
     print(
@@ -121,6 +131,7 @@ pub(crate) async fn saturated(server: &Server, setting: &Setting) -> Result<f64,
             format!("{:.2}", processor / seconds),
             format!("{:.2} ms a job", processor / done * 1_000.0),
             mib(server),
+            format!("{waiting} jobs not over"),
         ],
     );
     drained(setting).await;

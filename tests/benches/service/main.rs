@@ -2,8 +2,8 @@
 //! logs in and out, memory. The release binary serves; agents only pretend, and speak the real protocol, from one thread.
 //!
 //! `cargo bench -p system-tests --bench service`; as root or as a plain user. Words behind `--` choose: `sqlite`, `postgres` (Debian's, when
-//! it is installed), `jobs`, `logs`, `idle`; and `full`, which is only done when it is asked for: a million jobs are there already
-//! (minutes, and some gigabytes below the target directory).
+//! it is installed), `jobs`, `logs`, `idle`; and two that are only done when they are asked for: `saturated` is the first part of `jobs`
+//! alone, `full` has a million jobs there already (minutes, and some gigabytes below the target directory).
 #![expect(clippy::print_stdout, reason = "a benchmark's table")]
 
 #[path = "../release/mod.rs"]
@@ -60,10 +60,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         }
         println!("{}", kind.name());
-        for what in ["idle", "jobs", "logs", "full"] {
+        const ALL: [&str; 5] = ["idle", "jobs", "logs", "saturated", "full"];
+        for what in ALL {
             let is_asked = asked.iter().any(|word| word == what);
-            if !is_asked && (what == "full" || !is_wanted(&["idle", "jobs", "logs", "full"], what))
-            {
+            let waits_to_be_asked = matches!(what, "saturated" | "full");
+            if !is_asked && (waits_to_be_asked || !is_wanted(&ALL, what)) {
                 continue;
             }
             let place = Place::new(&work, kind)?;
@@ -76,6 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 match what {
                     "idle" => dispatch::idle_agent(&server).await,
                     "jobs" => dispatch::measure(&server).await,
+                    "saturated" => dispatch::most(&server).await.map(drop),
                     _ => logs::measure(&server, &work).await,
                 }
             };
