@@ -12,6 +12,7 @@ pub mod assignments;
 pub mod attempt;
 pub mod backend;
 pub mod building;
+pub mod caches;
 mod chain;
 pub mod cli;
 mod clock;

@@ -6,6 +6,7 @@
 //!   max: { cpus: 4, memory: 16GiB }       # no step gets more, whatever its pipeline says
 //!   log: 512MiB                           # of a step's output
 //!   artifact: 2GiB                        # of one artifact: its files, and their archive
+//!   caches: 10GiB                         # of all caches that are kept here
 //! ```
 
 use std::fmt;
@@ -21,6 +22,8 @@ const PIDS: u64 = 4096;
 const LOG: u64 = 512 << 20;
 /// One artifact, bytes: more than a build leaves that means to.
 const ARTIFACT: u64 = 2 << 30;
+/// All caches together, bytes: what a few repositories build with.
+const CACHES: u64 = 10 << 30;
 
 /// The configuration's `limits`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -34,6 +37,8 @@ pub struct Limits {
     log: u64,
     #[serde(deserialize_with = "artifact")]
     artifact: u64,
+    #[serde(deserialize_with = "caches")]
+    caches: u64,
 }
 
 impl Default for Limits {
@@ -46,6 +51,7 @@ impl Default for Limits {
             most: Resources::default(),
             log: LOG,
             artifact: ARTIFACT,
+            caches: CACHES,
         }
     }
 }
@@ -94,6 +100,12 @@ impl Limits {
     #[must_use]
     pub const fn artifact(&self) -> u64 {
         self.artifact
+    }
+
+    /// Bytes that all caches of this machine may have together.
+    #[must_use]
+    pub const fn caches(&self) -> u64 {
+        self.caches
     }
 
     /// What is limited in any step of a plan, by the plan or by this machine's configuration: not what is so everywhere.
@@ -187,6 +199,10 @@ fn log<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
 
 fn artifact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     size("artifact", deserializer)
+}
+
+fn caches<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    size("caches", deserializer)
 }
 
 fn size<'de, D: Deserializer<'de>>(name: &str, deserializer: D) -> Result<u64, D::Error> {

@@ -3,8 +3,8 @@
 use crate::backend::Containers;
 use crate::cli::{Cli, Command};
 use crate::command::{
-    CommandError, build, containers, df, doctor, exec, explain, git_transport, image, job, lint,
-    login, oci, plan, ps, pull, run, run_local, schema, server, service, start, stats,
+    CommandError, build, caches, containers, df, doctor, exec, explain, git_transport, image, job,
+    lint, login, oci, plan, ps, pull, run, run_local, schema, server, service, start, stats,
 };
 use crate::door::Ending;
 use crate::exit_code::ExitCode;
@@ -105,6 +105,7 @@ fn execute(command: &Command) -> Result<ExitCode, CommandError> {
         Command::Submit(arguments) => service::submit(arguments, &machine),
         Command::Jobs(arguments) => service::jobs(arguments, &machine),
         Command::Artifacts(arguments) => service::artifacts(arguments, &machine),
+        Command::Caches(arguments) => caches::execute(arguments, &machine),
         Command::Cancel(arguments) => service::cancel(arguments, &machine),
         Command::Retry(arguments) => service::retry(arguments, &machine),
         Command::Approve(arguments) => service::approve(arguments, &machine),

@@ -42,6 +42,7 @@ macro_rules! codes {
 
 codes! {
     BadBuild = "bad-build", Error, "A directory, a Dockerfile or a stage to build is named wrongly, or leads out of the workspace.";
+    BadCache = "bad-cache", Error, "A key of a cache cannot be one, or a path leads out of what can be kept.";
     BadCron = "bad-cron", Error, "A schedule is not five fields of cron.";
     BadDuration = "bad-duration", Error, "A duration is not a sequence of numbers with units, or out of range.";
     BadEnvName = "bad-env-name", Error, "A name under `env` is not made of letters, digits and `_`, or starts with a digit.";

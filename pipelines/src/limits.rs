@@ -24,6 +24,12 @@ pub(crate) const STEPS: usize = 1_024;
 /// Artifacts of a job.
 pub(crate) const ARTIFACTS: usize = 64;
 
+/// Caches of a job.
+pub(crate) const CACHES: usize = 16;
+
+/// Keys to start from, and paths, of a cache.
+pub(crate) const CACHE_ENTRIES: usize = 64;
+
 /// Characters of a job's id.
 pub(crate) const JOB_ID_CHARS: usize = 64;
 

@@ -5,9 +5,11 @@
 //!   JobStarted
 //!     ImageStarted, ImageReady          once per image and run
 //!     ServiceStarted, PortPublished*, ServiceReady   per service, before the first step; a service that fails has its ServiceFinished
+//!     CacheRestored* CacheMissed*       before the first step
 //!     StepStarted, (Log | StepRetrying)*, StepFinished   per step; every byte of a step's log precedes its StepFinished
 //!     ServiceFinished                   behind the steps, those of `after` too, unless it ended by itself
 //!     ArtifactKept*                     behind all of them
+//!     CacheSaved*                       behind the artifacts of a job that has succeeded
 //!   JobFinished
 //! RunFinished
 //! ```
@@ -202,6 +204,47 @@ pub enum Event {
         protocol: Protocol,
         /// Why it was refused, without a trailing full stop.
         reason: String,
+    },
+    /// Files of a cache are in their places, before the first step.
+    CacheRestored {
+        /// The job's id.
+        job: String,
+        /// The key that was asked for.
+        key: String,
+        /// The key of the cache that was found, where it is another one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found: Option<String>,
+        /// Files, directories and links in it.
+        files: u64,
+        /// Bytes of its archive.
+        size: u64,
+        /// How long it took, with everything that had to be fetched.
+        duration_ms: u64,
+    },
+    /// There is no cache of this key, and none to start from.
+    CacheMissed {
+        /// The job's id.
+        job: String,
+        /// The key.
+        key: String,
+    },
+    /// Files are kept for later jobs, under a key of their own.
+    CacheSaved {
+        /// The job's id.
+        job: String,
+        /// The key.
+        key: String,
+        /// Another job has saved one under this key meanwhile: that one stays.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_taken: bool,
+        /// Files, directories and links in it.
+        files: u64,
+        /// Bytes of its archive.
+        size: u64,
+        /// Of its archive: SHA-256, 64 hexadecimal digits.
+        sha256: String,
+        /// How long it took.
+        duration_ms: u64,
     },
     /// Files of the workspace are kept, behind the job's last step.
     ArtifactKept {

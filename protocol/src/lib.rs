@@ -3,6 +3,7 @@
 //! What a run says about itself are [`Event`]s: `--json` prints them, one a line, and an agent sends them to its server.
 //! [`service`] is everything else that passes between them and to users.
 
+pub mod cache;
 mod cause;
 mod condition;
 mod event;

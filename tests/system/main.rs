@@ -8,6 +8,7 @@ mod bad_input;
 mod broken_registries;
 mod build;
 mod build_instructions;
+mod caches;
 mod commands;
 mod crashes;
 mod disks;

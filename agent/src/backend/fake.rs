@@ -14,10 +14,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Backend, BackendError, BuildRequest, Exceeded, Exit, ExitStatus, FileKind, FilesError,
-    FoundFile, Healthcheck, ImageError, ImageErrorKind, ImageProgress, JobRequest, NetworkUse,
-    PackedFiles, Prepared, ProgressFn, RunningStep, ServiceRequest, StartError, StartErrorKind,
-    StepRequest,
+    Backend, BackendError, BuildRequest, Exceeded, Exit, ExitStatus, FileKind, FilePart,
+    FilesError, FoundFile, Healthcheck, ImageError, ImageErrorKind, ImageProgress, JobRequest,
+    NetworkUse, PackedFiles, Prepared, ProgressFn, RestoredFiles, RunningStep, ServiceRequest,
+    StartError, StartErrorKind, StepRequest,
 };
 use crate::building::Writer;
 use crate::ports::{Port, PublishedPort};
@@ -120,6 +120,7 @@ pub(crate) struct Fake {
     workspaces_fail: bool,
     files: Vec<&'static str>,
     packing_hangs: bool,
+    restoring_fails: bool,
     journal: Arc<Mutex<Vec<String>>>,
     started: watch::Sender<Vec<String>>,
 }
@@ -204,6 +205,12 @@ impl Fake {
         self
     }
 
+    /// No archive can be put back.
+    pub(crate) const fn restoring_nothing(mut self) -> Self {
+        self.restoring_fails = true;
+        self
+    }
+
     /// No workspace can be opened.
     pub(crate) const fn without_workspaces(mut self) -> Self {
         self.workspaces_fail = true;
@@ -227,6 +234,17 @@ impl Fake {
     fn note(&self, entry: String) {
         self.journal.lock().unwrap().push(entry);
     }
+}
+
+/// `0: a b, ~: c`.
+fn places(parts: &[FilePart]) -> String {
+    let parts = parts.iter().map(|part| {
+        let place = part
+            .directory
+            .map_or_else(|| "workspace".to_owned(), |number| number.to_string());
+        format!("{place}:{}", part.below.join(","))
+    });
+    parts.collect::<Vec<_>>().join(" ")
 }
 
 /// A workspace is its job's name.
@@ -271,8 +289,14 @@ impl Backend for Fake {
     }
 
     async fn open_workspace(&self, job: JobRequest<'_>) -> Result<FakeWorkspace, BackendError> {
-        let JobRequest { id, uses, .. } = job;
-        self.note(format!("open {id}"));
+        let JobRequest {
+            id,
+            uses,
+            directories,
+            ..
+        } = job;
+        let with: String = directories.iter().map(|path| format!(" {path}")).collect();
+        self.note(format!("open {id}{with}"));
         self.uses.iter().cloned().for_each(|one| uses(one));
         if self.workspaces_fail {
             return Err(BackendError::new("mount the workspace", "no space"));
@@ -327,6 +351,63 @@ impl Backend for Fake {
             bytes: 7,
             size: all.len() as u64,
             sha256: "ab".repeat(32),
+        })
+    }
+
+    async fn save_files(
+        &self,
+        workspace: &FakeWorkspace,
+        parts: &[FilePart],
+        most: u64,
+        forbidden: &[Vec<u8>],
+        mut out: &File,
+    ) -> Result<PackedFiles, FilesError> {
+        self.note(format!("save {} {}", workspace.0, places(parts)));
+        if self.packing_hangs {
+            std::future::pending().await
+        }
+        let text = self.files.join(" ");
+        let is_forbidden = |word: &Vec<u8>| text.contains(&*String::from_utf8_lossy(word));
+        if forbidden.iter().any(is_forbidden) {
+            return Err(FilesError {
+                is_of_the_files: true,
+                message: "`file` holds the value of a secret".to_owned(),
+            });
+        }
+        if text.len() as u64 > most {
+            return Err(FilesError {
+                is_of_the_files: true,
+                message: format!("more than {most} bytes"),
+            });
+        }
+        out.write_all(text.as_bytes()).unwrap();
+        Ok(PackedFiles {
+            files: self.files.len() as u64,
+            bytes: 7,
+            size: text.len() as u64,
+            sha256: crate::caches::sha256(text.as_bytes()),
+        })
+    }
+
+    async fn restore_files(
+        &self,
+        workspace: &FakeWorkspace,
+        parts: &[FilePart],
+        _most: u64,
+        mut archive: &File,
+    ) -> Result<RestoredFiles, FilesError> {
+        self.note(format!("restore {} {}", workspace.0, places(parts)));
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut archive, &mut text).unwrap();
+        if self.restoring_fails {
+            return Err(FilesError {
+                is_of_the_files: true,
+                message: "its archive is damaged: bad luck".to_owned(),
+            });
+        }
+        Ok(RestoredFiles {
+            files: text.split_whitespace().count() as u64,
+            bytes: 7,
         })
     }
 

@@ -35,6 +35,24 @@ pub struct PackedFiles {
     pub sha256: String,
 }
 
+/// Files of a workspace that are put back from an archive, or go into one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePart {
+    /// The directory of the job they are in, by its position in [`super::JobRequest::directories`]; `None` is the workspace.
+    pub directory: Option<usize>,
+    /// Paths in it: these files, and everything below these directories. The empty one is all of it.
+    pub below: Vec<String>,
+}
+
+/// Files that were put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestoredFiles {
+    /// Files, directories and links.
+    pub files: u64,
+    /// Bytes of the files' contents.
+    pub bytes: u64,
+}
+
 /// Why files of a workspace cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

@@ -37,7 +37,7 @@ use crate::ports::PublishedPort;
 pub use containers::Containers;
 pub use error::{BackendError, ImageError, ImageErrorKind, StartError, StartErrorKind};
 pub use exchange::Exchange;
-pub use files::{FileKind, FilesError, FoundFile, PackedFiles};
+pub use files::{FileKind, FilePart, FilesError, FoundFile, PackedFiles, RestoredFiles};
 pub use options::{BackendOptions, ConnectError};
 pub use request::{
     BuildRequest, Exceeded, Exit, ExitStatus, Healthcheck, ImageProgress, JobRequest, NetworkUse,
@@ -108,6 +108,28 @@ pub trait Backend: Debug + Send + Sync + 'static {
         most: u64,
         out: &File,
     ) -> impl Future<Output = Result<PackedFiles, FilesError>> + Send;
+
+    /// Writes files of a workspace and of the job's directories to `out` as an archive for [`Backend::restore_files`], of at most
+    /// `most` bytes, contents and archive each. None of the `forbidden` texts may be in any of them. What was written is no archive
+    /// when this fails or is dropped.
+    fn save_files(
+        &self,
+        workspace: &Self::Workspace,
+        parts: &[FilePart],
+        most: u64,
+        forbidden: &[Vec<u8>],
+        out: &File,
+    ) -> impl Future<Output = Result<PackedFiles, FilesError>> + Send;
+
+    /// Puts the files of such an archive back, before the first step. The archive is not believed anything: what is in it reaches
+    /// nothing but the paths of its parts. When this fails, what was not there before is taken away again.
+    fn restore_files(
+        &self,
+        workspace: &Self::Workspace,
+        parts: &[FilePart],
+        most: u64,
+        archive: &File,
+    ) -> impl Future<Output = Result<RestoredFiles, FilesError>> + Send;
 
     /// Returns when steps have written more than `limit` bytes to a workspace; never where that is not bounded.
     fn overfilled(

@@ -16,6 +16,9 @@ pub struct JobRequest<'a> {
     pub id: &'a str,
     /// So many steps and services of it are on a network of the job's own.
     pub on_network: usize,
+    /// Directories of its own that every step finds at these paths, whoever it runs as; empty at first. `~/` is the home of the
+    /// step's user. What is above comes before what is below it.
+    pub directories: &'a [String],
     /// To be told of what its steps and services do with the network.
     pub uses: NetworkUseFn,
 }
@@ -25,6 +28,7 @@ impl fmt::Debug for JobRequest<'_> {
         f.debug_struct("JobRequest")
             .field("id", &self.id)
             .field("on_network", &self.on_network)
+            .field("directories", &self.directories)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! What can be typed. Structs only: [`crate::command`] acts on them.
 
 mod build;
+mod caches;
 mod candidates;
 mod choice;
 mod containers;
@@ -26,6 +27,7 @@ mod start;
 use clap::{Parser, Subcommand};
 
 pub use build::Build;
+pub use caches::{CacheOperation, Caches};
 pub use choice::{Choice, Event, NetworkMode};
 pub use containers::{Kill, Logs, Ps, PsFormat, Remove, Stats, Stop, Wait};
 pub use doctor::Doctor;
@@ -130,6 +132,8 @@ pub enum Command {
     Jobs(Jobs),
     /// List what a server's job has left, or fetch it
     Artifacts(Artifacts),
+    /// Do something with what jobs have kept for later ones
+    Caches(Caches),
     /// Stop jobs of a server
     Cancel(Cancel),
     /// Run jobs of a server again

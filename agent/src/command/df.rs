@@ -63,6 +63,7 @@ pub fn execute(arguments: &Df, machine: &Machine) -> Result<ExitCode, CommandErr
         directory("documents", "images/blobs/sha256"),
         directory("containers", "containers"),
         directory("runs", "runs"),
+        directory("caches", "caches/blobs"),
     ];
     if !others.is_empty() {
         lines.push(Line {

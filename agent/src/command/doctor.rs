@@ -85,6 +85,7 @@ async fn trial(containers: &Containers) -> Result<Exit, String> {
         .open_workspace(JobRequest {
             id: "doctor",
             on_network: 0,
+            directories: &[],
             uses: Arc::new(drop),
         })
         .await

@@ -13,6 +13,7 @@ use super::start::LabelError;
 use crate::artifacts::ArtifactError;
 use crate::attempt::{InputError, SpoolError};
 use crate::backend::{ConnectError, ImageError, ImageErrorKind};
+use crate::caches::CacheError;
 use crate::chain::chain;
 use crate::config::ConfigError;
 use crate::daemon::{DaemonError, IdentityError};
@@ -166,6 +167,9 @@ pub enum CommandError {
         /// What there is.
         steps: Vec<String>,
     },
+    /// Caches have no place.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// Artifacts have no place.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
@@ -313,6 +317,7 @@ impl CommandError {
             | Self::Plan(PlanError::Schedule(_))
             | Self::Write(_)
             | Self::Artifact(_)
+            | Self::Cache(_)
             | Self::Start { .. } => ExitCode::Internal,
             Self::Door(error) => error.exit_code(),
             // As other OCI runtimes.

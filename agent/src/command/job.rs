@@ -283,6 +283,7 @@ fn prepare<B: Backend>(
             .artifact()
             .min(assignment.terms.artifact_bytes),
         artifacts_bytes: assignment.terms.artifacts_bytes,
+        caches: None,
     };
     let backend = connect(BackendOptions {
         data: machine.data.clone(),

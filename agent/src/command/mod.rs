@@ -1,6 +1,7 @@
 //! What the commands do: one `execute` each.
 
 pub mod build;
+pub mod caches;
 mod compiled;
 mod connection;
 pub mod containers;

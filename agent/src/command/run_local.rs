@@ -7,6 +7,7 @@
 
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::error::starting;
 use super::{CommandError, listing, predefined, printing, signals};
 use crate::artifacts::{ArtifactError, ArtifactPlace};
 use crate::backend::{Backend, BackendOptions, ConnectError};
+use crate::caches::{CacheError, Caches, Local, Store};
 use crate::cli::{NetworkMode, RunLocal};
 use crate::config::Config;
 use crate::executor::{Before, Dispatcher, Fault, Publications, Report, Request, Run, Settings};
@@ -102,6 +104,7 @@ pub fn execute<B: Backend>(
         artifacts: artifact_place(arguments, &plan, &logs)?,
         artifact_bytes: config.limits.artifact(),
         artifacts_bytes: u64::MAX,
+        caches: caches(machine, &config, &plan, &directory)?,
     };
     let backend = connect(BackendOptions {
         data: machine.data.clone(),
@@ -186,6 +189,24 @@ fn artifact_place(
     }
     let directory = arguments.artifacts.clone();
     ArtifactPlace::jobs(&directory.unwrap_or_else(|| logs.artifacts())).map(Some)
+}
+
+/// Where caches are, when there are any: in the data directory, for each working tree by itself.
+fn caches(
+    machine: &Machine,
+    config: &Config,
+    plan: &Plan,
+    tree: &Path,
+) -> Result<Option<Caches>, CacheError> {
+    if plan.jobs.iter().all(|job| job.cache.is_empty()) {
+        return Ok(None);
+    }
+    let store = Store::open(&machine.data, config.limits.caches())?;
+    let tree = tree.as_os_str().as_encoded_bytes().escape_ascii();
+    Ok(Some(Caches::Local(Local::new(
+        store,
+        format!("tree:{tree}"),
+    ))))
 }
 
 const fn workspace_mode(arguments: &RunLocal) -> WorkspaceMode {

@@ -75,12 +75,16 @@ impl<B: Backend> JobRunner<B> {
             .job
             .timeout
             .and_then(|length| Deadline::after(length, true));
-        let outcome = match self.open().await {
+        let mut caches = self.plan_caches();
+        let outcome = match self.open(caches.directories()).await {
             Err(error) => JobOutcome::internal(error.to_string()),
             Ok(workspace) => {
+                self.restore_caches(&workspace, &mut caches).await;
                 let decisive = self.serve(&workspace, deadline).await;
                 let outcome = self.conclude(decisive);
                 let outcome = self.keep_artifacts(&workspace, outcome).await;
+                self.save_caches(&workspace, &caches, outcome.conclusion)
+                    .await;
                 if let Err(error) = self.context.backend.close_workspace(workspace).await {
                     self.warn(&error);
                 }
@@ -94,13 +98,14 @@ impl<B: Backend> JobRunner<B> {
         });
     }
 
-    async fn open(&self) -> Result<B::Workspace, BackendError> {
+    async fn open(&self, directories: &[String]) -> Result<B::Workspace, BackendError> {
         let steps = self.job.steps.iter().chain(&self.job.after);
         let messages = self.context.messages.clone();
         let request = JobRequest {
             id: &self.job.id,
             on_network: self.job.services.len()
                 + steps.filter(|step| is_on_private_network(step)).count(),
+            directories,
             uses: network_uses::of_job(&self.job.id, messages),
         };
         self.context.backend.open_workspace(request).await

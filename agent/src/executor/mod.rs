@@ -14,6 +14,7 @@
 //! A step that fails is a [`Conclusion`](protocol::Conclusion), never an `Err`.
 
 mod artifacts;
+mod caches;
 mod cells;
 mod channel;
 mod context;
@@ -53,6 +54,7 @@ use pipelines::Context;
 use protocol::{Conclusion, WorkspaceMode};
 
 use crate::artifacts::ArtifactPlace;
+use crate::caches::Caches;
 use crate::limits::Limits;
 use crate::mask::Masks;
 use crate::secrets::Secrets;
@@ -86,6 +88,8 @@ pub struct Settings {
     pub artifact_bytes: u64,
     /// How many bytes the archives of one job may have together.
     pub artifacts_bytes: u64,
+    /// Where caches are; `None` where no job has any.
+    pub caches: Option<Caches>,
 }
 
 /// What ran before a plan that is a part of one: jobs on other agents.

@@ -30,11 +30,7 @@ pub(super) fn check(plan: &Plan) -> Result<(), Unsupported> {
 }
 
 fn of_job(job: &Job) -> Option<&'static str> {
-    let keys = [
-        ("cache", !job.cache.is_empty()),
-        ("reports", !job.reports.is_empty()),
-    ];
-    first(&keys)
+    first(&[("reports", !job.reports.is_empty())])
 }
 
 fn of_step(step: &Step) -> Option<&'static str> {
@@ -72,7 +68,6 @@ mod tests {
     #[test]
     fn everything_that_the_compiler_warns_of_is_refused_by_name() {
         for (of, key, value) in [
-            ("job", "cache", "[{ key: k, paths: [p] }]"),
             ("job", "reports", "{ junit: x.xml }"),
             ("step", "snapshot", "true"),
             ("step", "inputs", "[a]"),

@@ -118,6 +118,11 @@ impl Masks {
                 }
             }
             Event::NetworkReached { host, .. } => hide(host),
+            Event::CacheRestored { key, found, .. } => {
+                hide(key);
+                found.iter_mut().for_each(hide);
+            }
+            Event::CacheMissed { key, .. } | Event::CacheSaved { key, .. } => hide(key),
             Event::ArtifactKept { artifact, path, .. } => {
                 hide(artifact);
                 path.iter_mut().for_each(hide);
@@ -129,6 +134,12 @@ impl Masks {
             _ => {}
         }
         event
+    }
+
+    /// Everything that is looked for.
+    #[must_use]
+    pub fn patterns(&self) -> Vec<Vec<u8>> {
+        self.current().all().to_vec()
     }
 
     fn generation(&self) -> u64 {

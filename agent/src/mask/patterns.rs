@@ -42,6 +42,11 @@ impl Patterns {
         })
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> &[Vec<u8>] {
+        &self.sorted
+    }
+
     /// Bytes of all patterns.
     pub(super) fn bytes(&self) -> usize {
         self.sorted.iter().map(Vec::len).sum()

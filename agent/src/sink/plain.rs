@@ -365,11 +365,17 @@ impl Sink for Plain {
                 let path = path
                     .as_deref()
                     .map_or_else(String::new, |path| format!(", in {}", sanitise(path)));
-                let files = match files {
-                    1 => "1 file".to_owned(),
-                    files => format!("{files} files"),
-                };
+                let files = wording::files(*files);
                 self.line(format_args!("{mark}: {files}, {size}{path}"), out)
+            }
+            Event::CacheRestored { job, key, .. }
+            | Event::CacheMissed { job, key }
+            | Event::CacheSaved { job, key, .. }
+                if self.verbosity == Verbosity::Full =>
+            {
+                let mark = self.mark(job, &format!("cache {key}"), "===", Tone::Quiet);
+                let news = wording::cache(event);
+                self.line(format_args!("{mark}: {}", sanitise(&news)), out)
             }
             Event::JobFinished {
                 job,
@@ -411,6 +417,9 @@ impl Sink for Plain {
             | Event::JobFinished { .. }
             | Event::PortPublished { .. }
             | Event::ArtifactKept { .. }
+            | Event::CacheRestored { .. }
+            | Event::CacheMissed { .. }
+            | Event::CacheSaved { .. }
             | Event::Log { .. } => Ok(()),
         }
     }

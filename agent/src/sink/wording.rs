@@ -1,6 +1,6 @@
 //! Conclusions and causes in words.
 
-use protocol::{Cause, Conclusion, Protocol, Skip};
+use protocol::{Cause, Conclusion, Event, Protocol, Skip};
 
 use super::style::Tone;
 use super::{duration, sanitise};
@@ -146,6 +146,47 @@ const fn signal_name(signal: i32) -> Option<&'static str> {
         31 => "SIGSYS",
         _ => return None,
     })
+}
+
+/// `1 file`, `2 files`.
+pub(super) fn files(count: u64) -> String {
+    match count {
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
+    }
+}
+
+/// What became of a cache.
+pub(super) fn cache(event: &Event) -> String {
+    match event {
+        Event::CacheRestored {
+            found,
+            files: count,
+            size: bytes,
+            duration_ms,
+            ..
+        } => {
+            let of = found
+                .as_deref()
+                .map_or_else(String::new, |key| format!(" from {key}"));
+            let (files, size, time) = (files(*count), size(*bytes), duration(*duration_ms));
+            format!("restored{of}: {files}, {size} ({time})")
+        }
+        Event::CacheMissed { .. } => "there is none yet".to_owned(),
+        Event::CacheSaved { is_taken: true, .. } => {
+            "not saved: another job has saved it meanwhile".to_owned()
+        }
+        Event::CacheSaved {
+            files: count,
+            size: bytes,
+            duration_ms,
+            ..
+        } => {
+            let (files, size, time) = (files(*count), size(*bytes), duration(*duration_ms));
+            format!("saved: {files}, {size} ({time})")
+        }
+        _ => String::new(),
+    }
 }
 
 /// `512 B`, `34.0 KiB`, `1.5 GiB`.

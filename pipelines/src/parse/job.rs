@@ -100,8 +100,7 @@ pub(super) static JOB: Keys<Job> = Keys {
         key("cache", &Put(&CACHES, |job: &mut Job, cache| job.cache = cache))
             .default("none")
             .means("What is kept from run to run.")
-            .example("cache: [{ key: deps-1, paths: [target] }]")
-            .later(),
+            .example("cache: [{ key: deps-1, paths: [target] }]"),
         key("secrets", &Put(&SECRETS, |job: &mut Job, secrets| job.settings.secrets = secrets))
             .default("none")
             .means("[Secrets](#secrets) in the environment of every step.")

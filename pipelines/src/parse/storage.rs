@@ -7,7 +7,7 @@ use super::{
     duration::DURATION,
     keys::{Keys, Put, key},
     shape::{Shape, Type},
-    shared::{TEXT, texts},
+    shared::texts,
     value::Field,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     diagnostic::{Diagnostics, quoted},
     glob::Glob,
     limits,
-    plan::{Artifact, Cache, Reports, When, is_artifact_name},
+    plan::{Artifact, Cache, CachePath, Reports, When, is_artifact_name, is_cache_key},
     syntax::Text,
 };
 
@@ -24,9 +24,9 @@ pub(super) const CACHES: Type<Vec<Cache<Text>>> = Type {
     shape: Shape::List {
         of: &Shape::Keys(&CACHE),
         least: 0,
-        most: None,
+        most: Some(limits::CACHES),
     },
-    read: |field, diagnostics| items(field, "a list of caches", diagnostics, cache),
+    read: caches,
 };
 
 pub(super) const ARTIFACTS: Type<Vec<Artifact<Text>>> = Type {
@@ -81,9 +81,63 @@ pub(super) const REPORTS: Type<Reports<Text>> = Type {
     },
 };
 
-const PATHS: Type<Vec<Text>> = texts("list of paths", |field, diagnostics| {
-    field.templates("a list of paths", diagnostics)
-});
+/// What a key is, as far as a pattern can say it.
+const LIKE_KEY: Shape = Shape::TextLike(
+    r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,510}[^\s\x00-\x1f\x7f-\x9f])?$",
+);
+
+/// The key of a cache.
+const CACHE_KEY: Type<Option<Text>> = Type {
+    words: "string",
+    shape: LIKE_KEY,
+    read: |field, diagnostics| {
+        let key = field.template(diagnostics)?;
+        check_key(&key, diagnostics);
+        Some(key)
+    },
+};
+
+/// Says what is wrong with a key that is known already.
+fn check_key(key: &Text, diagnostics: &mut Diagnostics) {
+    if let Some(text) = key.template.as_literal()
+        && !is_cache_key(text)
+    {
+        let message = format!("{} cannot be the key of a cache", quoted(text));
+        diagnostics.push(Diagnostic::new(Code::BadCache, key.span, message).help(
+            "a key has 1 to 512 characters, no control characters, and no white space around it",
+        ));
+    }
+}
+
+/// Paths of a cache.
+const PATHS: Type<Vec<Text>> = Type {
+    words: "list of paths",
+    shape: Shape::List {
+        of: &Shape::TextLike(r"^[^\x00-\x1f\x7f-\x9f]+$"),
+        least: 1,
+        most: Some(limits::CACHE_ENTRIES),
+    },
+    read: |field, diagnostics| {
+        let paths = field.templates("a list of paths", diagnostics);
+        for path in &paths {
+            if let Some(Err(error)) = path.template.as_literal().map(CachePath::parse) {
+                let text = path.template.as_literal().unwrap_or_default();
+                let message = format!("{} cannot be kept: {error}", quoted(text));
+                diagnostics.push(Diagnostic::new(Code::BadCache, path.span, message));
+            }
+        }
+        few(&paths, "paths", field, diagnostics);
+        paths
+    },
+};
+
+/// Each is looked at again and again.
+fn few(all: &[Text], what: &str, field: Field<'_>, diagnostics: &mut Diagnostics) {
+    if all.len() > limits::CACHE_ENTRIES {
+        let message = format!("a cache has at most {} {what}", limits::CACHE_ENTRIES);
+        diagnostics.push(Diagnostic::new(Code::TooComplex, field.span, message));
+    }
+}
 
 fn items<T>(
     field: Field<'_>,
@@ -112,7 +166,7 @@ static CACHE: Keys<CacheDraft> = Keys {
     name: "cache",
     what: "a cache",
     keys: &[
-        key("key", &Put(&TEXT, |cache: &mut CacheDraft, key| cache.key = key))
+        key("key", &Put(&CACHE_KEY, |cache: &mut CacheDraft, key| cache.key = key))
             .means("Under which name it is kept.")
             .example("key: deps-1")
             .required(),
@@ -139,13 +193,39 @@ jobs:
 ",
 };
 
-const PREFIXES: Type<Vec<Text>> = texts("list of strings", |field, diagnostics| {
-    field.templates("a list of prefixes", diagnostics)
-});
+const PREFIXES: Type<Vec<Text>> = Type {
+    words: "list of strings",
+    shape: Shape::List {
+        of: &LIKE_KEY,
+        least: 0,
+        most: Some(limits::CACHE_ENTRIES),
+    },
+    read: |field, diagnostics| {
+        let prefixes = field.templates("a list of prefixes", diagnostics);
+        for prefix in &prefixes {
+            check_key(prefix, diagnostics);
+        }
+        few(&prefixes, "keys to start from", field, diagnostics);
+        prefixes
+    },
+};
+
+fn caches(field: Field<'_>, diagnostics: &mut Diagnostics) -> Vec<Cache<Text>> {
+    let caches = items(field, "a list of caches", diagnostics, cache);
+    if caches.len() > limits::CACHES {
+        let message = format!("a job has at most {} caches", limits::CACHES);
+        diagnostics.push(Diagnostic::new(Code::TooComplex, field.span, message));
+    }
+    caches
+}
 
 fn cache(field: Field<'_>, diagnostics: &mut Diagnostics) -> Option<Cache<Text>> {
     let mut draft = CacheDraft::default();
     CACHE.read(&mut draft, field, diagnostics)?;
+    if draft.paths.is_empty() && draft.key.is_some() {
+        let message = "a cache without paths keeps nothing";
+        diagnostics.push(Diagnostic::new(Code::BadCache, field.span, message));
+    }
     Some(Cache {
         key: draft.key?,
         fallback: draft.fallback,

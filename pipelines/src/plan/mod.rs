@@ -8,6 +8,7 @@
 
 mod bind;
 mod build;
+mod cache;
 mod command;
 mod concurrency;
 mod condition;
@@ -22,6 +23,7 @@ mod storage;
 
 pub use bind::BindError;
 pub use build::Build;
+pub use cache::{Cache, CachePath, CachePathError, is_cache_key};
 pub use command::{Action, Command};
 pub use concurrency::Concurrency;
 pub use condition::Condition;
@@ -32,7 +34,7 @@ pub use resources::Resources;
 pub use retry::{Retry, RetryCause};
 pub use service::{Probe, Ready, Service};
 pub use step::{Place, Step};
-pub use storage::{Artifact, Cache, Reports, When, is_artifact_name};
+pub use storage::{Artifact, Reports, When, is_artifact_name};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What outlives a job: caches, artifacts, reports.
+//! What a job leaves: artifacts, reports.
 
 use std::time::Duration;
 
@@ -6,18 +6,6 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::expression::Template;
-
-/// An item of `cache`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cache<T = Template> {
-    /// Under which name it is kept.
-    pub key: T,
-    /// Prefixes of other keys to start from when there is none of this name, best first.
-    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
-    pub fallback: Vec<T>,
-    /// What is kept: paths in the workspace, absolute ones, or ones in the home directory (`~/`).
-    pub paths: Vec<T>,
-}
 
 /// An item of `artifacts`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,17 +44,6 @@ pub enum When {
 
 /// `reports`: files that are read after the job, patterns in the workspace by format (`junit`, ..).
 pub type Reports<T = Template> = IndexMap<String, Vec<T>>;
-
-impl<T> Cache<T> {
-    /// The same with other texts.
-    pub(crate) fn map<U>(&self, text: &mut impl FnMut(&T) -> U) -> Cache<U> {
-        Cache {
-            key: text(&self.key),
-            fallback: self.fallback.iter().map(&mut *text).collect(),
-            paths: self.paths.iter().map(text).collect(),
-        }
-    }
-}
 
 impl<T> Artifact<T> {
     /// The same with other texts.

@@ -33,6 +33,12 @@ pub enum CollectError {
         /// Its name, made printable.
         path: String,
     },
+    /// Something that must not be in the archive.
+    #[error("`{path}` holds the value of a secret")]
+    Forbidden {
+        /// In which file, or in whose name, made printable.
+        path: String,
+    },
     /// The archive cannot be written.
     #[error("failed to write the archive: {reason}")]
     Write {
@@ -82,7 +88,10 @@ impl CollectError {
     #[must_use]
     pub const fn is_of_the_files(&self) -> bool {
         match self {
-            Self::TooMuch { .. } | Self::Changed { .. } | Self::Worker { .. } => true,
+            Self::TooMuch { .. }
+            | Self::Changed { .. }
+            | Self::Forbidden { .. }
+            | Self::Worker { .. } => true,
             Self::System { errno, .. } => !matches!(
                 Errno::from_raw_os_error(*errno),
                 Errno::IO

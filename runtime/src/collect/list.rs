@@ -11,7 +11,7 @@ use super::{apart, open};
 use crate::layer::list as names_of;
 
 /// Files, directories and links that are looked at.
-const MOST: u64 = 1_000_000;
+pub(super) const MOST: u64 = 1_000_000;
 /// Bytes of their names.
 const NAMES: u64 = 128 << 20;
 
@@ -86,6 +86,15 @@ impl Found {
     }
 }
 
+/// What a directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// A working tree: its `.git` is not looked at.
+    Tree,
+    /// Any directory.
+    Directory,
+}
+
 /// Writes down everything at and below the given paths, each with what it is. What is not there is passed over; no link is
 /// followed.
 ///
@@ -93,11 +102,13 @@ impl Found {
 /// The kernel refuses, or there is more than is looked at.
 pub(crate) fn list(
     root: BorrowedFd<'_>,
+    of: Of,
     below: &[u8],
     out: impl Write,
 ) -> Result<(), CollectError> {
     let mut listing = Listing {
         root,
+        of,
         out: std::io::BufWriter::with_capacity(64 << 10, out),
         count: 0,
         bytes: 0,
@@ -121,6 +132,7 @@ pub(crate) fn list(
 
 struct Listing<'r, W: Write> {
     root: BorrowedFd<'r>,
+    of: Of,
     out: std::io::BufWriter<W>,
     count: u64,
     bytes: u64,
@@ -131,7 +143,7 @@ struct Listing<'r, W: Write> {
 impl<W: Write> Listing<'_, W> {
     /// Where to begin.
     fn start(&mut self, path: &[u8]) -> Result<(), CollectError> {
-        if path.split(|byte| *byte == b'/').next() == Some(GIT) {
+        if self.of == Of::Tree && path.split(|byte| *byte == b'/').next() == Some(GIT) {
             return Ok(());
         }
         let at = match open(self.root, path, OFlags::PATH) {
@@ -162,7 +174,7 @@ impl<W: Write> Listing<'_, W> {
             .map_err(|errno| CollectError::system("list", path, errno))?;
         for name in names {
             let child = match path {
-                [] if name == GIT => continue,
+                [] if self.of == Of::Tree && name == GIT => continue,
                 [] => name.clone(),
                 path => [path, b"/", &name[..]].concat(),
             };

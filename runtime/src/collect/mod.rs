@@ -6,20 +6,27 @@
 //!   choose        <---paths, their kinds------'
 //!                 ---the paths that count---> pack: tar, gzip, into a file of the agent's
 //! ```
+//! Several directories make one archive, and get its files back, in one piece of work ([`save`], [`crate::layer::restore`]).
+//!
 //! The directory is hostile: every path is opened from its root by `openat2` without following any link, nothing but regular
 //! files is read, and everything is bounded. Links go into the archive as links, with whatever they say.
 
 mod error;
+mod forbidden;
 mod list;
 mod pack;
+mod save;
 #[cfg(test)]
 mod tests;
 
 pub use error::{CollectError, TooMuch};
-pub(crate) use list::list;
+pub(crate) use forbidden::Forbidden;
 pub use list::{Found, FoundKind};
+pub(crate) use list::{Of, list};
 pub(crate) use pack::pack;
 pub use pack::{Bounds, Collected};
+pub use save::Part;
+pub(crate) use save::save;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 

@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use rustix::fs::{FileType, OFlags, Stat};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::error::{CollectError, TooMuch};
+use super::forbidden::Forbidden;
 use super::{apart, open};
 use crate::image::{Digest, Hasher};
 use crate::layer::{Entry, EntryPath, Kind, Time, Writer};
@@ -48,37 +50,23 @@ pub(crate) fn pack(
     bounds: Bounds,
     out: impl Write,
 ) -> Result<Collected, CollectError> {
-    let out = Bounded {
-        out: io::BufWriter::with_capacity(256 << 10, out),
-        hasher: Hasher::default(),
-        size: 0,
-        most: bounds.bytes,
-    };
     // Neither a name nor a time in the header: the same files make the same bytes.
-    let out = GzBuilder::new().write(out, Compression::default());
-    let mut packing = Packing {
-        root,
-        writer: Writer::new(out),
-        links: HashMap::new(),
-        buffer: vec![0; 256 << 10],
-        bounds,
-        files: 0,
-        bytes: 0,
-    };
+    let out = GzBuilder::new().write(Bounded::new(out, bounds), Compression::default());
+    let mut packing = Packing::new(out, bounds, Keep::ForAnyone, Forbidden::read(&[]));
+    packing.enter(root, String::new());
     for path in apart(paths) {
         packing.add(path)?;
     }
-    let (files, bytes) = (packing.files, packing.bytes);
-    let written = |error: io::Error| not_taken(&error, bounds);
-    let out = packing.writer.finish().map_err(written)?;
-    let mut out = out.finish().map_err(written)?;
-    out.flush().map_err(written)?;
-    Ok(Collected {
-        files,
-        bytes,
-        size: out.size,
-        digest: out.hasher.finish(),
-    })
+    packing.finish(GzEncoder::finish)
+}
+
+/// What of a file is kept beside its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// What every reader understands: times in seconds, and root as the owner.
+    ForAnyone,
+    /// The owner and the exact time.
+    Everything,
 }
 
 /// The archive has more bytes than it may.
@@ -86,7 +74,7 @@ pub(crate) fn pack(
 #[error("the archive is too large")]
 struct TooLarge;
 
-fn not_taken(error: &io::Error, bounds: Bounds) -> CollectError {
+pub(super) fn not_taken(error: &io::Error, bounds: Bounds) -> CollectError {
     match error.get_ref().is_some_and(|inner| inner.is::<TooLarge>()) {
         true => CollectError::TooMuch {
             what: TooMuch::Bytes,
@@ -97,11 +85,22 @@ fn not_taken(error: &io::Error, bounds: Bounds) -> CollectError {
 }
 
 /// Takes so many bytes and no more.
-struct Bounded<W> {
-    out: W,
+pub(super) struct Bounded<W: Write> {
+    out: io::BufWriter<W>,
     hasher: Hasher,
     size: u64,
     most: u64,
+}
+
+impl<W: Write> Bounded<W> {
+    pub(super) fn new(out: W, bounds: Bounds) -> Self {
+        Self {
+            out: io::BufWriter::with_capacity(256 << 10, out),
+            hasher: Hasher::default(),
+            size: 0,
+            most: bounds.bytes,
+        }
+    }
 }
 
 impl<W: Write> Write for Bounded<W> {
@@ -120,22 +119,92 @@ impl<W: Write> Write for Bounded<W> {
     }
 }
 
-struct Packing<'r, W: Write> {
-    root: BorrowedFd<'r>,
-    writer: Writer<GzEncoder<Bounded<W>>>,
+/// An archive that is being made of the files of one directory after the other.
+pub(super) struct Packing<'r, W: Write> {
+    /// Whose files come now, and what their names begin with.
+    root: Option<(BorrowedFd<'r>, String)>,
+    writer: Writer<W>,
     /// The first name of each file that has several, by device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
     buffer: Vec<u8>,
     bounds: Bounds,
+    keep: Keep,
+    forbidden: Forbidden,
     files: u64,
     bytes: u64,
 }
 
-impl<W: Write> Packing<'_, W> {
-    fn add(&mut self, path: &[u8]) -> Result<(), CollectError> {
+impl<'r, W: Write> Packing<'r, W> {
+    pub(super) fn new(out: W, bounds: Bounds, keep: Keep, forbidden: Forbidden) -> Self {
+        Self {
+            root: None,
+            writer: Writer::new(out),
+            links: HashMap::new(),
+            buffer: vec![0; 256 << 10],
+            bounds,
+            keep,
+            forbidden,
+            files: 0,
+            bytes: 0,
+        }
+    }
+
+    /// The files of a directory come, under a name of its own that is not empty where there are several.
+    pub(super) fn enter(&mut self, root: BorrowedFd<'r>, name: String) {
+        self.root = Some((root, name));
+        // A link from one to the other could not be made again.
+        self.links.clear();
+    }
+
+    /// All is in it.
+    pub(super) fn finish<O: Write>(
+        self,
+        end: impl FnOnce(W) -> io::Result<Bounded<O>>,
+    ) -> Result<Collected, CollectError> {
+        let (files, bytes, bounds) = (self.files, self.bytes, self.bounds);
+        let written = |error: io::Error| not_taken(&error, bounds);
+        let out = self.writer.finish().map_err(written)?;
+        let mut out = end(out).map_err(written)?;
+        out.flush().map_err(written)?;
+        Ok(Collected {
+            files,
+            bytes,
+            size: out.size,
+            digest: out.hasher.finish(),
+        })
+    }
+
+    fn open(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        match &self.root {
+            Some((root, _)) => open(*root, path, flags),
+            None => Err(Errno::BADF),
+        }
+    }
+
+    /// What a path is called in the archive.
+    fn name(&self, path: &[u8]) -> Vec<u8> {
+        match &self.root {
+            Some((_, name)) if !name.is_empty() && path.is_empty() => name.clone().into_bytes(),
+            Some((_, name)) if !name.is_empty() => [name.as_bytes(), b"/", path].concat(),
+            _ => path.to_vec(),
+        }
+    }
+
+    /// Looks at something that will be in the archive.
+    fn check(&mut self, path: &[u8], bytes: &[u8]) -> Result<(), CollectError> {
+        match self.forbidden.is_in(bytes) {
+            false => Ok(()),
+            true => Err(CollectError::Forbidden {
+                path: crate::layer::printable(path),
+            }),
+        }
+    }
+
+    /// Adds one file, directory or link.
+    pub(super) fn add(&mut self, path: &[u8]) -> Result<(), CollectError> {
         let failed =
             |operation: &'static str| move |errno| CollectError::system(operation, path, errno);
-        let at = open(self.root, path, OFlags::PATH).map_err(failed("open"))?;
+        let at = self.open(path, OFlags::PATH).map_err(failed("open"))?;
         let stat = rustix::fs::fstat(&at).map_err(failed("look at"))?;
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Kind::File,
@@ -170,7 +239,8 @@ impl<W: Write> Packing<'_, W> {
             }
             self.links.insert(identity, path.to_vec());
         }
-        let file = open(self.root, path, OFlags::RDONLY | OFlags::NONBLOCK)
+        let file = self
+            .open(path, OFlags::RDONLY | OFlags::NONBLOCK)
             .map_err(|errno| CollectError::system("open", path, errno))?;
         let file = File::from(file);
         let changed = || CollectError::Changed {
@@ -191,6 +261,7 @@ impl<W: Write> Packing<'_, W> {
             });
         }
         self.entry(path, Kind::File, &stat, Vec::new(), size)?;
+        self.forbidden.begin();
         let mut rest = size;
         while rest > 0 {
             let most = usize::try_from(rest)
@@ -201,6 +272,11 @@ impl<W: Write> Packing<'_, W> {
                     .map_err(|errno| CollectError::system("read", path, errno))?;
             if count == 0 {
                 return Err(changed());
+            }
+            if self.forbidden.is_in(&self.buffer[..count]) {
+                return Err(CollectError::Forbidden {
+                    path: crate::layer::printable(path),
+                });
             }
             self.writer
                 .content(&self.buffer[..count])
@@ -220,21 +296,37 @@ impl<W: Write> Packing<'_, W> {
         link: Vec<u8>,
         size: u64,
     ) -> Result<(), CollectError> {
-        let parsed = EntryPath::parse(path).map_err(|error| CollectError::Write {
+        for text in [path, &link[..]] {
+            self.forbidden.begin();
+            self.check(path, text)?;
+        }
+        let name = EntryPath::parse(&self.name(path)).map_err(|error| CollectError::Write {
             reason: error.to_string(),
         })?;
+        let link = match kind {
+            Kind::HardLink => self.name(&link),
+            _ => link,
+        };
+        let (uid, gid, nanoseconds) = match self.keep {
+            // Parts of a second would need a record for each file, and few readers keep them.
+            Keep::ForAnyone => (0, 0, 0),
+            Keep::Everything => (
+                stat.st_uid,
+                stat.st_gid,
+                u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+            ),
+        };
         let entry = Entry {
-            path: parsed,
+            path: name,
             kind,
             link,
             mode: stat.st_mode & 0o777,
-            uid: 0,
-            gid: 0,
+            uid,
+            gid,
             size,
-            // Whole seconds: parts of one would need a record for each file, and few readers keep them.
             mtime: Time {
                 seconds: stat.st_mtime,
-                nanoseconds: 0,
+                nanoseconds,
             },
             major: 0,
             minor: 0,

@@ -14,7 +14,13 @@ const PLENTY: Bounds = Bounds {
 fn listed(root: &Path, below: &[&str]) -> Vec<(String, FoundKind)> {
     let below: Vec<Vec<u8>> = below.iter().map(|path| path.as_bytes().to_vec()).collect();
     let mut out = Vec::new();
-    list(File::open(root).unwrap().as_fd(), &joined(&below), &mut out).unwrap();
+    list(
+        File::open(root).unwrap().as_fd(),
+        Of::Tree,
+        &joined(&below),
+        &mut out,
+    )
+    .unwrap();
     let mut found = Found::read(&out);
     found.sort();
     let found = found.into_iter();
@@ -181,4 +187,120 @@ fn what_is_deeper_than_a_path_can_say_is_left_out_and_told() {
         .iter()
         .filter(|(_, kind)| *kind == FoundKind::Unreadable);
     assert_eq!(unreadable.count(), 1, "{}", found.len());
+}
+
+fn saved(
+    workspace: &Path,
+    home: &Path,
+    forbidden: &[&str],
+) -> Result<(Collected, Vec<u8>), String> {
+    let part = |below: &[&str], is_tree| Part {
+        name: String::new(),
+        below: below.iter().map(|path| (*path).to_owned()).collect(),
+        is_tree,
+    };
+    let roots = [workspace, home].map(|path| File::open(path).unwrap());
+    let parts = [
+        (
+            roots[0].as_fd(),
+            part(&["target", "target/deep", "no"], true),
+        ),
+        (roots[1].as_fd(), part(&[""], false)),
+    ];
+    let texts: Vec<Vec<u8>> = forbidden
+        .iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect();
+    let forbidden = Forbidden::read(&Forbidden::joined(&texts));
+    let mut out = Vec::new();
+    save(&parts, PLENTY, forbidden, &mut out)
+        .map(|collected| (collected, out))
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn what_is_saved_is_put_back_as_it_was() {
+    use crate::layer::{Into, Limits, restore};
+    use std::io::{Seek as _, Write as _};
+    use std::os::unix::fs::MetadataExt as _;
+
+    let (tree, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (tree, home) = (tree.path(), home.path());
+    fs::create_dir_all(tree.join("target/deep")).unwrap();
+    fs::write(tree.join("target/deep/app"), "binary").unwrap();
+    fs::hard_link(tree.join("target/deep/app"), tree.join("target/copy")).unwrap();
+    symlink("nowhere", tree.join("target/link")).unwrap();
+    fs::write(tree.join("other"), "other").unwrap();
+    fs::create_dir(home.join(".git")).unwrap();
+    fs::write(home.join(".git/config"), "of a tool that is a clone").unwrap();
+    fs::set_permissions(home, fs::Permissions::from_mode(0o750)).unwrap();
+    let (collected, bytes) = saved(tree, home, &["hunter22"]).unwrap();
+    assert_eq!(collected.size, bytes.len() as u64);
+    assert_eq!(
+        saved(tree, home, &[]).unwrap().1,
+        bytes,
+        "the same each time"
+    );
+
+    let mut archive = tempfile::tempfile().unwrap();
+    archive.write_all(&bytes).unwrap();
+    archive.rewind().unwrap();
+    let (tree_again, home_again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let roots = [tree_again.path(), home_again.path()].map(|path| File::open(path).unwrap());
+    let into = [
+        Into {
+            root: roots[0].as_fd(),
+            below: vec![b"target".to_vec()],
+        },
+        Into {
+            root: roots[1].as_fd(),
+            below: vec![Vec::new()],
+        },
+    ];
+    let restored = restore(archive, &into, &Limits::default()).unwrap();
+    assert_eq!(restored.files, collected.files);
+    for path in ["target/deep/app", "target/copy"] {
+        let [before, after] =
+            [tree, tree_again.path()].map(|root| root.join(path).metadata().unwrap());
+        assert_eq!(
+            (before.mtime(), before.mtime_nsec()),
+            (after.mtime(), after.mtime_nsec())
+        );
+        assert_eq!(after.nlink(), 2);
+    }
+    let link = fs::read_link(tree_again.path().join("target/link")).unwrap();
+    assert_eq!(link, Path::new("nowhere"));
+    assert!(!tree_again.path().join("other").exists());
+    assert!(home_again.path().join(".git/config").exists());
+    let mode = home_again.path().metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o750);
+    let again = saved(tree_again.path(), home_again.path(), &[]).unwrap().1;
+    assert_eq!(again, bytes, "and from then on");
+}
+
+#[test]
+fn nothing_is_saved_that_holds_a_secret() {
+    let (tree, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (tree, home) = (tree.path(), home.path());
+    fs::create_dir(tree.join("target")).unwrap();
+    // Over the cut between two pieces of a file.
+    let mut large = vec![b'x'; (256 << 10) - 4];
+    large.extend_from_slice(b"hunter22");
+    fs::write(tree.join("target/large"), large).unwrap();
+    let refused = |word| saved(tree, home, &["elsewhere", word]).unwrap_err();
+    assert_eq!(
+        refused("hunter22"),
+        "`target/large` holds the value of a secret"
+    );
+    symlink("/run/correct-horse", home.join("link")).unwrap();
+    assert_eq!(
+        refused("correct-horse"),
+        "`link` holds the value of a secret"
+    );
+    fs::write(home.join("battery-staple"), "").unwrap();
+    assert_eq!(
+        refused("battery-staple"),
+        "`battery-staple` holds the value of a secret"
+    );
+    saved(tree, home, &["nobody"]).unwrap();
 }

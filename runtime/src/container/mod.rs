@@ -56,4 +56,4 @@ pub use spec::{
 };
 pub use terminal::{Streams, TerminalSize};
 pub use trace::{Phase, Trace};
-pub(crate) use user::user_ids;
+pub(crate) use user::{home_of, user_ids};

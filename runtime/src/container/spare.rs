@@ -104,6 +104,7 @@ impl ContainerSpec {
             // What is written for the command counts.
             || self.resources.disk.is_some()
             || self.process.nesting
+            || self.mounts.iter().any(|mount| mount.target.starts_with("~"))
             || self.process.privileges.is_some();
         (!is_bound).then(|| Self {
             files: Vec::new(),

@@ -84,7 +84,8 @@ pub enum Writable {
 pub struct Mount {
     /// Where it comes from.
     pub source: MountSource,
-    /// Absolute path in the container; made when it is missing, never followed through a symbolic link.
+    /// Absolute path in the container; made when it is missing, never followed through a symbolic link. A first component `~` is
+    /// the home directory of the container's user.
     pub target: PathBuf,
     /// Nothing can be written through it.
     pub read_only: bool,

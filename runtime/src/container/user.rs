@@ -44,6 +44,13 @@ pub(crate) fn user_ids(text: &str) -> Result<(u32, u32), StartError> {
     resolve(Some(text)).map(|identity| (identity.uid, identity.gid))
 }
 
+/// The home directory of `user[:group]` in an image's list of users; `/` where that does not say.
+pub(crate) fn home_of(user: Option<&str>, passwd: &str) -> Result<String, StartError> {
+    let user = user.unwrap_or("0");
+    let (user, _) = user.split_once(':').unwrap_or((user, ""));
+    resolve_in(user, passwd, "").map(|identity| identity.home)
+}
+
 fn resolve_in(text: &str, passwd: &str, group: &str) -> Result<Identity, StartError> {
     let (user, explicit_group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),

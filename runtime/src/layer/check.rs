@@ -17,7 +17,7 @@ use super::opaque::{is_covered, is_opaque};
 use super::path::EntryPath;
 use super::recording::Recording;
 use super::replay::replay;
-use super::tree::Tree;
+use super::tree::{Manner, Tree};
 use super::whiteout::{self, Marker};
 use crate::image::Digest;
 
@@ -60,7 +60,7 @@ pub fn check(
     };
     rewind(&mut recording)?;
     let mut check = Check {
-        tree: Tree::new(root),
+        tree: Tree::new(root, Manner::Layer),
         seen: HashMap::new(),
         opaque: HashSet::new(),
         either: HashSet::new(),

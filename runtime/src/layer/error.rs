@@ -162,6 +162,12 @@ pub enum Refusal {
     /// A device number that the kernel has no room for.
     #[error("the device number is out of range")]
     Device,
+    /// Among plain files.
+    #[error("a device or a pipe")]
+    Special,
+    /// Not where the archive's files belong.
+    #[error("it belongs somewhere else")]
+    Elsewhere,
 }
 
 /// What there was too much of.

@@ -12,7 +12,7 @@ use super::opaque::{clear_whiteouts, make_opaque};
 use super::path::EntryPath;
 use super::pax::Time;
 use super::stream::Stream;
-use super::tree::Tree;
+use super::tree::{Manner, Tree};
 use super::{metadata, whiteout};
 
 /// While a layer is unpacked its directories can be written, whatever the archive says.
@@ -35,9 +35,9 @@ struct Pending {
 }
 
 impl<'a> Extractor<'a> {
-    pub(super) fn new(root: BorrowedFd<'a>) -> Self {
+    pub(super) fn new(root: BorrowedFd<'a>, manner: Manner) -> Self {
         Self {
-            tree: Tree::new(root),
+            tree: Tree::new(root, manner),
             directories: Vec::new(),
         }
     }
@@ -48,7 +48,9 @@ impl<'a> Extractor<'a> {
         entry: &Entry,
         archive: &mut Archive<Stream>,
     ) -> Result<(), UnpackError> {
-        if let Some(marker) = whiteout::marker(&entry.path)? {
+        if self.tree.manner() == Manner::Layer
+            && let Some(marker) = whiteout::marker(&entry.path)?
+        {
             return whiteout::apply(&mut self.tree, &entry.path, &marker);
         }
         if entry.path.is_root() && entry.kind != Kind::Directory {
@@ -59,7 +61,33 @@ impl<'a> Extractor<'a> {
             Kind::File => self.file(entry, archive),
             Kind::Symlink => self.symlink(entry),
             Kind::HardLink => self.hard_link(entry),
-            Kind::Fifo | Kind::Character | Kind::Block => self.node(entry),
+            Kind::Fifo | Kind::Character | Kind::Block => match self.tree.manner() {
+                Manner::Layer => self.node(entry),
+                Manner::Files => Err(UnpackError::refused(
+                    entry.path.as_bytes(),
+                    Refusal::Special,
+                )),
+            },
+        }
+    }
+
+    /// Whether there is something in an entry's place.
+    pub(super) fn is_there(&self, path: &EntryPath) -> bool {
+        let (_, name) = path.split();
+        self.tree.existing_parent(path).is_ok_and(|parent| {
+            name.is_empty() || rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        })
+    }
+
+    /// Takes back what an entry has made. A directory that somebody else has put something into stays.
+    pub(super) fn take_back(&self, path: &EntryPath) {
+        let (_, name) = path.split();
+        let Ok(parent) = self.tree.existing_parent(path) else {
+            return;
+        };
+        if rustix::fs::unlinkat(&parent, name, AtFlags::empty()) == Err(Errno::ISDIR) {
+            // There is nobody to tell.
+            let _ = rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR);
         }
     }
 

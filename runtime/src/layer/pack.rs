@@ -23,7 +23,7 @@ use super::opaque::is_opaque;
 use super::path::EntryPath;
 use super::pax::Time;
 use super::replay::{Counted, not_taken, replay};
-use super::tree::Tree;
+use super::tree::{Manner, Tree};
 use super::writer::Writer;
 use crate::image::Digest;
 
@@ -76,7 +76,7 @@ fn walk(
 ) -> Result<(Digest, u64), UnpackError> {
     let mut walk = Walk {
         left_out,
-        tree: Tree::new(root),
+        tree: Tree::new(root, Manner::Layer),
         writer: Writer::new(Counted::new(out)),
         links: HashMap::new(),
         buffer: vec![0; 256 * 1024],

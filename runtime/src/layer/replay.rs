@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::error::{Change, Operation, UnpackError};
 use super::path::EntryPath;
 use super::recording::{Recording, Segment};
-use super::tree::Tree;
+use super::tree::{Manner, Tree};
 use crate::image::{Digest, Hasher};
 
 const PIECE: usize = 256 * 1024;
@@ -26,7 +26,7 @@ pub(super) fn replay(
     out: impl Write,
 ) -> Result<(Digest, u64), UnpackError> {
     let mut recording = Recording::open(recording)?;
-    let tree = Tree::new(root);
+    let tree = Tree::new(root, Manner::Layer);
     let mut out = Counted::new(out);
     let mut buffer = vec![0; PIECE];
     while let Some(segment) = recording.next()? {

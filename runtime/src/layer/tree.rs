@@ -19,10 +19,20 @@ use crate::security::Defence;
 /// For a directory that the archive has no entry for.
 const IMPLIED_MODE: Mode = Mode::from_bits_retain(0o755);
 
+/// What an archive is unpacked as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// A layer: with whiteouts and devices, and links of its own that lead on.
+    Layer,
+    /// Plain files beside others', who may have left links in the way: none is followed.
+    Files,
+}
+
 /// The directory a layer is unpacked into.
 #[derive(Debug)]
 pub(super) struct Tree<'a> {
     root: BorrowedFd<'a>,
+    manner: Manner,
     /// The last parent: archives list a directory's files together.
     parent: Option<(Vec<u8>, OwnedFd)>,
     has_lost_content: bool,
@@ -31,13 +41,18 @@ pub(super) struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    pub(super) fn new(root: BorrowedFd<'a>) -> Self {
+    pub(super) fn new(root: BorrowedFd<'a>, manner: Manner) -> Self {
         Self {
             root,
+            manner,
             parent: None,
             has_lost_content: false,
             opaque: HashSet::new(),
         }
+    }
+
+    pub(super) const fn manner(&self) -> Manner {
+        self.manner
     }
 
     /// Whether something was removed that the archive has a content for.
@@ -88,10 +103,15 @@ impl<'a> Tree<'a> {
     pub(super) fn open_directory(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
         let path = if path.is_empty() { b"." } else { path };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let resolve = if Defence::UnpackInRoot.is_on() {
-            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS
-        } else {
-            ResolveFlags::empty()
+        let resolve = match self.manner {
+            _ if !Defence::UnpackInRoot.is_on() => ResolveFlags::empty(),
+            Manner::Layer => ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+            Manner::Files => {
+                ResolveFlags::BENEATH
+                    | ResolveFlags::NO_SYMLINKS
+                    | ResolveFlags::NO_MAGICLINKS
+                    | ResolveFlags::NO_XDEV
+            }
         };
         // EAGAIN: a rename elsewhere on the machine raced with a `..` in a symbolic link (openat2(2)).
         for _ in 0..64 {

@@ -13,6 +13,7 @@ use super::extract::Extractor;
 use super::pump::Pump;
 use super::recording::Recorder;
 use super::stream::Stream;
+use super::tree::Manner;
 use crate::image::Digest;
 
 /// Bounds on one layer.
@@ -83,7 +84,7 @@ pub fn unpack(
 
 /// Makes every entry of an archive. What it does not take any more stops the pump, since the archive goes with it.
 fn place(mut archive: Archive<Stream>, target: BorrowedFd<'_>) -> Result<Unpacked, UnpackError> {
-    let mut extractor = Extractor::new(target);
+    let mut extractor = Extractor::new(target, Manner::Layer);
     while let Some(entry) = archive.next()? {
         extractor.place(&entry, &mut archive)?;
     }

@@ -11,6 +11,7 @@
 
 mod bundle;
 mod dev;
+mod home;
 mod mount_table;
 mod nesting;
 mod overlay;
@@ -23,6 +24,8 @@ pub(crate) use overlay::{Overlay, Upper, is_on_overlay};
 pub(crate) use root::Root;
 pub(crate) use stage::Stage;
 
+use home::Home;
+
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -33,7 +36,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 
 use crate::container;
-use crate::container::error::During;
+use crate::container::error::{During, refused};
 use crate::container::prepared::Prepared;
 use crate::container::terminal::Terminal;
 use crate::container::{
@@ -105,8 +108,15 @@ fn build_layers(
         nesting::prepare(&root, spec.network)?;
     }
     trace.mark(Phase::Masked);
+    let mut home = Home::new(&root, &spec.process);
+    let mut covered: Vec<PathBuf> = Vec::new();
     for mount in &spec.mounts {
-        leave_alone_the_kernels(&mount.target)?;
+        let target = home.target(&mount.target)?;
+        leave_alone_the_kernels(&target)?;
+        // Where a home is nobody has known before: what was mounted already stays to be seen.
+        if target != mount.target && covered.iter().any(|other| other.starts_with(&target)) {
+            return Err(refused(&target, "a mount point", Errno::BUSY));
+        }
         let tree = match &mount.source {
             MountSource::Held { name } => clone_tree(&stage.held(name))?,
             MountSource::Tmpfs { size } => {
@@ -120,8 +130,9 @@ fn build_layers(
             recursive: true,
             ..MountAttr::default()
         };
-        mount_setattr(&tree, attr).during_at("restrict the mount", &mount.target)?;
-        root.mount(&tree, &mount.target)?;
+        mount_setattr(&tree, attr).during_at("restrict the mount", &target)?;
+        root.mount(&tree, &target)?;
+        covered.push(target);
     }
     trace.mark(Phase::Mounts);
     write_files(&root, spec, joined)?;

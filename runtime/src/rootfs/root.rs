@@ -72,6 +72,13 @@ impl Root {
         openat2(&self.directory, path, flags, Mode::empty(), STRICT)
     }
 
+    /// Opens a file of the image for reading; links on the way are the image's, and lead nowhere but to it.
+    pub(super) fn open_following(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        openat2(&self.directory, path, flags, Mode::empty(), inside)
+    }
+
     /// Mounts a detached tree as [`Root::mount`] does, save that links of the image on the way are followed, with the root
     /// as theirs; none may lead into the kernel's files.
     pub(super) fn mount_following(&self, tree: &OwnedFd, path: &Path) -> Result<(), StartError> {

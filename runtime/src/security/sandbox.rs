@@ -21,6 +21,14 @@ const VERSION: ABI = ABI::V6;
 /// # Errors
 /// When the kernel has Landlock and refuses.
 pub(crate) fn confine_to(directory: BorrowedFd<'_>) -> Result<(), StartError> {
+    confine_to_all(&[directory])
+}
+
+/// The same with several directories.
+///
+/// # Errors
+/// When the kernel has Landlock and refuses.
+pub(crate) fn confine_to_all(directories: &[BorrowedFd<'_>]) -> Result<(), StartError> {
     if !Defence::WorkerSandbox.is_on() {
         return Ok(());
     }
@@ -30,7 +38,12 @@ pub(crate) fn confine_to(directory: BorrowedFd<'_>) -> Result<(), StartError> {
         .and_then(|rules| rules.handle_access(AccessNet::from_all(VERSION)))
         .and_then(|rules| rules.scope(Scope::from_all(VERSION)))
         .and_then(Ruleset::create)
-        .and_then(|rules| rules.add_rule(PathBeneath::new(directory, all)))
+        .and_then(|rules| {
+            let mut directories = directories.iter();
+            directories.try_fold(rules, |rules, directory| {
+                rules.add_rule(PathBeneath::new(directory, all))
+            })
+        })
         .and_then(|rules| rules.restrict_self());
     confined
         .map(drop)

@@ -8,7 +8,8 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::wire::Job;
 use super::{RequestError, Zygote};
-use crate::collect::{Bounds, CollectError, Collected, Found, joined};
+use crate::collect::{Bounds, CollectError, Collected, Forbidden, Found, Part, joined};
+use crate::layer::{Limits, Restored, UnpackError};
 
 impl Zygote {
     /// What there is at and below these paths of a directory that is held by this name; what is not there is passed over.
@@ -48,6 +49,49 @@ impl Zygote {
         let asked = filled(&joined(paths))?;
         outcome(self.work(job, &[asked.as_fd(), out.as_fd()]).await)
     }
+
+    /// Writes the files of several directories that are held to `out`, as a zstd-compressed tar archive that
+    /// [`Zygote::restore`] reads: with their owners as containers see them, and none that has one of the `forbidden` texts in it.
+    ///
+    /// # Errors
+    /// See [`CollectError`]; what was written until then is no archive.
+    pub async fn save(
+        &self,
+        parts: &[Part],
+        bounds: Bounds,
+        forbidden: &[Vec<u8>],
+        out: &File,
+    ) -> Result<Collected, CollectError> {
+        let asked = asked(parts)?;
+        let forbidden = filled(&Forbidden::joined(forbidden))?;
+        let fds = [asked.as_fd(), out.as_fd(), forbidden.as_fd()];
+        outcome(self.work(Job::Save { bounds }, &fds).await)
+    }
+
+    /// Puts the files of an archive that [`Zygote::save`] has written back, to the same paths of as many directories. What is
+    /// there is replaced, and what else is in a directory stays. The archive is not believed anything. When it fails, what was not
+    /// there before is taken away again.
+    ///
+    /// # Errors
+    /// The archive is damaged, hostile or too large, or the kernel refuses.
+    pub async fn restore(
+        &self,
+        parts: &[Part],
+        limits: Limits,
+        archive: &File,
+    ) -> Result<Restored, UnpackError> {
+        let gone = |reason: String| UnpackError::Worker { reason };
+        let asked = asked(parts).map_err(|error| gone(error.to_string()))?;
+        let fds = [asked.as_fd(), archive.as_fd()];
+        let answer = self.work(Job::Restore { limits }, &fds).await;
+        let value = answer.map_err(|error| gone(error.to_string()))?;
+        serde_json::from_value(value).unwrap_or_else(|error| Err(gone(error.to_string())))
+    }
+}
+
+fn asked(parts: &[Part]) -> Result<File, CollectError> {
+    let text = serde_json::to_vec(parts).map_err(|error| CollectError::write(&error.into()))?;
+    filled(&text)
 }
 
 /// A file that is nowhere: lists are longer than a message may be.

@@ -78,6 +78,19 @@ impl Zygote {
         Ok(())
     }
 
+    /// Holds a new directory for containers to mount by `name`, which must be a file name not in use.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn hold_fresh(&self, name: &str) -> Result<(), RequestError> {
+        let request = Request::Hold {
+            name: name.to_owned(),
+            source: HeldSource::Fresh,
+            upper: Some(self.upper(name)),
+        };
+        self.done(&request, &[]).await.map(drop)
+    }
+
     /// Lets go of what [`Zygote::hold`] holds, and of what an overlay has kept aside.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -191,6 +192,7 @@ fn hold(
         (HeldSource::Path(path), _) => clone_without_links(Path::new(path))?,
         (HeldSource::Tree, Some(tree)) => tree,
         (HeldSource::Tree, None) => return Err(Errno::BADF).during("take the tree to hold"),
+        (HeldSource::Fresh, _) => return stage.hold(name, &fresh(upper)?),
     };
     let tree = match upper {
         None => lower,
@@ -219,6 +221,18 @@ fn explain(error: StartError, source: &HeldSource) -> StartError {
         },
         _ => error,
     }
+}
+
+/// A directory of its own, of which the kernel takes no notice of who owns it: steps have users of all kinds.
+fn fresh(at: Option<&Path>) -> Result<OwnedFd, StartError> {
+    let Some(at) = at else {
+        return Err(Errno::INVAL).during("make a directory to hold");
+    };
+    let path = Path::new("scratch").join(at);
+    std::fs::create_dir_all(&path).during_at("make", &path)?;
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(&path, open).during_at("open to all", &path)?;
+    clone_without_links(&path)
 }
 
 /// A fresh directory for an upper layer.

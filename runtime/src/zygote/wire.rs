@@ -11,7 +11,7 @@ use super::task::Task;
 use crate::collect::Bounds;
 use crate::container::namespaces::Namespaces;
 use crate::container::{Exit, StartError, TerminalSize, Trace};
-use crate::layer::Form;
+use crate::layer::{Form, Limits};
 use crate::network::pod::PodSpec;
 
 /// What the agent asks for. The first descriptor is always the socket for the replies.
@@ -61,6 +61,8 @@ pub enum HeldSource {
     Path(OsString),
     /// A detached mount that comes with the request.
     Tree,
+    /// A new directory in `scratch/`, which anybody in a container may write to.
+    Fresh,
 }
 
 /// Work on files that belong to the user namespace's ids, so that only a process inside can do it.
@@ -90,6 +92,17 @@ pub enum Job {
         name: String,
         /// How much that may be.
         bounds: Bounds,
+    },
+    /// Pack files of several things held into one archive. Descriptors: which ([`crate::collect::Part`]), where the archive goes,
+    /// and what must not be in it. Answers `Result<Collected, CollectError>`.
+    Save {
+        /// How much that may be.
+        bounds: Bounds,
+    },
+    /// Put the files of such an archive back. Descriptors: where to, and the archive. Answers `Result<Restored, UnpackError>`.
+    Restore {
+        /// How much that may be.
+        limits: Limits,
     },
     /// Build the lower layer of `image: host` on the stage.
     HostLayer,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::asked::check_name;
 use super::task;
 use super::wire::{Job, Reply};
-use crate::collect::{self, CollectError};
+use crate::collect::{self, CollectError, Forbidden, Part};
 use crate::container::StartError;
 use crate::container::error::During;
 use crate::container::init;
@@ -66,11 +66,27 @@ fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Va
             None => Ok(0.into()),
         },
         Job::List { name } => on_held(stage, name, fds, |held, below, out| {
-            collect::list(held, below, out)
+            collect::list(held, collect::Of::Tree, below, out)
         }),
         Job::Pack { name, bounds } => on_held(stage, name, fds, |held, paths, out| {
             collect::pack(held, paths, *bounds, out)
         }),
+        Job::Save { bounds } => {
+            let [parts, out, forbidden] = three(fds)?;
+            let held = parts_held(stage, parts)?;
+            let forbidden = Forbidden::read(&whole(forbidden, LONGEST_FORBIDDEN)?);
+            answer(&collect::save(&borrowed(&held), *bounds, forbidden, out))
+        }
+        Job::Restore { limits } => {
+            let [parts, archive] = two(fds)?;
+            let held = parts_held(stage, parts)?;
+            let into = held.iter().map(|(held, part)| layer::Into {
+                root: held.as_fd(),
+                below: part.below.iter().map(|path| path.clone().into()).collect(),
+            });
+            let into: Vec<_> = into.collect();
+            answer(&layer::restore(archive, &into, limits))
+        }
         Job::HostLayer => host::stage_layer(stage).map(|()| serde_json::Value::Null),
         Job::Unpack { target, form } => {
             let mut fds = fds.into_iter();
@@ -117,22 +133,68 @@ fn on_held<T: Serialize>(
     fds: Vec<OwnedFd>,
     act: impl FnOnce(BorrowedFd<'_>, &[u8], File) -> Result<T, CollectError>,
 ) -> Result<serde_json::Value, StartError> {
-    let mut fds = fds.into_iter().map(File::from);
-    let (Some(asked), Some(out)) = (fds.next(), fds.next()) else {
-        return Err(Errno::BADF).during("take the descriptors of what is collected");
-    };
+    let [asked, out] = two(fds)?;
+    let held = open_held(stage, name)?;
+    sandbox::confine_to(held.as_fd())?;
+    bound_memory(OF_COLLECTIONS);
+    let paths = whole(asked, LONGEST_REQUEST)?;
+    answer(&act(held.as_fd(), &paths, out))
+}
+
+/// The directory that is held by a name.
+fn open_held(stage: &Stage, name: &str) -> Result<OwnedFd, StartError> {
     check_name(name)?;
     let path = stage.held(name);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let held = rustix::fs::open(&path, flags, Mode::empty()).during_at("open", &path)?;
-    sandbox::confine_to(held.as_fd())?;
-    bound_memory(OF_COLLECTIONS);
-    let mut paths = Vec::new();
-    asked
-        .take(LONGEST_REQUEST)
-        .read_to_end(&mut paths)
+    rustix::fs::open(&path, flags, Mode::empty()).during_at("open", &path)
+}
+
+/// Several directories that are held, as they are asked for; nothing else can be reached from now on.
+fn parts_held(stage: &Stage, asked: File) -> Result<Vec<(OwnedFd, Part)>, StartError> {
+    let parts: Vec<Part> = serde_json::from_slice(&whole(asked, LONGEST_REQUEST)?)
+        .map_err(std::io::Error::from)
         .during("read what is to be collected")?;
-    answer(&act(held.as_fd(), &paths, out))
+    let held = parts.into_iter().map(|part| {
+        let held = open_held(stage, &part.name)?;
+        Ok((held, part))
+    });
+    let held: Vec<_> = held.collect::<Result<_, StartError>>()?;
+    let all: Vec<_> = held.iter().map(|(held, _)| held.as_fd()).collect();
+    sandbox::confine_to_all(&all)?;
+    bound_memory(OF_COLLECTIONS);
+    Ok(held)
+}
+
+fn borrowed(held: &[(OwnedFd, Part)]) -> Vec<(BorrowedFd<'_>, Part)> {
+    let held = held.iter();
+    held.map(|(held, part)| (held.as_fd(), part.clone()))
+        .collect()
+}
+
+fn two(fds: Vec<OwnedFd>) -> Result<[File; 2], StartError> {
+    files(fds)
+}
+
+fn three(fds: Vec<OwnedFd>) -> Result<[File; 3], StartError> {
+    files(fds)
+}
+
+/// So many descriptors as files.
+fn files<const N: usize>(fds: Vec<OwnedFd>) -> Result<[File; N], StartError> {
+    let files: Vec<File> = fds.into_iter().map(File::from).collect();
+    files
+        .try_into()
+        .map_err(|_| Errno::BADF)
+        .during("take the descriptors of what is collected")
+}
+
+/// All that is in a file, up to so many bytes.
+fn whole(file: File, most: u64) -> Result<Vec<u8>, StartError> {
+    let mut bytes = Vec::new();
+    file.take(most)
+        .read_to_end(&mut bytes)
+        .during("read what is to be collected")?;
+    Ok(bytes)
 }
 
 /// Does something with a layer, from where nothing else can be reached.
@@ -174,6 +236,9 @@ const OF_COLLECTIONS: u64 = 1 << 30;
 
 /// Paths that are asked for, bytes: all that can be found.
 const LONGEST_REQUEST: u64 = 256 << 20;
+
+/// Texts that must not be in an archive, bytes.
+const LONGEST_FORBIDDEN: u64 = 64 << 20;
 
 /// Whatever others make a reader ask for, the machine has all but so many bytes.
 pub(super) fn bound_memory(bytes: u64) {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use runtime::zygote::Zygote;
+use runtime::zygote::{RequestError, Zygote};
 use tokio::time::{Instant, sleep};
 
 /// Between two looks at the disk.
@@ -15,8 +15,8 @@ const SHARE: u32 = 10;
 /// Measurements that may fail one after the other while the disk fills: a step can move directories about so that none succeeds.
 const FAILURES: u32 = 5;
 
-/// Returns when more than `limit` bytes were written to a workspace that is held under this name.
-pub(super) async fn exceeded(zygote: &Zygote, name: &str, limit: u64) {
+/// Returns when more than `limit` bytes were written to a workspace and its directories, which are held under these names.
+pub(super) async fn exceeded(zygote: &Zygote, names: &[&str], limit: u64) {
     let mut seen = Seen::default();
     loop {
         sleep(INTERVAL).await;
@@ -25,7 +25,7 @@ pub(super) async fn exceeded(zygote: &Zygote, name: &str, limit: u64) {
             continue;
         }
         let begun = Instant::now();
-        let written = zygote.written(name).await;
+        let written = written(zygote, names).await;
         if let Err(error) = &written {
             tracing::debug!(%error, "the workspace cannot be measured");
         }
@@ -34,6 +34,14 @@ pub(super) async fn exceeded(zygote: &Zygote, name: &str, limit: u64) {
         }
         seen.rest_until = Some(Instant::now() + begun.elapsed() * SHARE);
     }
+}
+
+async fn written(zygote: &Zygote, names: &[&str]) -> Result<u64, RequestError> {
+    let mut total = 0;
+    for name in names {
+        total += zygote.written(name).await?;
+    }
+    Ok(total)
 }
 
 /// What the last measurement has shown.

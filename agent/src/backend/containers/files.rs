@@ -1,8 +1,10 @@
 //! Files of a workspace, in the executor's words.
 
-use runtime::collect::{Bounds, CollectError, Collected, Found, FoundKind};
+use runtime::collect::{Bounds, CollectError, Collected, Found, FoundKind, Part};
+use runtime::layer::{Limits, Restored, UnpackError};
 
-use crate::backend::{FileKind, FilesError, FoundFile, PackedFiles};
+use super::workspace::Workspace;
+use crate::backend::{FileKind, FilePart, FilesError, FoundFile, PackedFiles, RestoredFiles};
 
 /// Files, directories and links of one archive.
 const FILES: u64 = 1_000_000;
@@ -37,5 +39,72 @@ pub(super) fn failed(error: &CollectError) -> FilesError {
     FilesError {
         is_of_the_files: error.is_of_the_files(),
         message: error.to_string(),
+    }
+}
+
+/// Bytes of headers beside a file's contents, with long names, and of the end of an archive.
+const HEADERS: u64 = 8 << 10;
+
+/// For contents of so many bytes.
+pub(super) const fn limits(bytes: u64) -> Limits {
+    Limits {
+        bytes: bytes.saturating_add(FILES * HEADERS),
+        entries: FILES,
+        metadata: 64 << 10,
+    }
+}
+
+/// What the zygote holds the parts by. One that names no directory of the job is an empty one of the workspace.
+pub(super) fn parts(workspace: &Workspace, parts: &[FilePart]) -> Vec<Part> {
+    let of = |part: &FilePart| {
+        let directory = part
+            .directory
+            .map(|number| workspace.directories.get(number));
+        match directory {
+            None => Part {
+                name: workspace.name.clone(),
+                below: part.below.clone(),
+                is_tree: true,
+            },
+            Some(directory) => Part {
+                name: directory.map_or_else(|| workspace.name.clone(), |(name, _)| name.clone()),
+                below: directory.map_or_else(Vec::new, |_| part.below.clone()),
+                is_tree: false,
+            },
+        }
+    };
+    parts.iter().map(of).collect()
+}
+
+pub(super) const fn restored(restored: Restored) -> RestoredFiles {
+    RestoredFiles {
+        files: restored.files,
+        bytes: restored.bytes,
+    }
+}
+
+/// Without talk of layers.
+pub(super) fn not_restored(error: &UnpackError) -> FilesError {
+    let message = match error {
+        UnpackError::Read { reason } => format!("failed to read its archive: {reason}"),
+        UnpackError::Decompress { reason, .. } => format!("its archive is damaged: {reason}"),
+        UnpackError::Malformed { entry, fault } => {
+            format!("its archive is malformed at entry {entry}: {fault}")
+        }
+        UnpackError::Refused { path, refusal } => format!("`{path}` in it is refused: {refusal}"),
+        UnpackError::Limit { exceeded, limit } => format!("it has more than {limit} {exceeded}"),
+        UnpackError::System {
+            operation,
+            path,
+            errno,
+        } => {
+            let why = std::io::Error::from_raw_os_error(*errno);
+            format!("failed to {operation} `{path}`: {why}")
+        }
+        other => other.to_string(),
+    };
+    FilesError {
+        is_of_the_files: !error.is_no_space(),
+        message,
     }
 }

@@ -32,9 +32,9 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 use super::{
-    Backend, BackendError, BackendOptions, BuildRequest, ConnectError, ExitStatus, FilesError,
-    FoundFile, ImageError, JobRequest, PackedFiles, Prepared, ProgressFn, ServiceRequest,
-    StartError, StartErrorKind, StepRequest,
+    Backend, BackendError, BackendOptions, BuildRequest, ConnectError, ExitStatus, FilePart,
+    FilesError, FoundFile, ImageError, JobRequest, PackedFiles, Prepared, ProgressFn,
+    RestoredFiles, ServiceRequest, StartError, StartErrorKind, StepRequest,
 };
 use crate::building::Writer;
 use crate::chain::chain;
@@ -178,8 +178,13 @@ impl Backend for Containers {
             WorkspaceMode::InPlace => Hold::Bind,
         };
         let pools = &self.options.config.network.pools;
+        let directories = job.directories.iter().enumerate().map(|(number, path)| {
+            let name = format!("directory.{number}.{}", job.id);
+            (name, PathBuf::from(path))
+        });
         let workspace = Workspace {
             name: format!("workspace.{}", job.id),
+            directories: directories.collect(),
             network: Arc::new(JobNetwork::new(
                 &self.zygote,
                 pools,
@@ -197,6 +202,15 @@ impl Backend for Containers {
             self.swept.get_or_init(|| self.sweep()).await;
         });
         held.map_err(|error| BackendError::new("open the workspace", with_advice(&error)))?;
+        for (name, path) in &workspace.directories {
+            let held = self.zygote.hold_fresh(name).await;
+            held.map_err(|error| {
+                BackendError::new(
+                    "make a directory of the job",
+                    format!("{}: {}", path.display(), chain(&error)),
+                )
+            })?;
+        }
         Ok(workspace)
     }
 
@@ -209,10 +223,13 @@ impl Backend for Containers {
         if self.options.keep {
             return Ok(());
         }
-        self.zygote
-            .release(&workspace.name)
-            .await
-            .map_err(|error| BackendError::new("close the workspace", error))
+        let mut closed = Ok(());
+        let names = workspace.directories.iter().map(|(name, _)| name);
+        for name in names.chain([&workspace.name]) {
+            let released = self.zygote.release(name).await;
+            closed = closed.and(released);
+        }
+        closed.map_err(|error| BackendError::new("close the workspace", error))
     }
 
     async fn list_files(
@@ -241,13 +258,52 @@ impl Backend for Containers {
             .map_err(|error| files::failed(&error))
     }
 
+    async fn save_files(
+        &self,
+        workspace: &Workspace,
+        parts: &[FilePart],
+        most: u64,
+        forbidden: &[Vec<u8>],
+        out: &File,
+    ) -> Result<PackedFiles, FilesError> {
+        let parts = files::parts(workspace, parts);
+        let saved = self
+            .zygote
+            .save(&parts, files::bounds(most), forbidden, out);
+        saved
+            .await
+            .map(files::packed)
+            .map_err(|error| files::failed(&error))
+    }
+
+    async fn restore_files(
+        &self,
+        workspace: &Workspace,
+        parts: &[FilePart],
+        most: u64,
+        archive: &File,
+    ) -> Result<RestoredFiles, FilesError> {
+        let parts = files::parts(workspace, parts);
+        let restored = self.zygote.restore(&parts, files::limits(most), archive);
+        restored
+            .await
+            .map(files::restored)
+            .map_err(|error| files::not_restored(&error))
+    }
+
     fn end(&self) {
         self.zygote.end();
     }
 
     async fn overfilled(&self, workspace: &Workspace, limit: u64) {
         match self.options.workspace {
-            WorkspaceMode::Overlay => bound::exceeded(&self.zygote, &workspace.name, limit).await,
+            WorkspaceMode::Overlay => {
+                let directories = workspace.directories.iter().map(|(name, _)| name.as_str());
+                let names: Vec<_> = std::iter::once(&*workspace.name)
+                    .chain(directories)
+                    .collect();
+                bound::exceeded(&self.zygote, &names, limit).await;
+            }
             // The tree is the user's own.
             WorkspaceMode::InPlace => std::future::pending().await,
         }
@@ -277,7 +333,7 @@ impl Backend for Containers {
         }
         let policy = specification::policy(request.network)?;
         let workspace = request.workspace;
-        let spec = specification::of(&request, &workspace.name)?;
+        let spec = specification::of(&request, &workspace.name, &workspace.directories)?;
         let streams = streams(output)?;
         let step = self
             .launch(workspace, request.name, policy, &spec, streams)

@@ -24,13 +24,15 @@ const EXCHANGE: [(&str, &str); 3] = [
     ("SLIPWAY_MASK", "/run/slipway/mask"),
 ];
 
-/// What the runtime needs to know of a step; `workspace` is what the zygote holds its job's by.
+/// What the runtime needs to know of a step; `workspace` is what the zygote holds its job's by, and `directories` the same of
+/// its other directories, with their places.
 ///
 /// # Errors
 /// When neither step nor image say what to execute.
 pub(super) fn of<W>(
     request: &StepRequest<'_, Image, W>,
     workspace: &str,
+    directories: &[(String, PathBuf)],
 ) -> Result<ContainerSpec, StartError> {
     let image = request.image;
     let (argv, files) = command(request.action, image)?;
@@ -43,6 +45,20 @@ pub(super) fn of<W>(
         target: PathBuf::from(WORKSPACE),
         read_only: false,
     });
+    let env = with_exchange(environment(image, &request.env));
+    let home = env.iter().find(|(name, _)| name == "HOME");
+    for (name, path) in directories {
+        let target = match (path.strip_prefix("~"), home) {
+            // What is built ahead needs no user then.
+            (Ok(rest), Some((_, home))) if home.starts_with('/') => Path::new(home).join(rest),
+            _ => path.clone(),
+        };
+        mounts.push(Mount {
+            source: MountSource::Held { name: name.clone() },
+            target,
+            read_only: false,
+        });
+    }
     Ok(ContainerSpec {
         hostname: request.hostname.clone(),
         rootfs: Rootfs::Layers(Layers {
@@ -55,7 +71,7 @@ pub(super) fn of<W>(
         exchange: EXCHANGE.map(|(_, path)| PathBuf::from(path)).to_vec(),
         process: Process {
             argv,
-            env: with_exchange(environment(image, &request.env)),
+            env,
             cwd,
             create_cwd,
             user: request
@@ -255,7 +271,7 @@ mod tests {
             resources: plan::Resources::default(),
             followed: false,
         };
-        of(&request, "workspace.main").unwrap()
+        of(&request, "workspace.main", &[]).unwrap()
     }
 
     fn script() -> Action<String> {

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::ahead::Ahead;
@@ -9,6 +10,8 @@ use super::services::Services;
 pub struct Workspace {
     /// By which the zygote holds its tree.
     pub(super) name: String,
+    /// The same of the job's directories, and where steps see them.
+    pub(super) directories: Vec<(String, PathBuf)>,
     pub(super) network: Arc<JobNetwork>,
     pub(super) services: Services,
     pub(super) ahead: Ahead,

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::artifacts::ArtifactPlace;
 use crate::backend::fake::Fake;
+use crate::caches::{Caches, Local, Store};
 use crate::executor::{Before, Dispatcher, Publications, Report, Request, Run, Settings};
 use crate::limits::Limits;
 use crate::log::{Chunk, RunDirectory};
@@ -80,6 +82,8 @@ pub(super) struct TestRun {
     pub(super) publish: Vec<String>,
     /// What ran elsewhere.
     pub(super) before: Before,
+    /// Where caches of other runs are.
+    pub(super) caches: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -99,6 +103,7 @@ impl TestRun {
             secret: None,
             publish: Vec::new(),
             before: Before::default(),
+            caches: None,
         }
     }
 
@@ -121,6 +126,8 @@ impl TestRun {
         let data = tempfile::tempdir().unwrap();
         let logs = RunDirectory::create(data.path(), jiff::Timestamp::UNIX_EPOCH).unwrap();
         let logs = Arc::new(logs);
+        let store = Store::open(self.caches.as_deref().unwrap_or(data.path()), 100).unwrap();
+        let caches = Caches::Local(Local::new(store, "tree".to_owned()));
         let parallel = NonZeroUsize::new(self.parallel).unwrap();
         let plan = Plan::new(Some("test".to_owned()), self.jobs);
         let layout = Layout::of(&plan, parallel).unwrap();
@@ -161,6 +168,7 @@ impl TestRun {
                 artifacts: Some(ArtifactPlace::jobs(&data.path().join("artifacts")).unwrap()),
                 artifact_bytes: 100,
                 artifacts_bytes: 150,
+                caches: Some(caches),
             },
             logs: Arc::clone(&logs),
             queue: printer.queue(),
@@ -211,6 +219,8 @@ impl Sink for Timeless {
             Event::ImageReady { duration_ms, .. }
             | Event::StepFinished { duration_ms, .. }
             | Event::ServiceReady { duration_ms, .. }
+            | Event::CacheRestored { duration_ms, .. }
+            | Event::CacheSaved { duration_ms, .. }
             | Event::ServiceFinished { duration_ms, .. }
             | Event::JobFinished { duration_ms, .. }
             | Event::RunFinished { duration_ms, .. } => *duration_ms = 0,
@@ -219,6 +229,7 @@ impl Sink for Timeless {
             | Event::StepRetrying { .. }
             | Event::NetworkReached { .. }
             | Event::ArtifactKept { .. }
+            | Event::CacheMissed { .. }
             | Event::PortPublished { .. }
             | Event::NetworkRefused { .. }
             | Event::Warning { .. } => {}
