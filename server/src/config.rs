@@ -52,6 +52,26 @@ pub struct Config {
     pub transport: Transport,
     /// Requests a second that one user's token may make; 0 is without a limit.
     pub requests_per_second: u32,
+    /// How many readers may wait at once.
+    pub followers: Followers,
+}
+
+/// How many readers may wait at once: they follow logs and events, or wait for a change of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Followers {
+    /// Of one user's token.
+    pub each: usize,
+    /// Of all.
+    pub all: usize,
+}
+
+impl Default for Followers {
+    fn default() -> Self {
+        Self {
+            each: 200,
+            all: 2_000,
+        }
+    }
 }
 
 /// How long clients may take.
@@ -199,6 +219,7 @@ impl Config {
             mirrors: Keep::default(),
             transport,
             requests_per_second: 200,
+            followers: Followers::default(),
         }
     }
 

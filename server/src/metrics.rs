@@ -1,6 +1,7 @@
 //! Figures for Prometheus.
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -41,7 +42,15 @@ pub(crate) struct Metrics {
     log_bytes: Counter<u64, AtomicU64>,
     traces: Counter<u64, AtomicU64>,
     lost_traces: Counter<u64, AtomicU64>,
+    /// What the database has counted last, and when.
+    counted: tokio::sync::Mutex<Option<(Instant, Counts)>>,
 }
+
+/// How many jobs that are not over are in which state.
+pub(crate) type Counts = Vec<(String, i64)>;
+
+/// How old what the database has counted may be: everybody may ask, without a token, and as often as they like.
+const COUNTED: Duration = Duration::from_secs(5);
 
 impl Metrics {
     pub(crate) fn new() -> Self {
@@ -87,7 +96,24 @@ impl Metrics {
             log_bytes,
             traces,
             lost_traces,
+            counted: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The jobs, counted now or a few seconds ago.
+    pub(crate) async fn counts<E>(
+        &self,
+        count: impl Future<Output = Result<Counts, E>>,
+    ) -> Result<Counts, E> {
+        let mut counted = self.counted.lock().await;
+        if let Some((at, counts)) = &*counted
+            && at.elapsed() < COUNTED
+        {
+            return Ok(counts.clone());
+        }
+        let counts = count.await?;
+        *counted = Some((Instant::now(), counts.clone()));
+        Ok(counts)
     }
 
     pub(crate) fn answered(&self, method: &str, route: &str, status: u16, seconds: f64) {
@@ -131,5 +157,21 @@ impl Metrics {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn jobs_are_counted_once_for_all_who_ask_within_seconds() {
+        let metrics = Metrics::new();
+        let count = async |jobs: i64| Ok::<_, ()>(vec![("ready".to_owned(), jobs)]);
+        assert_eq!(metrics.counts(async { Err(7) }).await, Err(7));
+        let first = metrics.counts(count(1)).await.unwrap();
+        let second = metrics.counts(count(2)).await.unwrap();
+        assert_eq!(first[0].1, 1);
+        assert_eq!(second, first);
     }
 }

@@ -20,6 +20,7 @@ use crate::compile::Compiler;
 use crate::config::{Config, ConfigError, Patience};
 use crate::database::{Database, DatabaseError, OperationError};
 use crate::dispatcher::Dispatcher;
+use crate::followers::Followers;
 use crate::identity::Identities;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
@@ -212,6 +213,8 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         ),
         identities: Arc::new(Identities::default()),
         limiter: Arc::new(Limiter::new(config.requests_per_second)),
+        followers: Arc::new(Followers::new(config.followers)),
+        readings: Arc::default(),
         compiler: Arc::new(Compiler::new(
             mirrors.clone(),
             config.allow_file_repositories,
@@ -292,6 +295,11 @@ async fn listen(config: &Config, service: Service) -> Result<Listening, ServerEr
                 .map_err(failed)?
                 .handle(handle.clone());
             be_impatient(server.http_builder(), config.patience);
+            // Who may speak HTTP/2 says so within TLS. To look whether somebody does it without doubles the buffer of every connection,
+            // of which there is one for each agent.
+            let builder =
+                std::mem::replace(server.http_builder(), Builder::new(TokioExecutor::new()));
+            *server.http_builder() = builder.http1_only();
             tokio::spawn(server.serve(router))
         }
         Some((certificate, key)) => {

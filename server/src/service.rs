@@ -2,18 +2,33 @@
 
 use std::sync::Arc;
 
-use protocol::service::Terms as WireTerms;
+use bytes::Bytes;
+use protocol::service::{AttemptId, EventPage, PipelineId, Terms as WireTerms};
 use tokio::sync::{Semaphore, watch};
 
 use crate::compile::Compiler;
 use crate::config::Config;
 use crate::database::Database;
 use crate::dispatcher::Dispatcher;
+use crate::followers::Followers;
 use crate::identity::Identities;
 use crate::limiter::Limiter;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
+use crate::once::Once;
+use crate::operation::events::Raw;
 use crate::seen::Seen;
+
+/// What is read once for all who ask at the same moment.
+#[derive(Debug, Default)]
+pub(crate) struct Readings {
+    /// Pipelines, as JSON with its tag.
+    pub(crate) pipelines: Once<PipelineId, (Bytes, Arc<str>)>,
+    /// Whether attempts are over.
+    pub(crate) ends: Once<AttemptId, bool>,
+    /// Events from a number on.
+    pub(crate) events: Once<(AttemptId, u64), Arc<EventPage<Raw>>>,
+}
 
 /// The server, as handlers see it. Cloning is cheap.
 #[derive(Debug, Clone)]
@@ -24,6 +39,10 @@ pub(crate) struct Service {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) identities: Arc<Identities>,
     pub(crate) limiter: Arc<Limiter>,
+    /// Readers that wait.
+    pub(crate) followers: Arc<Followers>,
+    /// What several of them read at once.
+    pub(crate) readings: Arc<Readings>,
     pub(crate) compiler: Arc<Compiler>,
     /// How many submissions are fetched and compiled at once; the others wait.
     pub(crate) compiling: Arc<Semaphore>,

@@ -50,6 +50,8 @@ struct Settings {
     #[serde(deserialize_with = "duration")]
     grace: Option<Duration>,
     requests_per_second: Option<u32>,
+    /// Readers that wait.
+    followers: FollowerSettings,
     /// What is kept of repositories.
     mirrors: MirrorSettings,
 }
@@ -97,6 +99,15 @@ struct LeaseSettings {
     heartbeat: Option<Duration>,
     #[serde(deserialize_with = "duration")]
     wait: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FollowerSettings {
+    /// With one token.
+    each: Option<usize>,
+    /// All of them.
+    all: Option<usize>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -256,6 +267,9 @@ fn config(
     let MirrorSettings { unused_for, bytes } = settings.mirrors;
     config.mirrors.unused_for = unused_for.unwrap_or(config.mirrors.unused_for);
     config.mirrors.bytes = bytes.unwrap_or(config.mirrors.bytes);
+    let FollowerSettings { each, all } = settings.followers;
+    config.followers.each = each.unwrap_or(config.followers.each);
+    config.followers.all = all.unwrap_or(config.followers.all);
     config.requests_per_second = settings
         .requests_per_second
         .unwrap_or(config.requests_per_second);

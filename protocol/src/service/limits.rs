@@ -12,6 +12,9 @@ pub const EVENT_BATCH: usize = 1_000;
 /// Events of one attempt.
 pub const EVENTS: u64 = 1_000_000;
 
+/// What the events of one attempt have together, as JSON, bytes.
+pub const EVENT_BYTES: u64 = 64 << 20;
+
 /// Artifacts of one attempt: as many as a job may ask for.
 pub const ARTIFACTS: usize = 64;
 

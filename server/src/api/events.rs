@@ -1,6 +1,7 @@
 //! Events of attempts, for users.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -14,10 +15,12 @@ use serde::Deserialize;
 use super::answer::shown;
 use super::attempts::id;
 use super::error::ApiError;
-use super::extract::{Asked, Params, Reader};
+use super::extract::{Asked, Params, Reader, Waiting};
 use super::logs::last_event_id;
 use crate::database::News;
+use crate::followers::Place;
 use crate::operation::events::{self, Raw};
+use crate::operation::view;
 use crate::service::Service;
 
 /// Where a page starts.
@@ -41,23 +44,25 @@ pub(super) async fn page(
 /// Follows the events: everything behind `Last-Event-ID`, then what comes, until the attempt is over.
 pub(super) async fn follow(
     State(service): State<Service>,
-    Reader: Reader,
+    waiting: Waiting,
     Params(params): Params<(u64, u32)>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
     let id = id(params);
+    let place = waiting.enter(&service)?;
     let from = last_event_id(&headers).map_or(0, |last| last.saturating_add(1));
     service
         .database
-        .read(move |tx| events::page(tx, id, from))
+        .read(move |tx| view::is_over(tx, id))
         .await?;
     let state = Follow {
         follower: service.database.signals().follow(News::Attempt(id)),
         service,
         id,
         from,
-        waiting: Vec::new().into_iter(),
+        page: None,
         is_complete: false,
+        _place: place,
     };
     let events = stream::unfold(Some(state), |state| async move { state?.next().await });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
@@ -69,8 +74,10 @@ struct Follow {
     id: AttemptId,
     /// The number of the next event to be sent.
     from: u64,
-    waiting: std::vec::IntoIter<Raw>,
+    /// What was read last, which others are shown as well.
+    page: Option<Arc<EventPage<Raw>>>,
     is_complete: bool,
+    _place: Place,
 }
 
 type Next = Option<(Result<Event, Infallible>, Option<Follow>)>;
@@ -79,8 +86,12 @@ impl Follow {
     async fn next(mut self) -> Next {
         let mut ending = self.service.ending.clone();
         loop {
-            if let Some(event) = self.waiting.next() {
-                let number = self.from;
+            let number = self.from;
+            let read = self.page.as_ref().and_then(|page| {
+                let place = usize::try_from(number.checked_sub(page.first)?).ok()?;
+                page.events.get(place)
+            });
+            if let Some(event) = read {
                 self.from += 1;
                 let event = Event::default()
                     .event("event")
@@ -96,13 +107,16 @@ impl Follow {
             tokio::pin!(news);
             news.as_mut().enable();
             let (id, from) = (self.id, self.from);
-            let database = &self.service.database;
-            let page = database.read(move |tx| events::page(tx, id, from)).await;
-            match page {
+            let (readings, database) = (&self.service.readings.events, &self.service.database);
+            let page = readings.read((id, from), async || {
+                let page = database.read(move |tx| events::page(tx, id, from));
+                page.await.map(Arc::new)
+            });
+            match page.await {
                 Ok(page) if page.events.is_empty() && !page.complete => {}
                 Ok(page) => {
                     self.is_complete = page.complete;
-                    self.waiting = page.events.into_iter();
+                    self.page = Some(page);
                     continue;
                 }
                 Err(error) => {

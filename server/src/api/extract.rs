@@ -7,10 +7,11 @@ use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Req
 use axum::http::header;
 use axum::http::request::Parts;
 use bytes::Bytes;
-use protocol::service::{AgentId, ProblemCode, Role, TokenId};
+use protocol::service::{AgentId, Problem, ProblemCode, Role, TokenId};
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
+use crate::followers::{Full, Place};
 use crate::limiter::Who;
 use crate::operation::token::Identity;
 use crate::secret;
@@ -53,7 +54,7 @@ fn too_many(wait: Duration) -> ApiError {
 }
 
 fn unauthorized() -> ApiError {
-    let problem = protocol::service::Problem::new(
+    let problem = Problem::new(
         ProblemCode::Unauthorized,
         "no token, or none that counts here",
     );
@@ -69,9 +70,9 @@ fn address(parts: &Parts) -> IpAddr {
     info.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip())
 }
 
-async fn user(parts: &Parts, service: &Service, least: Role) -> Result<(), ApiError> {
+async fn user(parts: &Parts, service: &Service, least: Role) -> Result<TokenId, ApiError> {
     match identity(parts, service).await? {
-        Identity::User { role, .. } if role >= least => Ok(()),
+        Identity::User { role, token } if role >= least => Ok(token),
         Identity::User { .. } => Err(forbidden(match least {
             Role::Reader => "this is for readers",
             Role::Writer => "this is for writers and administrators",
@@ -84,6 +85,43 @@ async fn user(parts: &Parts, service: &Service, least: Role) -> Result<(), ApiEr
 /// A user that may look.
 #[derive(Debug)]
 pub(super) struct Reader;
+
+/// A user that may look, and may wait for more.
+#[derive(Debug)]
+pub(super) struct Waiting(TokenId);
+
+impl Waiting {
+    /// Takes one of the places of those who wait.
+    pub(super) fn enter(&self, service: &Service) -> Result<Place, ApiError> {
+        let refuse = |code: ProblemCode, message: String| {
+            let problem = Problem::new(code, message);
+            let problem =
+                problem.help("come again later; the server's setting `followers` says how many");
+            Err(ApiError::from(problem).retry_after(5))
+        };
+        match service.followers.enter(self.0) {
+            Ok(place) => Ok(place),
+            Err(Full::Token(most)) => refuse(
+                ProblemCode::RateLimited,
+                format!(
+                    "with this token {most} logs, events and pipelines are followed already, as many as may be"
+                ),
+            ),
+            Err(Full::Server(most)) => refuse(
+                ProblemCode::Unavailable,
+                format!("{most} readers follow something here already, as many as may be"),
+            ),
+        }
+    }
+}
+
+impl FromRequestParts<Service> for Waiting {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
+        user(parts, service, Role::Reader).await.map(Self)
+    }
+}
 
 /// A user that may submit, cancel, retry and approve.
 #[derive(Debug)]
@@ -105,7 +143,7 @@ impl FromRequestParts<Service> for Reader {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
-        user(parts, service, Role::Reader).await.map(|()| Self)
+        user(parts, service, Role::Reader).await.map(|_| Self)
     }
 }
 
@@ -113,7 +151,7 @@ impl FromRequestParts<Service> for Writer {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
-        user(parts, service, Role::Writer).await.map(|()| Self)
+        user(parts, service, Role::Writer).await.map(|_| Self)
     }
 }
 
@@ -121,7 +159,7 @@ impl FromRequestParts<Service> for Admin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
-        user(parts, service, Role::Admin).await.map(|()| Self)
+        user(parts, service, Role::Admin).await.map(|_| Self)
     }
 }
 

@@ -19,9 +19,10 @@ use protocol::service::{
 
 use super::attempts::id;
 use super::error::ApiError;
-use super::extract::{Agent, Params, Reader, bytes};
+use super::extract::{Agent, Params, Reader, Waiting, bytes};
 use super::range::Range;
 use crate::database::News;
+use crate::followers::Place;
 use crate::logs::{LogError, Piece};
 use crate::operation::{attempt, view};
 use crate::service::Service;
@@ -250,11 +251,12 @@ fn pieces(
 /// Follows a log: everything from `Last-Event-ID` on, then what comes, until the attempt is over.
 pub(super) async fn follow(
     State(service): State<Service>,
-    Reader: Reader,
+    waiting: Waiting,
     Params((job, attempt, name)): Params<(u64, u32, StreamName)>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
     let id = id((job, attempt));
+    let place = waiting.enter(&service)?;
     find(&service, id, &name).await?;
     let offset = last_event_id(&headers).unwrap_or(0);
     let state = Follow {
@@ -264,6 +266,7 @@ pub(super) async fn follow(
         name,
         offset,
         is_over: false,
+        _place: place,
     };
     let events = stream::unfold(Some(state), |state| async move { state?.next().await });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
@@ -282,6 +285,7 @@ struct Follow {
     offset: u64,
     /// The attempt was over before the last look at the log: nothing more will come.
     is_over: bool,
+    _place: Place,
 }
 
 type Next = Option<(Result<Event, Infallible>, Option<Follow>)>;
@@ -321,7 +325,10 @@ impl Follow {
                 return Some((Ok(end.id(self.offset.to_string())), None));
             }
             let id = self.id;
-            let is_over = self.service.database.read(move |tx| view::is_over(tx, id));
+            let (ends, database) = (&self.service.readings.ends, &self.service.database);
+            let is_over = ends.read(id, async || {
+                database.read(move |tx| view::is_over(tx, id)).await
+            });
             match is_over.await {
                 Ok(true) => {
                     self.is_over = true;

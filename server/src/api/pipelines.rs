@@ -1,18 +1,20 @@
 //! Pipelines: submitted, looked at, stopped, run again.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use protocol::service::{Pipeline, PipelineId, Pipelines, ProblemCode, Retry, Submit, Submitted};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::answer::{done, shown};
 use super::error::ApiError;
-use super::extract::{Asked, Body, OptionalBody, Params, Reader, Writer};
+use super::extract::{Asked, Body, OptionalBody, Params, Reader, Waiting, Writer};
 use crate::database::News;
 use crate::operation::{control, submit, view};
 use crate::service::Service;
@@ -64,7 +66,7 @@ const GATHER: Duration = Duration::from_millis(20);
 /// One pipeline. Who has it already (`If-None-Match`) may wait for a change (`Prefer: wait=SECONDS`, RFC 7240).
 pub(super) async fn get(
     State(service): State<Service>,
-    Reader: Reader,
+    waiting: Waiting,
     Params(id): Params<PipelineId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -72,23 +74,26 @@ pub(super) async fn get(
     let deadline = Instant::now() + wait(&headers).min(service.config.terms.wait);
     let follower = service.database.signals().follow(News::Pipeline(id));
     let mut ending = service.ending.clone();
+    let mut place = None;
     loop {
         let news = follower.news();
         tokio::pin!(news);
         news.as_mut().enable();
-        let pipeline: Json<Pipeline> = shown(&service, move |tx| view::pipeline(tx, id)).await?;
-        let body = serde_json::to_vec(&pipeline.0).map_err(|error| {
-            tracing::error!(%error, "a pipeline cannot be written");
-            ApiError::new(ProblemCode::Internal, "something inside the server failed")
-        })?;
-        let tag = tag(&body);
+        let (body, tag) = service
+            .readings
+            .pipelines
+            .read(id, async || written(&service, id).await)
+            .await?;
         if known.is_none_or(|known| known.as_bytes() != tag.as_bytes()) {
-            let kind = (header::CONTENT_TYPE, "application/json".to_owned());
-            return Ok(([kind, (header::ETAG, tag)], body).into_response());
+            let kind = (header::CONTENT_TYPE, "application/json");
+            return Ok(([kind, (header::ETAG, &*tag)], body).into_response());
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() || *ending.borrow() {
-            return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+            return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, &*tag)]).into_response());
+        }
+        if place.is_none() {
+            place = Some(waiting.enter(&service)?);
         }
         tokio::select! {
             () = news => {}
@@ -97,6 +102,17 @@ pub(super) async fn get(
         }
         tokio::time::sleep(GATHER).await;
     }
+}
+
+/// A pipeline as JSON, and its tag.
+async fn written(service: &Service, id: PipelineId) -> Result<(Bytes, Arc<str>), ApiError> {
+    let pipeline: Json<Pipeline> = shown(service, move |tx| view::pipeline(tx, id)).await?;
+    let body = serde_json::to_vec(&pipeline.0).map_err(|error| {
+        tracing::error!(%error, "a pipeline cannot be written");
+        ApiError::new(ProblemCode::Internal, "something inside the server failed")
+    })?;
+    let tag = tag(&body).into();
+    Ok((body.into(), tag))
 }
 
 fn tag(body: &[u8]) -> String {

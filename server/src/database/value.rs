@@ -28,6 +28,15 @@ impl Value<'_> {
         }
     }
 
+    /// How many bytes it has, of what is of any length.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Null | Self::Int(_) => 0,
+            Self::Text(text) => text.len() as u64,
+            Self::Blob(bytes) => bytes.len() as u64,
+        }
+    }
+
     /// A value as JSON text.
     pub(crate) fn json(value: &impl Serialize) -> Result<Value<'static>, DatabaseError> {
         let text = serde_json::to_string(value).map_err(|source| DatabaseError::Json { source })?;

@@ -28,7 +28,7 @@ pub(crate) fn append(
         return refuse(ProblemCode::Conflict, "the attempt was not accepted yet");
     }
     let row = tx.one(
-        "SELECT events FROM attempts WHERE job = $1 AND attempt = $2",
+        "SELECT events, event_bytes FROM attempts WHERE job = $1 AND attempt = $2",
         &[id.job.0.into(), id.attempt.into()],
     )?;
     let next: u64 = row.number(0)?;
@@ -45,18 +45,25 @@ pub(crate) fn append(
         let message = format!("an attempt has at most {} events", limits::EVENTS);
         return refuse(ProblemCode::TooLarge, message);
     }
-    tx.execute(
+    let body = Value::json(&new)?;
+    let bytes = row.number::<u64>(1)?.saturating_add(body.len());
+    if bytes > limits::EVENT_BYTES {
+        let most = limits::EVENT_BYTES;
+        let message = format!("the events of an attempt have at most {most} bytes together");
+        return refuse(ProblemCode::TooLarge, message);
+    }
+    tx.later(
         "INSERT INTO events (job, attempt, first, body) VALUES ($1, $2, $3, $4)",
+        &[id.job.0.into(), id.attempt.into(), next.into(), body],
+    )?;
+    tx.later(
+        "UPDATE attempts SET events = $1, event_bytes = $2 WHERE job = $3 AND attempt = $4",
         &[
+            after.into(),
+            bytes.into(),
             id.job.0.into(),
             id.attempt.into(),
-            next.into(),
-            Value::json(&new)?,
         ],
-    )?;
-    tx.execute(
-        "UPDATE attempts SET events = $1 WHERE job = $2 AND attempt = $3",
-        &[after.into(), id.job.0.into(), id.attempt.into()],
     )?;
     tx.tell(News::Attempt(id));
     Ok(after)
@@ -72,7 +79,7 @@ pub(crate) fn restart(
     let of = [id.job.0.into(), id.attempt.into()];
     tx.execute("DELETE FROM events WHERE job = $1 AND attempt = $2", &of)?;
     tx.execute(
-        "UPDATE attempts SET events = 0 WHERE job = $1 AND attempt = $2",
+        "UPDATE attempts SET events = 0, event_bytes = 0 WHERE job = $1 AND attempt = $2",
         &of,
     )?;
     Ok(())

@@ -3,9 +3,10 @@
 use protocol::service::{Attempt, AttemptId, JobSummary, PipelineId, PipelineSummary};
 use protocol::{Cause, Conclusion};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::view;
-use crate::database::{OperationError, Row, Transaction};
+use crate::database::{DatabaseError, OperationError, Row, Transaction};
 
 /// A pipeline that is over, with everything that ran for it.
 #[derive(Debug)]
@@ -150,8 +151,8 @@ pub(crate) fn story(
                 job: job.id,
                 attempt: attempt.attempt,
             };
-            let mut steps = steps(tx, id)?;
-            story.is_cut |= steps.len() >= left;
+            let (mut steps, is_cut) = steps(tx, id)?;
+            story.is_cut |= is_cut || steps.len() >= left;
             steps.truncate(left);
             left = left.saturating_sub(steps.len() + 1);
             attempts.push(AttemptStory { attempt, steps });
@@ -164,21 +165,51 @@ pub(crate) fn story(
 /// Batches of events that are looked at of one attempt.
 const BATCHES: usize = 10_000;
 
-fn steps(tx: &mut Transaction<'_>, id: AttemptId) -> Result<Vec<StepStory>, OperationError> {
-    let rows = tx.query(
-        "SELECT body FROM events WHERE job = $1 AND attempt = $2 ORDER BY first LIMIT $3",
+/// And how many bytes of them, in all and at once; one batch alone may have more.
+const BYTES: u64 = 16 << 20;
+const BYTES_AT_ONCE: u64 = 1 << 20;
+
+/// The steps of an attempt, and whether some may lack: of events there can be many, and most are no steps.
+fn steps(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+) -> Result<(Vec<StepStory>, bool), OperationError> {
+    let lengths = tx.query(
+        "SELECT first, octet_length(body) FROM events WHERE job = $1 AND attempt = $2 ORDER BY first LIMIT $3",
         &[id.job.0.into(), id.attempt.into(), BATCHES.into()],
     )?;
     let mut steps: Vec<StepStory> = Vec::new();
-    for row in &rows {
-        // Events are kept as they came; what cannot be understood is nobody's step.
-        let told: Vec<serde_json::Value> = row.json(0)?;
-        let told = told
-            .into_iter()
-            .filter_map(|one| serde_json::from_value(one).ok());
-        told.for_each(|one| learn(&mut steps, one));
+    let mut left = BYTES;
+    let mut lengths = lengths.iter().peekable();
+    while let Some(first) = lengths.next() {
+        let (from, mut to) = (first.int(0)?, first.int(0)?);
+        let mut bytes: u64 = first.number(1)?;
+        while let Some(next) = lengths.peek()
+            && bytes.saturating_add(next.number(1)?) <= BYTES_AT_ONCE
+        {
+            bytes = bytes.saturating_add(next.number(1)?);
+            to = next.int(0)?;
+            lengths.next();
+        }
+        let Some(rest) = left.checked_sub(bytes) else {
+            return Ok((steps, true));
+        };
+        left = rest;
+        let rows = tx.query(
+            "SELECT body FROM events WHERE job = $1 AND attempt = $2 AND first BETWEEN $3 AND $4 ORDER BY first",
+            &[id.job.0.into(), id.attempt.into(), from.into(), to.into()],
+        )?;
+        for row in &rows {
+            // Events are kept as they came; what cannot be understood is nobody's step.
+            let told: Vec<&RawValue> = serde_json::from_str(row.text(0)?)
+                .map_err(|source| DatabaseError::Json { source })?;
+            let told = told
+                .into_iter()
+                .filter_map(|one| serde_json::from_str(one.get()).ok());
+            told.for_each(|one| learn(&mut steps, one));
+        }
     }
-    Ok(steps)
+    Ok((steps, false))
 }
 
 fn learn(steps: &mut Vec<StepStory>, told: Told) {

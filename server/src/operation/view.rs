@@ -266,10 +266,11 @@ pub(crate) fn streams(
     rows.iter().map(stream).collect()
 }
 
-/// How many jobs that are not over are in which state.
+/// How many jobs that are not over are in which state. Of pipelines that are over nothing is looked at, however many there are.
 pub(crate) fn counts(tx: &mut Transaction<'_>) -> Result<Vec<(String, i64)>, OperationError> {
     let rows = tx.query(
-        "SELECT state, count(*) FROM jobs WHERE state <> 'finished' GROUP BY state ORDER BY state",
+        "SELECT j.state, count(*) FROM pipelines p JOIN jobs j ON j.pipeline = p.id \
+         WHERE p.state <> 'finished' AND j.state <> 'finished' GROUP BY j.state ORDER BY j.state",
         &[],
     )?;
     let count = |row: &Row| Ok((row.text(0)?.to_owned(), row.int(1)?));

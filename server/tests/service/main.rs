@@ -5,6 +5,7 @@
 mod api;
 mod artifacts;
 mod backup;
+mod bounds;
 mod database;
 mod faults;
 mod harness;

@@ -7,6 +7,8 @@ mod api;
 #[path = "../service/artifacts.rs"]
 mod artifacts;
 mod backup;
+#[path = "../service/bounds.rs"]
+mod bounds;
 mod database;
 #[path = "../service/faults.rs"]
 mod faults;
