@@ -295,11 +295,6 @@ async fn listen(config: &Config, service: Service) -> Result<Listening, ServerEr
                 .map_err(failed)?
                 .handle(handle.clone());
             be_impatient(server.http_builder(), config.patience);
-            // Who may speak HTTP/2 says so within TLS. To look whether somebody does it without doubles the buffer of every connection,
-            // of which there is one for each agent.
-            let builder =
-                std::mem::replace(server.http_builder(), Builder::new(TokioExecutor::new()));
-            *server.http_builder() = builder.http1_only();
             tokio::spawn(server.serve(router))
         }
         Some((certificate, key)) => {
