@@ -35,10 +35,19 @@ pub enum Event {
         pipeline: Option<String>,
         /// Ids of the jobs that will run, in the plan's order.
         jobs: Vec<String>,
-        /// How steps see the working tree.
-        workspace: WorkspaceMode,
-        /// `host` or `none`.
-        network: String,
+        /// How steps see the working tree. Absent of a server's pipeline, whose jobs each have a checkout of their own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workspace: Option<WorkspaceMode>,
+        /// `private`, `host`, `none` or `mixed`. Absent of a server's pipeline: agents have their own configuration.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<String>,
+    },
+    /// A job of a server's pipeline has waited for a while.
+    JobWaiting {
+        /// The job's id.
+        job: String,
+        /// For what, and what helps, for a person.
+        reason: String,
     },
     /// An image is being resolved, and pulled when the store lacks it.
     ImageStarted {

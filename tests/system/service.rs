@@ -7,7 +7,10 @@ use serde_json::Value;
 use crate::agents::drain;
 use crate::support::git;
 
-for_everyone!(a_submitted_pipeline_runs_and_is_followed_to_its_end);
+for_everyone!(
+    a_submitted_pipeline_runs_and_is_followed_to_its_end,
+    who_follows_is_told_what_a_job_waits_for,
+);
 
 for_one_user!(
     pipelines_that_fail_are_invalid_or_do_not_run_have_their_exit_codes,
@@ -113,6 +116,33 @@ pub(crate) fn repository(env: &TestEnvironment, pipeline: &str) {
     }
     git(env, &project, &["add", "-A"]);
     git(env, &project, &["commit", "-q", "--allow-empty", "-m", "x"]);
+}
+
+fn who_follows_is_told_what_a_job_waits_for(env: &TestEnvironment) {
+    repository(
+        env,
+        "image: host\njobs:\n  deploy: { approval: true, steps: [{ run: echo deployed }] }\n  \
+         app: { runs_on: { os: plan9 }, steps: [{ run: echo built }] }\n",
+    );
+    let ci = Ci::start(env);
+    let mut agent = ci.agent("data", &[]);
+    agent.wait_for_complaint("agent 1 ");
+    let mut following = ci.user(&["submit", "--follow"]).spawn();
+    following.wait_for("... deploy: waits for approval: `agent approve 1`\n");
+    following.wait_for("... app: no agent has os=plan9\n");
+    let _ = ci.user(&["approve", "1"]).run().expect(0);
+    let other = ci.agent("other", &["--labels", "os=plan9"]);
+    let done = following.finish().expect(0);
+    let output = done.output();
+    assert!(output.contains("deployed\n"), "{output}");
+    assert!(output.contains("built\n"), "{output}");
+    // Once, and nothing of a working tree that there is not.
+    assert_eq!(output.matches("waits for approval").count(), 1, "{output}");
+    assert!(!output.contains("working tree"), "{output}");
+    for agent in [agent, other] {
+        let _ = drain(agent);
+    }
+    ci.stop();
 }
 
 fn a_submitted_pipeline_runs_and_is_followed_to_its_end(env: &TestEnvironment) {

@@ -125,7 +125,7 @@ pub async fn run(settings: Settings, client: Client) -> Result<Ending, DaemonErr
     };
     let description = &settings.description;
     tell(format_args!(
-        "agent {agent} ({}) of {} with {} slots",
+        "agent {agent} ({}) of {}, {} at a time",
         description.name,
         client.server(),
         description.slots

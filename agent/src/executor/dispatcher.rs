@@ -209,8 +209,8 @@ impl<B: Backend> Dispatcher<B> {
             at: unix_ms(),
             pipeline: self.plan.name.clone(),
             jobs: self.plan.jobs.iter().map(|job| job.id.clone()).collect(),
-            workspace: self.context.settings.workspace,
-            network: network(&self.plan).to_owned(),
+            workspace: Some(self.context.settings.workspace),
+            network: Some(network(&self.plan).to_owned()),
         });
         self.start_jobs();
         while !self.schedule.is_done() {

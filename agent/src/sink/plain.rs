@@ -181,25 +181,30 @@ impl Plain {
         if self.verbosity == Verbosity::Quiet {
             return Ok(());
         }
-        let workspace = match event.workspace {
+        let workspace = event.workspace.map(|workspace| match workspace {
             WorkspaceMode::Overlay => {
                 "an overlay of the working tree; what steps write never reaches it"
             }
             WorkspaceMode::InPlace => "the working tree itself; steps can change it",
-        };
-        let network = match event.network {
+        });
+        let network = event.network.map(|network| match network {
             "host" => "this machine's; steps reach whatever it reaches",
             "none" => "none; steps reach nothing but themselves",
             "private" => "private; steps reach what this machine reaches, but not this machine",
             "mixed" => "of each step's own kind",
             other => other,
-        };
+        });
         match event.pipeline {
             Some(name) => writeln!(out, "run {} of `{}`", event.id, sanitise(name))?,
             None => writeln!(out, "run {}", event.id)?,
         }
-        writeln!(out, "workspace: {workspace}")?;
-        writeln!(out, "network: {network}")
+        if let Some(workspace) = workspace {
+            writeln!(out, "workspace: {workspace}")?;
+        }
+        if let Some(network) = network {
+            writeln!(out, "network: {network}")?;
+        }
+        Ok(())
     }
 }
 
@@ -207,8 +212,8 @@ impl Plain {
 struct RunStarted<'a> {
     id: &'a str,
     pipeline: Option<&'a str>,
-    workspace: WorkspaceMode,
-    network: &'a str,
+    workspace: Option<WorkspaceMode>,
+    network: Option<&'a str>,
 }
 
 /// The end of a step, or of a job that says more than its steps.
@@ -236,7 +241,7 @@ impl Sink for Plain {
                     id,
                     pipeline: pipeline.as_deref(),
                     workspace: *workspace,
-                    network,
+                    network: network.as_deref(),
                 },
                 out,
             ),
@@ -394,6 +399,11 @@ impl Sink for Plain {
                 },
                 out,
             ),
+            Event::JobWaiting { job, reason } => {
+                let job = format!("... {}", sanitise(job));
+                let mark = self.style.paint(Tone::Quiet, job);
+                self.line(format_args!("{mark}: {}", sanitise(reason)), out)
+            }
             Event::Warning { message } => {
                 let label = self.style.paint(Tone::Warning, "warning:");
                 self.line(format_args!("{label} {}", sanitise(message)), out)

@@ -58,8 +58,8 @@ fn run_started() -> Event {
         at: 0,
         pipeline: None,
         jobs: vec!["main".to_owned()],
-        workspace: WorkspaceMode::InPlace,
-        network: "none".to_owned(),
+        workspace: Some(WorkspaceMode::InPlace),
+        network: Some("none".to_owned()),
     }
 }
 

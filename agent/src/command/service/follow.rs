@@ -16,13 +16,14 @@ use std::time::Duration;
 use protocol::service::{
     AttemptId, JobState, Pipeline, PipelineId, PipelineState, StreamName, path,
 };
-use protocol::{Conclusion, Event, WorkspaceMode};
+use protocol::{Conclusion, Event};
 use tokio::task::JoinSet;
 
 use super::super::CommandError;
 use super::super::error::starting;
 use super::read::{Tail, rest};
 use super::wait;
+use super::waits::Waits;
 use crate::clock::unix_ms;
 use crate::executor::Schedule;
 use crate::exit_code::ExitCode;
@@ -37,6 +38,9 @@ const WAIT: Duration = Duration::from_secs(20);
 
 /// How often the pipeline is looked at where a server does not.
 const LOOK: Duration = Duration::from_millis(400);
+
+/// How long a job may wait before that is worth a word.
+const WORTH_A_WORD: Duration = Duration::from_secs(2);
 
 /// Shows a pipeline until it is over, and ends as it does.
 pub(super) fn pipeline(
@@ -85,18 +89,21 @@ pub(super) fn pipeline(
     })
 }
 
-/// The pipeline and its tag, as soon as that is another one; a server that is away is waited for.
+/// The pipeline and its tag, as soon as that is another one, or after [`WAIT`]; a server that is away is waited for.
 async fn look(
     client: &Client,
     id: PipelineId,
     tag: Option<&str>,
 ) -> Result<(Pipeline, Option<String>), CallError> {
     let address = path::of_pipeline(path::PIPELINE, id);
+    let mut tag = tag;
     loop {
         let looking = persist("pipeline", || client.changed(&address, tag, WAIT));
         if let Some(changed) = looking.await? {
             return Ok(changed);
         }
+        // Agents come and go without a change of the pipeline, and what its jobs wait for is another thing then.
+        tag = None;
     }
 }
 
@@ -163,12 +170,14 @@ async fn follow(
         at: unix_ms(),
         pipeline: pipeline.summary.name.clone(),
         jobs: pipeline.jobs.iter().map(|job| job.name.clone()).collect(),
-        workspace: WorkspaceMode::Overlay,
-        network: "private".to_owned(),
+        workspace: None,
+        network: None,
     });
     let mut seen = HashSet::new();
     let mut following: JoinSet<Result<Option<String>, CommandError>> = JoinSet::new();
     let mut told = HashSet::new();
+    let mut waits = Waits::default();
+    let mut unchanged_since = tokio::time::Instant::now();
     loop {
         for job in &pipeline.jobs {
             let has_begun = matches!(job.state, JobState::Running | JobState::Finished);
@@ -201,14 +210,23 @@ async fn follow(
         if pipeline.summary.state == PipelineState::Finished {
             break;
         }
+        let untold = waits.untold(&pipeline);
         tokio::select! {
+            () = tokio::time::sleep_until(unchanged_since + WORTH_A_WORD), if !untold.is_empty() => {
+                for job in untold {
+                    queue.push(waits.tell(client, job).await?);
+                }
+            }
             Some(result) = following.join_next() => told.extend(result.unwrap_or(Ok(None))?),
             changed = async {
                 if tag.is_none() {
                     tokio::time::sleep(LOOK).await;
                 }
                 look(client, id, tag.as_deref()).await
-            } => (pipeline, tag) = changed?,
+            } => {
+                (pipeline, tag) = changed?;
+                unchanged_since = tokio::time::Instant::now();
+            }
         }
     }
     while let Some(result) = following.join_next().await {

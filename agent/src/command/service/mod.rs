@@ -9,6 +9,7 @@ mod read;
 mod show;
 mod submit;
 mod tokens;
+mod waits;
 
 pub use agents::{agents, drain};
 pub use artifacts::artifacts;

@@ -225,6 +225,7 @@ impl Sink for Timeless {
             | Event::JobFinished { duration_ms, .. }
             | Event::RunFinished { duration_ms, .. } => *duration_ms = 0,
             Event::ImageStarted { .. }
+            | Event::JobWaiting { .. }
             | Event::Log { .. }
             | Event::StepRetrying { .. }
             | Event::NetworkReached { .. }
