@@ -111,6 +111,7 @@ fn execute(command: &Command) -> Result<ExitCode, CommandError> {
         Command::Approve(arguments) => service::approve(arguments, &machine),
         Command::Agents(arguments) => service::agents(arguments, &machine),
         Command::Drain(arguments) => service::drain(arguments, &machine),
+        Command::Secrets(arguments) => service::secrets(arguments, &machine),
         Command::Tokens(arguments) => service::tokens(arguments, &machine),
         Command::Start(arguments) => start::execute(arguments, &machine),
         Command::Job(arguments) if arguments.sweep => job::sweep(&machine),

@@ -1,7 +1,6 @@
 //! Values that come from outside and must not be shown.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -9,31 +8,18 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use pipelines::plan::{Condition, Place, Plan};
+use protocol::service::{SecretText, Withheld};
 
 use crate::assignments::{self, AssignmentError};
 use crate::mask::SHORTEST;
 
-/// A value nobody sees by accident.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The value itself: for a step's environment, and for masking it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-/// The secrets of a run, by name.
+/// The secrets of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Secrets(IndexMap<String, Secret>);
+pub struct Secrets {
+    values: IndexMap<String, SecretText>,
+    /// Why the server does not hand these out.
+    withheld: IndexMap<String, Withheld>,
+}
 
 /// Why the secrets that were asked for cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +59,7 @@ pub enum SecretError {
         source: AssignmentError,
     },
     /// A step or a service needs one that was not given.
-    #[error("{}{of} needs the secret {name}, which was not given", at(.place))]
+    #[error("{}{of} needs the secret {name}, which {}", at(.place), why(*.withheld))]
     Missing {
         /// Where the step is written, or the service's job.
         place: Place,
@@ -81,7 +67,13 @@ pub enum SecretError {
         of: String,
         /// The secret's name.
         name: String,
+        /// What a server says about it.
+        withheld: Option<Withheld>,
     },
+}
+
+fn why(withheld: Option<Withheld>) -> String {
+    withheld.map_or_else(|| "was not given".to_owned(), |why| why.to_string())
 }
 
 /// A place in front of what is wrong there; nothing where it is not known.
@@ -116,7 +108,7 @@ impl Secrets {
                 source,
             })?;
             for (name, value) in found {
-                secrets.insert(name, value)?;
+                secrets.insert(name, SecretText::new(value))?;
             }
         }
         for name in names {
@@ -124,40 +116,48 @@ impl Secrets {
             let value = value
                 .into_string()
                 .map_err(|_| SecretError::NotText { name: name.clone() })?;
-            secrets.insert(name.clone(), value)?;
+            secrets.insert(name.clone(), SecretText::new(value))?;
         }
         Ok((secrets, warnings))
     }
 
-    /// Takes secrets that a server has sent.
+    /// Takes secrets that a server has sent, and why it has not sent others.
     ///
     /// # Errors
     /// [`SecretError::TooShort`].
-    pub fn given(values: IndexMap<String, String>) -> Result<Self, SecretError> {
-        let mut secrets = Self::default();
+    pub fn given(
+        values: IndexMap<String, SecretText>,
+        withheld: IndexMap<String, Withheld>,
+    ) -> Result<Self, SecretError> {
+        let mut secrets = Self {
+            withheld,
+            ..Self::default()
+        };
         for (name, value) in values {
             secrets.insert(name, value)?;
         }
         Ok(secrets)
     }
 
-    fn insert(&mut self, name: String, value: String) -> Result<(), SecretError> {
-        if value.trim().len() < SHORTEST {
+    fn insert(&mut self, name: String, value: SecretText) -> Result<(), SecretError> {
+        if value.expose().trim().len() < SHORTEST {
             return Err(SecretError::TooShort { name });
         }
-        self.0.insert(name, Secret(value));
+        self.values.insert(name, value);
         Ok(())
     }
 
     /// One of them.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Secret> {
-        self.0.get(name)
+    pub fn get(&self, name: &str) -> Option<&SecretText> {
+        self.values.get(name)
     }
 
     /// All values.
     pub fn values(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.values().map(|secret| secret.expose().as_bytes())
+        self.values
+            .values()
+            .map(|secret| secret.expose().as_bytes())
     }
 
     /// Sees to it that every step that may run has its secrets, and so every service.
@@ -176,6 +176,7 @@ impl Secrets {
                     return Err(SecretError::Missing {
                         place: job.place.clone(),
                         of: format!("service `{}` of job `{}`", service.name, job.id),
+                        withheld: self.withheld.get(&name).copied(),
                         name,
                     });
                 }
@@ -185,6 +186,7 @@ impl Secrets {
                     return Err(SecretError::Missing {
                         place: step.place.clone(),
                         of: format!("step `{}` of job `{}`", step.name, job.id),
+                        withheld: self.withheld.get(&name).copied(),
                         name,
                     });
                 }
@@ -210,7 +212,7 @@ mod tests {
 
     use pipelines::{Overrides, Source, compile};
 
-    use super::Secrets;
+    use super::{Secrets, Withheld};
 
     #[test]
     fn values_come_from_files_and_the_environment_and_are_not_printed() {
@@ -233,7 +235,7 @@ mod tests {
         assert_eq!(warnings, [""; 0]);
         assert_eq!(
             format!("{secrets:?}"),
-            r#"Secrets({"TOKEN": ***, "KEY": ***})"#
+            r#"Secrets { values: {"TOKEN": ***, "KEY": ***}, withheld: {} }"#
         );
         assert!(gather(0o644).1[0].contains("chmod 600"));
     }
@@ -254,10 +256,18 @@ mod tests {
     fn a_service_whose_secret_is_missing_is_named() {
         let text = "image: host\njobs:\n  j:\n    services: { db: { image: x, secrets: [TOKEN] } }\n    steps: [{ run: x }]\n";
         let plan = compile(&Source::new("f.yml", text), &Overrides::default()).plan;
-        let error = Secrets::default().check(&plan.unwrap()).unwrap_err();
+        let plan = plan.unwrap();
+        let error = Secrets::default().check(&plan).unwrap_err();
         assert_eq!(
             error.to_string(),
             "f.yml:3: service `db` of job `j` needs the secret TOKEN, which was not given"
+        );
+        let withheld = [("TOKEN".to_owned(), Withheld::Fork)];
+        let secrets = Secrets::given([].into(), withheld.into()).unwrap();
+        let error = secrets.check(&plan).unwrap_err().to_string();
+        assert!(
+            error.ends_with("the secret TOKEN, which a pull request of a fork does not get"),
+            "{error}"
         );
     }
 }

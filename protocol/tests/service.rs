@@ -3,7 +3,7 @@
 use pipelines::{Overrides, Source as Text, compile};
 use protocol::service::{
     Assignment, AttemptId, EventBatch, Finish, Heartbeat, HeartbeatAnswer, JobId, Order, Pipeline,
-    PipelineId, Release, ReleaseReason, Submit, Terms, Trigger, Waiting,
+    PipelineId, Release, ReleaseReason, SecretText, Submit, Terms, Trigger, Waiting, Withheld,
 };
 use serde_json::{Value, json};
 
@@ -31,7 +31,8 @@ fn an_assignment_survives_the_wire_and_shows_no_secret() {
         trigger: Trigger::default(),
         source: None,
         variables: [].into(),
-        secrets: [("TOKEN".to_owned(), "hush-hush".to_owned())].into(),
+        secrets: [("TOKEN".to_owned(), SecretText::new("hush-hush".to_owned()))].into(),
+        withheld: [("KEY".to_owned(), Withheld::Fork)].into(),
         traceparent: None,
     };
     let wire = serde_json::to_string(&assignment).unwrap();

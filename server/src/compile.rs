@@ -9,6 +9,7 @@ use protocol::Conclusion;
 use protocol::service::{Problem, ProblemCode, Source, Submit, Trigger, limits};
 use repository::{Allowed, Commit, Error, Mirrors, Remote, Url, Want, Watch};
 
+use crate::config::Config;
 use crate::operation::submit::Submission;
 
 /// Where a pipeline is looked for.
@@ -25,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Compiler {
     mirrors: Mirrors,
     allowed: Allowed,
+    /// Pull requests of forks wait for a person.
+    fork_approval: bool,
 }
 
 /// A commit that is here.
@@ -47,8 +50,9 @@ impl Watch for Deadline {
 }
 
 impl Compiler {
-    /// Keeps mirrors of repositories. `allow_local` takes those of this machine: of its disk, and of its own servers.
-    pub(crate) fn new(mirrors: Mirrors, allow_local: bool) -> Self {
+    /// Keeps mirrors of repositories.
+    pub(crate) fn new(mirrors: Mirrors, config: &Config) -> Self {
+        let allow_local = config.allow_file_repositories;
         Self {
             mirrors,
             allowed: Allowed {
@@ -56,6 +60,7 @@ impl Compiler {
                 plain_http: false,
                 this_machine: allow_local,
             },
+            fork_approval: config.fork_approval,
         }
     }
 
@@ -83,6 +88,7 @@ impl Compiler {
             trigger: trigger.clone(),
             variables: submit.variables,
             priority: submit.priority,
+            needs_approval: trigger.fork && self.fork_approval,
             diagnostics,
             plan,
         };
@@ -123,6 +129,16 @@ impl Compiler {
         })
     }
 
+    /// A repository's URL as pipelines of it have it: without credentials, written in one way.
+    pub(crate) fn name_of(&self, url: &str) -> Result<String, Problem> {
+        self.parse(url).map(|url| url.to_string())
+    }
+
+    fn parse(&self, url: &str) -> Result<Url, Problem> {
+        Url::parse(url, self.allowed)
+            .map_err(|error| Problem::new(ProblemCode::Invalid, format!("`repository`: {error}")))
+    }
+
     /// The commit that is meant, fetched.
     fn find(
         &self,
@@ -130,9 +146,7 @@ impl Compiler {
         reference: Option<&str>,
         trigger: &Trigger,
     ) -> Result<Found, Problem> {
-        let url = Url::parse(url, self.allowed).map_err(|error| {
-            Problem::new(ProblemCode::Invalid, format!("`repository`: {error}"))
-        })?;
+        let url = self.parse(url)?;
         let (shown, name) = (url.to_string(), url.repository_name().to_owned());
         let remote = Remote::public(url);
         let watch = Deadline(Instant::now() + PATIENCE);
@@ -255,6 +269,9 @@ fn check(submit: &Submit) -> Result<(), Problem> {
         .check()
         .map_err(|error| invalid(error.to_string()))?;
     let trigger = &submit.trigger;
+    if trigger.fork && trigger.event != pipelines::Event::PullRequest {
+        return Err(invalid("`fork` is said of a `pull_request` only"));
+    }
     let texts = [&trigger.branch, &trigger.base, &trigger.tag, &trigger.repo];
     let mut texts = texts.into_iter().flatten().chain(trigger.inputs.values());
     match texts.any(|text| text.contains('\0')) {

@@ -24,6 +24,9 @@ pub struct Config {
     pub storage: Storage,
     /// Of S3: `endpoint`, `region`, `access_key_id`, `secret_access_key` and the like, over what the environment says.
     pub storage_options: Vec<(String, String)>,
+    /// The file with the keys that secrets are encrypted with; with SQLite `secret-key` in the data directory otherwise, which is
+    /// made when it is not there.
+    pub secret_key_file: Option<PathBuf>,
     /// Certificate chain and key, PEM; without them the server speaks plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// How long leases last.
@@ -40,6 +43,8 @@ pub struct Config {
     pub artifacts: Artifacts,
     /// Where traces of pipelines go, if anywhere.
     pub otlp: Option<Otlp>,
+    /// Whether pull requests of forks wait for a person.
+    pub fork_approval: bool,
     /// How often a job may be lost.
     pub retry: RetryPolicy,
     /// How long a server that is asked to end waits for what is going on.
@@ -205,6 +210,7 @@ impl Config {
             storage: Storage::Directory(data.join("logs")),
             storage_options: Vec::new(),
             data,
+            secret_key_file: None,
             tls: None,
             terms: Terms::default(),
             patience: Patience::default(),
@@ -213,6 +219,7 @@ impl Config {
             doubt: Duration::from_secs(600),
             artifacts: Artifacts::default(),
             otlp: None,
+            fork_approval: true,
             retry: RetryPolicy::default(),
             grace: Duration::from_secs(20),
             allow_file_repositories: false,

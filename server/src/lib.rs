@@ -18,6 +18,8 @@ mod dispatcher;
 mod expiry;
 mod followers;
 mod identity;
+mod keyring;
+mod keys;
 mod limiter;
 mod logs;
 mod metrics;
@@ -36,6 +38,7 @@ mod trace;
 
 pub use config::{Artifacts, Config, ConfigError, Followers, Patience, Storage, Terms};
 pub use database::{DatabaseError, Location, OperationError};
+pub use keyring::KeyError;
 pub use logs::Retention;
 pub use queue::RetryPolicy;
 pub use run::{Running, ServerError, Shutdown, start};

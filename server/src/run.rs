@@ -22,6 +22,7 @@ use crate::database::{Database, DatabaseError, OperationError};
 use crate::dispatcher::Dispatcher;
 use crate::followers::Followers;
 use crate::identity::Identities;
+use crate::keyring::KeyError;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::operation::token;
@@ -29,7 +30,7 @@ use crate::queue::watch::LeaseTerms;
 use crate::seen::Seen;
 use crate::service::{Service, patience, terms};
 use crate::sweeper::{self, Rules};
-use crate::{api, expiry, mirrors, remains, secret, storage, trace};
+use crate::{api, expiry, keys, mirrors, remains, secret, storage, trace};
 
 /// What one transfer of a repository may take here: of a commit without its history, asked for by whoever may submit. How long
 /// it may take is the compiler's to say.
@@ -68,6 +69,12 @@ pub enum ServerError {
     /// The first token cannot be made.
     #[error("failed to make the first token: {0}")]
     FirstToken(Box<OperationError>),
+    /// The keys of secrets cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Whether the keys of secrets are those of the database cannot be told.
+    #[error("failed to look at the database's secrets: {0}")]
+    Secrets(Box<OperationError>),
     /// The storage of logs cannot be used.
     #[error("failed to open the storage of logs: {message}")]
     Storage {
@@ -190,6 +197,7 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     let database = tokio::task::spawn_blocking(move || Database::open(&location))
         .await
         .map_err(|_| DatabaseError::Closed)??;
+    let keyring = keys::open(&config, &database).await?;
     let logs = storage::open(&config, &database).await?;
     let first_token = first_token(&database, &config.data).await?;
     let (ending, ended) = watch::channel(false);
@@ -212,13 +220,11 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
             Arc::clone(&metrics),
         ),
         identities: Arc::new(Identities::default()),
+        keyring,
         limiter: Arc::new(Limiter::new(config.requests_per_second)),
         followers: Arc::new(Followers::new(config.followers)),
         readings: Arc::default(),
-        compiler: Arc::new(Compiler::new(
-            mirrors.clone(),
-            config.allow_file_repositories,
-        )),
+        compiler: Arc::new(Compiler::new(mirrors.clone(), &config)),
         compiling: Arc::new(Semaphore::new(COMPILING)),
         metrics,
         seen: Arc::new(Seen::new(patience(&config))),

@@ -12,6 +12,7 @@ use crate::database::Database;
 use crate::dispatcher::Dispatcher;
 use crate::followers::Followers;
 use crate::identity::Identities;
+use crate::keyring::Keyring;
 use crate::limiter::Limiter;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
@@ -38,6 +39,8 @@ pub(crate) struct Service {
     pub(crate) logs: Logs,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) identities: Arc<Identities>,
+    /// Without it no secrets are kept.
+    pub(crate) keyring: Option<Arc<Keyring>>,
     pub(crate) limiter: Arc<Limiter>,
     /// Readers that wait.
     pub(crate) followers: Arc<Followers>,

@@ -48,6 +48,7 @@ mod registries;
 mod secrets;
 mod security;
 mod service;
+mod service_secrets;
 mod service_tls;
 mod services;
 mod services_built;

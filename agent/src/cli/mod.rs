@@ -50,8 +50,8 @@ pub use schema::Schema;
 pub use serve::{LogFormat, Server};
 pub use server::ServerOptions;
 pub use service::{
-    Agents, Approve, Artifacts, Cancel, CreateToken, Drain, Jobs, Retry, Role, Submit,
-    TokenOperation, Tokens, Which,
+    Agents, Approve, Artifacts, Cancel, CreateToken, Drain, Jobs, Retry, Role, SecretOperation,
+    Secrets, SetSecret, Submit, TokenOperation, Tokens, Which,
 };
 pub use start::Start;
 
@@ -144,6 +144,8 @@ pub enum Command {
     Agents(Agents),
     /// Have an agent take no more jobs
     Drain(Drain),
+    /// List, set and remove the secrets that a server keeps
+    Secrets(Box<Secrets>),
     /// Make, list and revoke a server's tokens
     Tokens(Tokens),
     /// Run the job that standard input names; for `agent start`

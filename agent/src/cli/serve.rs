@@ -35,6 +35,11 @@ pub struct Server {
     #[arg(long, value_name = "FILE", env = "SLIPWAY_SERVER_CONFIG")]
     pub config: Option<PathBuf>,
 
+    /// A file with the keys that secrets are encrypted with, one a line, base64 of 32 bytes [default with SQLite: `secret-key` in
+    /// the data directory, made when it is not there]
+    #[arg(long, value_name = "FILE", env = "SLIPWAY_SERVER_SECRET_KEY_FILE")]
+    pub secret_key_file: Option<PathBuf>,
+
     /// Certificate chain for TLS, PEM
     #[arg(
         long,

@@ -33,6 +33,9 @@ pub struct Submit {
     /// Run as if this had happened; with it, the filters of `on` decide whether the pipeline runs at all
     #[arg(long, value_enum, value_name = "EVENT")]
     pub event: Option<Event>,
+    /// The pull request is of a fork: it gets no secrets, and waits for approval unless the server is told otherwise
+    #[arg(long, requires = "event")]
+    pub fork: bool,
     /// Run as if on this branch
     #[arg(long, value_name = "BRANCH")]
     pub branch: Option<String>,
@@ -136,15 +139,15 @@ pub struct Retry {
     pub all: bool,
 }
 
-/// Let a job run that waits for a person.
+/// Let a job, or a fork's pipeline, run that waits for a person.
 #[derive(Debug, Clone, Args)]
 pub struct Approve {
     /// Where the server is
     #[command(flatten)]
     pub server: ServerOptions,
-    /// The job
-    #[arg(value_name = "JOB")]
-    pub job: JobId,
+    /// Which
+    #[command(flatten)]
+    pub which: Which,
 }
 
 /// List agents, or forget some.
@@ -176,6 +179,53 @@ pub struct Drain {
     /// Wait until it holds none
     #[arg(long, conflicts_with = "undo")]
     pub wait: bool,
+}
+
+/// List the secrets that a server keeps, set and remove them. Their values are shown to nobody.
+#[derive(Debug, Clone, Args)]
+pub struct Secrets {
+    /// Where the server is
+    #[command(flatten)]
+    pub server: ServerOptions,
+    /// Those of this repository [default: those of the whole server]
+    #[arg(long, value_name = "URL|PATH", global = true)]
+    pub repo: Option<String>,
+    /// Print what the server answers
+    #[arg(long)]
+    pub json: bool,
+    /// What to do [default: list them]
+    #[command(subcommand)]
+    pub operation: Option<SecretOperation>,
+}
+
+/// What can be done with secrets.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SecretOperation {
+    /// Set a secret to what standard input has, without the end of its line
+    Set(SetSecret),
+    /// Remove a secret
+    Remove {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+/// A secret to be set.
+#[derive(Debug, Clone, Args)]
+pub struct SetSecret {
+    /// Under which jobs name it
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Take the value from a file, as it is
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Only for pipelines that run for these [default: all, but never for a fork's]
+    #[arg(long, value_enum, value_name = "EVENT", value_delimiter = ',')]
+    pub event: Vec<Event>,
+    /// Only for pipelines of these branches [default: all]
+    #[arg(long, value_name = "BRANCH", value_delimiter = ',')]
+    pub branch: Vec<String>,
 }
 
 /// Make, list and revoke tokens.

@@ -138,6 +138,9 @@ pub enum CommandError {
     /// A label is none.
     #[error(transparent)]
     Label(#[from] LabelError),
+    /// A value is typed, where everybody sees it.
+    #[error("there is no value: standard input is a terminal")]
+    TypedSecret,
     /// An agent cannot work.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
@@ -255,6 +258,7 @@ impl CommandError {
             | Self::NoRegistry(_)
             | Self::NoUser
             | Self::NoPassword
+            | Self::TypedSecret
             | Self::ServerSettings(_)
             | Self::Log(_)
             | Self::ServerConfig(_)
@@ -392,6 +396,9 @@ impl CommandError {
             Self::DamagedArtifact { .. } => {
                 vec!["nothing of it is kept here; fetch it again".to_owned()]
             }
+            Self::TypedSecret => vec![
+                "give it by a pipe or a file: `agent secrets set NAME < FILE`".to_owned(),
+            ],
             Self::NoPassword => vec![
                 "give it on standard input with `--password-stdin`, or call from a terminal".to_owned(),
             ],

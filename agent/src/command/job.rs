@@ -233,7 +233,8 @@ fn prepare<B: Backend>(
         .canonicalize()
         .map_err(|error| Obstacle::machine(&error))?;
 
-    let secrets = Secrets::given(assignment.secrets).map_err(|error| Obstacle::of(&error))?;
+    let secrets = Secrets::given(assignment.secrets, assignment.withheld)
+        .map_err(|error| Obstacle::of(&error))?;
     secrets
         .check(&assignment.plan)
         .map_err(|error| Obstacle::Refused(error.to_string()))?;

@@ -30,6 +30,7 @@ struct Settings {
     storage: Option<String>,
     /// Of S3: `endpoint`, `region`, `access_key_id`, `secret_access_key` and the like.
     s3: std::collections::BTreeMap<String, String>,
+    secret_key_file: Option<PathBuf>,
     tls: Option<Tls>,
     log_format: Option<LogFormat>,
     allow_file_repositories: bool,
@@ -44,6 +45,8 @@ struct Settings {
     artifacts: ArtifactSettings,
     /// Where traces go.
     otlp: Option<OtlpSettings>,
+    /// Whether pull requests of forks wait for a person.
+    fork_approval: Option<bool>,
     /// Attempts a job has whose agents are lost.
     attempts: Option<u32>,
     /// How long a server that is asked to end waits.
@@ -236,6 +239,8 @@ fn config(
         config.storage = storage.parse::<Storage>()?;
     }
     config.storage_options = settings.s3.into_iter().collect();
+    let key_file = arguments.secret_key_file.clone();
+    config.secret_key_file = key_file.or(settings.secret_key_file);
     let given = arguments
         .tls_certificate
         .clone()
@@ -262,6 +267,7 @@ fn config(
     if let Some(attempts) = settings.attempts {
         config.retry = RetryPolicy { attempts };
     }
+    config.fork_approval = settings.fork_approval.unwrap_or(config.fork_approval);
     config.keep = settings.keep;
     config.grace = settings.grace.unwrap_or(config.grace);
     let MirrorSettings { unused_for, bytes } = settings.mirrors;
@@ -337,9 +343,12 @@ pub(super) const fn exit_code(error: &ServerError) -> ExitCode {
     match error {
         ServerError::Config(_)
         | ServerError::Certificate { .. }
+        | ServerError::Key(_)
         | ServerError::OtherStorage { .. }
         | ServerError::TakenStorage { .. } => ExitCode::Usage,
-        ServerError::Database(_) | ServerError::Storage { .. } => ExitCode::Unavailable,
+        ServerError::Database(_) | ServerError::Secrets(_) | ServerError::Storage { .. } => {
+            ExitCode::Unavailable
+        }
         ServerError::File { .. }
         | ServerError::FirstToken(_)
         | ServerError::Listen { .. }

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
 
 use crate::attempt::{Input, Order};
 
@@ -77,7 +78,7 @@ impl Process {
             }
             String::from_utf8_lossy(&kept).trim().to_owned()
         });
-        let mut line = serde_json::to_vec(input)?;
+        let mut line = Zeroizing::new(serde_json::to_vec(input)?);
         line.push(b'\n');
         // A process that ends at once says why by itself.
         if let Err(error) = orders.write_all(&line).await {

@@ -7,7 +7,7 @@ use pipelines::plan::Plan;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AttemptId, PipelineId, Trigger};
+use super::{AttemptId, PipelineId, SecretText, Trigger, Withheld};
 use crate::Conclusion;
 
 /// Everything an agent needs to run a job. Not its until it has accepted it.
@@ -43,7 +43,11 @@ pub struct Assignment {
     /// Values of the secrets that the job's steps and services name. Never on an agent's disk.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schema(value_type = std::collections::HashMap<String, String>)]
-    pub secrets: IndexMap<String, String>,
+    pub secrets: IndexMap<String, SecretText>,
+    /// Those that they name and do not get, and why.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schema(value_type = std::collections::HashMap<String, Withheld>)]
+    pub withheld: IndexMap<String, Withheld>,
     /// To which trace the job's spans belong (W3C Trace Context, `traceparent`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,

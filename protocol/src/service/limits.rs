@@ -41,3 +41,12 @@ pub const WAIT_MS: u64 = 60_000;
 
 /// Attempts that an agent can hold at a time, as a heartbeat names them.
 pub const HELD: usize = 2_048;
+
+/// A secret's value, bytes: as much as can be masked as a whole.
+pub const SECRET: usize = 64 << 10;
+
+/// What is left of a secret's value without the white space around it, at least, bytes: a shorter one could not be masked.
+pub const SECRET_LEAST: usize = 4;
+
+/// Branches that may have a secret.
+pub const SECRET_BRANCHES: usize = 100;

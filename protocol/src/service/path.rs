@@ -16,10 +16,12 @@
 //! | [`PIPELINE`] | GET |
 //! | [`PIPELINE_CANCEL`], [`JOB_CANCEL`] | POST |
 //! | [`PIPELINE_RETRY`], [`JOB_RETRY`] | POST |
-//! | [`JOB_APPROVE`] | POST |
+//! | [`PIPELINE_APPROVE`], [`JOB_APPROVE`] | POST |
 //! | [`JOBS`], [`JOB`] | GET |
 //! | [`ARTIFACTS`] | GET lists |
 //! | [`ARTIFACT`] | GET, with `Range` |
+//! | [`SECRETS`] | GET lists those of `?repository=`, of the whole server without |
+//! | [`SECRET`] | PUT sets · DELETE removes; `?repository=` likewise |
 //! | [`TOKENS`] | POST creates · GET lists |
 //! | [`TOKEN`] | DELETE revokes |
 
@@ -57,6 +59,8 @@ pub const PIPELINE: &str = "/api/v1/pipelines/{pipeline}";
 pub const PIPELINE_CANCEL: &str = "/api/v1/pipelines/{pipeline}/cancel";
 /// Runs the jobs again that did not succeed.
 pub const PIPELINE_RETRY: &str = "/api/v1/pipelines/{pipeline}/retry";
+/// Lets a pipeline start that waits for a person: one of a fork.
+pub const PIPELINE_APPROVE: &str = "/api/v1/pipelines/{pipeline}/approve";
 
 /// All jobs, newest first.
 pub const JOBS: &str = "/api/v1/jobs";
@@ -89,6 +93,11 @@ pub const ARTIFACTS: &str = "/api/v1/jobs/{job}/artifacts";
 /// The archive of one artifact.
 pub const ARTIFACT: &str = "/api/v1/jobs/{job}/attempts/{attempt}/artifacts/{name}";
 
+/// The secrets of a repository, or of the whole server: their names.
+pub const SECRETS: &str = "/api/v1/secrets";
+/// One secret.
+pub const SECRET: &str = "/api/v1/secrets/{secret}";
+
 /// All tokens.
 pub const TOKENS: &str = "/api/v1/tokens";
 /// One token.
@@ -112,7 +121,7 @@ pub fn of_agent(template: &str, agent: AgentId) -> String {
     fill(template, &[("agent", &agent)])
 }
 
-/// [`PIPELINE`], [`PIPELINE_CANCEL`] or [`PIPELINE_RETRY`] of a pipeline.
+/// [`PIPELINE`], [`PIPELINE_CANCEL`], [`PIPELINE_RETRY`] or [`PIPELINE_APPROVE`] of a pipeline.
 #[must_use]
 pub fn of_pipeline(template: &str, pipeline: PipelineId) -> String {
     fill(template, &[("pipeline", &pipeline)])
@@ -159,6 +168,35 @@ pub fn of_artifact(attempt: AttemptId, name: &str) -> String {
     )
 }
 
+/// [`SECRETS`] of a repository, or of the whole server.
+#[must_use]
+pub fn of_secrets(repository: Option<&str>) -> String {
+    with_repository(SECRETS.to_owned(), repository)
+}
+
+/// [`SECRET`] of a repository, or of the whole server, by its name, which needs no escaping.
+#[must_use]
+pub fn of_secret(name: &str, repository: Option<&str>) -> String {
+    with_repository(fill(SECRET, &[("secret", &name)]), repository)
+}
+
+/// Which repository is meant, behind the `?`.
+fn with_repository(mut path: String, repository: Option<&str>) -> String {
+    let Some(repository) = repository else {
+        return path;
+    };
+    path.push_str("?repository=");
+    for byte in repository.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                path.push(char::from(byte));
+            }
+            _ => path += &format!("%{byte:02X}"),
+        }
+    }
+    path
+}
+
 /// [`TOKEN`] of a token.
 #[must_use]
 pub fn of_token(token: TokenId) -> String {
@@ -189,8 +227,13 @@ mod tests {
             of_pipeline(PIPELINE_RETRY, PipelineId(1)),
             of_agent(AGENT_DRAIN, AgentId(1)),
             of_token(TokenId(1)),
+            of_secret("TOKEN", None),
         ] {
             assert!(!path.contains(['{', '}']), "{path}");
         }
+        assert_eq!(
+            of_secrets(Some("https://host/a b?c")),
+            "/api/v1/secrets?repository=https%3A%2F%2Fhost%2Fa%20b%3Fc"
+        );
     }
 }

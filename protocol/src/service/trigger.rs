@@ -14,6 +14,10 @@ pub struct Trigger {
     /// Whether the filters of `on` decide if the pipeline runs at all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub filtered: bool,
+    /// It is a pull request of a fork: of somebody who may not write to the repository. It gets no secrets, and waits for a
+    /// person's approval unless the server is told otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fork: bool,
     /// The branch, without `refs/heads/`; of a pull request the one it comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
@@ -52,6 +56,7 @@ impl Trigger {
         Self {
             event,
             filtered: false,
+            fork: false,
             branch: None,
             base: None,
             tag: None,

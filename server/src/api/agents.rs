@@ -1,20 +1,24 @@
 //! Agents: they register, ask for jobs, and report what they hold; administrators look after them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use protocol::service::{
     Acquire, AgentDescription, AgentId, AgentInfo, Agents, Drain, Heartbeat, HeartbeatAnswer,
     ProblemCode, Registered, TokenKind, limits,
 };
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::answer::{done, shown};
 use super::error::ApiError;
 use super::extract::{Admin, Agent, Asked, Body, Params, Reader, Registrar};
+use crate::operation::assign::Offer;
 use crate::operation::{agent, attempt, token};
 use crate::secret;
 use crate::service::Service;
@@ -109,10 +113,33 @@ pub(super) async fn acquire(
     Ok(match assignment {
         Some(assignment) => {
             tracing::info!(agent = %id, job = %assignment.id, "a job is offered");
-            Json(assignment).into_response()
+            hand_out(&service, *assignment).await?
         }
         None => StatusCode::NO_CONTENT.into_response(),
     })
+}
+
+/// The assignment, with the secrets that its job names. An agent that is not answered is offered it again when its time to accept it
+/// is over.
+async fn hand_out(service: &Service, offer: Offer) -> Result<Response, ApiError> {
+    if !offer.wants_secrets() {
+        return Ok(Json(offer).into_response());
+    }
+    let (offer, keyring) = (Arc::new(offer), service.keyring.clone());
+    let asking = Arc::clone(&offer);
+    let reading = service
+        .database
+        .read(move |tx| asking.secrets(tx, keyring.as_deref()));
+    let found = reading.await?;
+    let offer = Arc::unwrap_or_clone(offer).with_secrets(found);
+    let body = serde_json::to_vec(&offer).map(Zeroizing::new);
+    let body = body.map_err(|error| {
+        tracing::error!(%error, "an assignment cannot be written");
+        ApiError::new(ProblemCode::Internal, "something inside the server failed")
+    })?;
+    let kind = (header::CONTENT_TYPE, "application/json");
+    // Wiped when it is sent.
+    Ok(([kind], Bytes::from_owner(body)).into_response())
 }
 
 /// An agent reports what it holds.

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::error::ApiError;
 use crate::followers::{Full, Place};
 use crate::limiter::Who;
-use crate::operation::token::Identity;
+use crate::operation::token::{Identity, User};
 use crate::secret;
 use crate::service::Service;
 
@@ -39,7 +39,7 @@ async fn identity(parts: &Parts, service: &Service) -> Result<Identity, ApiError
         }
     };
     let who = match &identity {
-        Some(Identity::User { token, .. }) => Who::User(*token),
+        Some(Identity::User(user)) => Who::User(user.token),
         Some(_) => return identity.ok_or_else(unauthorized),
         None => Who::Stranger(address(parts)),
     };
@@ -70,10 +70,10 @@ fn address(parts: &Parts) -> IpAddr {
     info.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip())
 }
 
-async fn user(parts: &Parts, service: &Service, least: Role) -> Result<TokenId, ApiError> {
+async fn user(parts: &Parts, service: &Service, least: Role) -> Result<User, ApiError> {
     match identity(parts, service).await? {
-        Identity::User { role, token } if role >= least => Ok(token),
-        Identity::User { .. } => Err(forbidden(match least {
+        Identity::User(user) if user.role >= least => Ok(user),
+        Identity::User(_) => Err(forbidden(match least {
             Role::Reader => "this is for readers",
             Role::Writer => "this is for writers and administrators",
             Role::Admin => "this is for administrators",
@@ -119,7 +119,8 @@ impl FromRequestParts<Service> for Waiting {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
-        user(parts, service, Role::Reader).await.map(Self)
+        let user = user(parts, service, Role::Reader).await?;
+        Ok(Self(user.token))
     }
 }
 
@@ -130,6 +131,10 @@ pub(super) struct Writer;
 /// A user that may everything.
 #[derive(Debug)]
 pub(super) struct Admin;
+
+/// An administrator who looks after secrets, and who it is.
+#[derive(Debug)]
+pub(super) struct Keeper(pub(super) User);
 
 /// An agent.
 #[derive(Debug)]
@@ -160,6 +165,14 @@ impl FromRequestParts<Service> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
         user(parts, service, Role::Admin).await.map(|_| Self)
+    }
+}
+
+impl FromRequestParts<Service> for Keeper {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
+        user(parts, service, Role::Admin).await.map(Self)
     }
 }
 

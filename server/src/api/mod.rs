@@ -16,6 +16,7 @@ mod openapi;
 mod operations;
 mod pipelines;
 mod range;
+mod secrets;
 mod tokens;
 
 use std::time::Duration;
@@ -54,6 +55,7 @@ pub(crate) fn router(service: Service) -> Router {
         .route(path::PIPELINE, get(pipelines::get))
         .route(path::PIPELINE_CANCEL, post(pipelines::cancel))
         .route(path::PIPELINE_RETRY, post(pipelines::retry))
+        .route(path::PIPELINE_APPROVE, post(pipelines::approve))
         .route(path::JOBS, get(jobs::list))
         .route(path::JOB, get(jobs::get))
         .route(path::JOB_CANCEL, post(jobs::cancel))
@@ -71,6 +73,8 @@ pub(crate) fn router(service: Service) -> Router {
         .route(path::LOG_FOLLOW, get(logs::follow))
         .route(path::ARTIFACTS, get(artifacts::list))
         .route(path::ARTIFACT, get(artifacts::read))
+        .route(path::SECRETS, get(secrets::list))
+        .route(path::SECRET, put(secrets::set).delete(secrets::remove))
         .route(path::TOKENS, post(tokens::create).get(tokens::list))
         .route(path::TOKEN, delete(tokens::revoke))
         .route(path::OPENAPI, get(openapi::get))

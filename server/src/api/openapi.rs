@@ -16,7 +16,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use super::operations::{For, Form, OPERATIONS, OPTIONAL, QUERIES, Row};
+use super::operations::{For, Form, OF_REPOSITORY, OPERATIONS, OPTIONAL, QUERIES, Row};
 use Form::{Bytes, Json as Of, Nothing, Stream, Text};
 use HttpMethod::{Delete, Get, Patch, Post, Put};
 
@@ -54,6 +54,9 @@ fn describe() -> OpenApi {
     add::<types::EventsKept>(&mut schemas);
     add::<types::LogKept>(&mut schemas);
     add::<types::LogPiece>(&mut schemas);
+    add::<types::Secrets>(&mut schemas);
+    add::<types::SetSecret>(&mut schemas);
+    add::<types::Withheld>(&mut schemas);
     add::<types::CreateToken>(&mut schemas);
     add::<types::CreatedToken>(&mut schemas);
     add::<types::Tokens>(&mut schemas);
@@ -160,6 +163,10 @@ fn parameters(method: &HttpMethod, path: &str) -> Vec<Parameter> {
                 .pattern(Some("^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"))
                 .into(),
             "name" => <types::StreamName as PartialSchema>::schema(),
+            "secret" => ObjectBuilder::new()
+                .schema_type(Type::String)
+                .pattern(Some("^[A-Za-z_][A-Za-z0-9_]{0,127}$"))
+                .into(),
             _ => number(0).into(),
         };
         parameters.push(parameter(name, ParameterIn::Path, Required::True, schema));
@@ -168,6 +175,11 @@ fn parameters(method: &HttpMethod, path: &str) -> Vec<Parameter> {
         && let Some((_, name)) = QUERIES.iter().find(|(of, _)| *of == path)
     {
         let schema = number(0).into();
+        parameters.push(parameter(name, ParameterIn::Query, Required::False, schema));
+    }
+    if OF_REPOSITORY.contains(&path) {
+        let schema = ObjectBuilder::new().schema_type(Type::String).into();
+        let name = "repository";
         parameters.push(parameter(name, ParameterIn::Query, Required::False, schema));
     }
     if *method == Patch {

@@ -173,6 +173,15 @@ pub(super) const OPERATIONS: &[Row] = &[
         Nothing,
     ),
     (
+        Post,
+        path::PIPELINE_APPROVE,
+        For::Writers,
+        "Agrees to a pipeline of a fork",
+        Nothing,
+        204,
+        Nothing,
+    ),
+    (
         Get,
         path::JOBS,
         For::Readers,
@@ -317,6 +326,33 @@ pub(super) const OPERATIONS: &[Row] = &[
         Bytes,
     ),
     (
+        Get,
+        path::SECRETS,
+        For::Administrators,
+        "Lists the secrets of a repository, or of the whole server: never their values",
+        Nothing,
+        200,
+        Of("Secrets"),
+    ),
+    (
+        Put,
+        path::SECRET,
+        For::Administrators,
+        "Sets a secret",
+        Of("SetSecret"),
+        204,
+        Nothing,
+    ),
+    (
+        Delete,
+        path::SECRET,
+        For::Administrators,
+        "Removes a secret",
+        Nothing,
+        204,
+        Nothing,
+    ),
+    (
         Post,
         path::TOKENS,
         For::Administrators,
@@ -388,6 +424,9 @@ pub(super) const QUERIES: &[(&str, &str)] = &[
     (path::JOBS, "before"),
     (path::EVENTS, "from"),
 ];
+
+/// Addresses that are of a repository: its URL stands behind the `?`, as `repository`.
+pub(super) const OF_REPOSITORY: &[&str] = &[path::SECRETS, path::SECRET];
 
 /// Bodies that may be left out.
 pub(super) const OPTIONAL: &[&str] = &[path::PIPELINE_RETRY];

@@ -151,3 +151,12 @@ pub(super) async fn retry(
 ) -> Result<StatusCode, ApiError> {
     done(&service, move |tx| control::retry_pipeline(tx, id, retry)).await
 }
+
+/// A person agrees to a pipeline.
+pub(super) async fn approve(
+    State(service): State<Service>,
+    Writer: Writer,
+    Params(id): Params<PipelineId>,
+) -> Result<StatusCode, ApiError> {
+    done(&service, move |tx| control::approve_pipeline(tx, id)).await
+}

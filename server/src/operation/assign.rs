@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use protocol::service::{AgentId, AttemptId, JobId, Need, PipelineId, Terms};
+use protocol::service::{
+    AgentId, AttemptId, JobId, Need, PipelineId, SecretText, Terms, Trigger, Withheld,
+};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::loaded::{Loaded, peek};
+use super::secret::{self, Found};
 use crate::database::{DatabaseError, Dialect, OperationError, Row, Transaction, Value, skipping};
+use crate::keyring::Keyring;
 use crate::queue::{Asking, Labels, Lane, assign, has_labels};
 
 /// Lanes that are looked at for one batch, beside as many as there are agents: the next ones have their turn in the next.
@@ -79,6 +83,7 @@ pub(crate) fn offer(
         };
         let Needs { jobs } =
             serde_json::from_str(plan.get()).map_err(|source| DatabaseError::Json { source })?;
+        let wanted = jobs.iter().flat_map(Needing::secrets).cloned().collect();
         let (needs, failed) = match jobs.iter().all(|job| job.needs.is_empty()) {
             true => (IndexMap::new(), false),
             false => needs_of(tx, id.job, pipeline, &mut loaded)?,
@@ -90,6 +95,9 @@ pub(crate) fn offer(
             plan,
             needs,
             failed,
+            wanted,
+            secrets: IndexMap::new(),
+            withheld: IndexMap::new(),
             common: Arc::clone(common),
         };
         offers.push((places[found.agent], offer));
@@ -161,6 +169,8 @@ fn lanes(
 /// What a pipeline's jobs have in common, as it is kept: it may be large, and is neither read nor copied.
 #[derive(Debug, Serialize)]
 struct Common {
+    #[serde(skip)]
+    repository: i64,
     trigger: Box<RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<Box<RawValue>>,
@@ -168,7 +178,7 @@ struct Common {
 }
 
 /// An assignment on its way out: the JSON of [`protocol::service::Assignment`].
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Offer {
     #[serde(flatten)]
     pub(crate) id: AttemptId,
@@ -179,15 +189,56 @@ pub(crate) struct Offer {
     needs: IndexMap<String, Need>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     failed: bool,
+    /// The secrets that the job names.
+    #[serde(skip)]
+    wanted: BTreeSet<String>,
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    secrets: IndexMap<String, SecretText>,
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    withheld: IndexMap<String, Withheld>,
     #[serde(flatten, serialize_with = "shared")]
     common: Arc<Common>,
+}
+
+impl Offer {
+    /// Whether the job names secrets: [`secrets`] has them.
+    pub(crate) fn wants_secrets(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+
+    /// What the job gets of the secrets that it names, in a transaction of its own: only jobs that name any wait for it.
+    pub(crate) fn secrets(
+        &self,
+        tx: &mut Transaction<'_>,
+        keyring: Option<&Keyring>,
+    ) -> Result<Vec<(String, Found)>, OperationError> {
+        let trigger: Trigger = serde_json::from_str(self.common.trigger.get())
+            .map_err(|source| DatabaseError::Json { source })?;
+        let names = self.wanted.iter();
+        let found = names.map(|name| {
+            let found = secret::of_job(tx, self.common.repository, &trigger, name, keyring)?;
+            Ok((name.clone(), found))
+        });
+        found.collect()
+    }
+
+    /// The same with what the job gets.
+    pub(crate) fn with_secrets(mut self, found: Vec<(String, Found)>) -> Self {
+        for (name, found) in found {
+            match found {
+                Found::Value(value) => drop(self.secrets.insert(name, value)),
+                Found::Withheld(why) => drop(self.withheld.insert(name, why)),
+            }
+        }
+        self
+    }
 }
 
 fn shared<S: Serializer>(common: &Arc<Common>, serializer: S) -> Result<S::Ok, S::Error> {
     common.serialize(serializer)
 }
 
-/// Of a plan whether its job needs others.
+/// Of a plan whether its job needs others, and which secrets it names.
 #[derive(Debug, Deserialize)]
 struct Needs {
     jobs: Vec<Needing>,
@@ -197,6 +248,25 @@ struct Needs {
 struct Needing {
     #[serde(default)]
     needs: Vec<IgnoredAny>,
+    #[serde(default)]
+    services: Vec<Naming>,
+    #[serde(default)]
+    steps: Vec<Naming>,
+    #[serde(default)]
+    after: Vec<Naming>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Naming {
+    #[serde(default)]
+    secrets: Vec<String>,
+}
+
+impl Needing {
+    fn secrets(&self) -> impl Iterator<Item = &String> {
+        let all = self.services.iter().chain(&self.steps).chain(&self.after);
+        all.flat_map(|naming| &naming.secrets)
+    }
 }
 
 /// A job on its way to an agent.
@@ -253,7 +323,7 @@ fn commons(
 ) -> Result<BTreeMap<i64, Arc<Common>>, DatabaseError> {
     let rows = match tx.dialect() {
         Dialect::Postgres => tx.query(
-            "SELECT id, trigger_of, source, variables FROM pipelines \
+            "SELECT id, trigger_of, source, variables, repository FROM pipelines \
              WHERE id IN (SELECT value::bigint FROM json_array_elements_text($1::text::json))",
             &[Value::json(&pipelines)?],
         )?,
@@ -261,7 +331,7 @@ fn commons(
             let mut rows = Vec::with_capacity(pipelines.len());
             for pipeline in pipelines {
                 rows.extend(tx.first(
-                    "SELECT id, trigger_of, source, variables FROM pipelines WHERE id = $1",
+                    "SELECT id, trigger_of, source, variables, repository FROM pipelines WHERE id = $1",
                     &[(*pipeline).into()],
                 )?);
             }
@@ -270,6 +340,7 @@ fn commons(
     };
     let common = |row: &Row| {
         let common = Common {
+            repository: row.int(4)?,
             trigger: row.json(1)?,
             source: row.maybe_json(2)?,
             variables: row.json(3)?,

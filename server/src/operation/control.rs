@@ -1,6 +1,6 @@
 //! What users do to pipelines and jobs that are there.
 
-use protocol::service::{AttemptId, AttemptState, JobId, PipelineId, ProblemCode, Retry};
+use protocol::service::{AttemptId, AttemptState, JobId, PipelineId, Problem, ProblemCode, Retry};
 
 use super::flow::Flow;
 use super::loss::lose;
@@ -69,16 +69,44 @@ pub(crate) fn retry_job(tx: &mut Transaction<'_>, id: JobId) -> Result<(), Opera
     flow.settle()
 }
 
+/// Lets a pipeline start that waits for a person.
+pub(crate) fn approve_pipeline(
+    tx: &mut Transaction<'_>,
+    id: PipelineId,
+) -> Result<(), OperationError> {
+    let mut flow = Flow::new(tx);
+    let loaded = flow.pipeline(id)?;
+    if !loaded.needs_approval {
+        let problem = Problem::new(
+            ProblemCode::Conflict,
+            format!("pipeline {id} asks for no approval"),
+        );
+        let help = "a job that waits for approval is approved by its own number";
+        return Err(problem.help(help).into());
+    }
+    if loaded.graph.conclusion().is_some() {
+        return refuse(ProblemCode::Conflict, format!("pipeline {id} is over"));
+    }
+    flow.approve(id)?;
+    flow.settle()
+}
+
 /// Lets a job run that waits for a person.
 pub(crate) fn approve(tx: &mut Transaction<'_>, id: JobId) -> Result<(), OperationError> {
     let mut flow = Flow::new(tx);
     let (loaded, index) = flow.job(id)?;
     let node = &loaded.graph.nodes[index];
     if !node.shape.approval {
-        return refuse(
+        let problem = Problem::new(
             ProblemCode::Conflict,
             format!("job {id} asks for no approval"),
         );
+        let pipeline = loaded.id;
+        return Err(match loaded.needs_approval {
+            true => problem.help(format!("pipeline {pipeline} does, as a whole")),
+            false => problem,
+        }
+        .into());
     }
     if node.state == State::Finished {
         return refuse(ProblemCode::Conflict, format!("job {id} is over"));

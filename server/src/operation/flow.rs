@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::service::{JobId, PipelineId};
 
 use super::loaded::{Loaded, lock, not_found, save};
-use crate::database::{OperationError, Transaction, locking, word};
+use crate::database::{News, OperationError, Transaction, locking, word};
 use crate::queue::{State, Stopping};
 
 /// Pipelines that change together.
@@ -80,11 +80,31 @@ impl<'f, 't> Flow<'f, 't> {
             return Ok(());
         }
         let group = loaded.group;
-        loaded.graph.is_open = group.is_none();
+        loaded.graph.is_open = group.is_none() && !loaded.needs_approval;
         self.tx.later(
             "UPDATE pipelines SET queued_at = $1 WHERE id = $2",
             &[now.into(), id.0.into()],
         )?;
+        self.pipeline_groups.extend(group);
+        Ok(())
+    }
+
+    /// A person has agreed to a pipeline: it starts, or waits for its group's place.
+    pub(crate) fn approve(&mut self, id: PipelineId) -> Result<(), OperationError> {
+        let loaded = self.pipeline(id)?;
+        loaded.needs_approval = false;
+        let group = loaded.group;
+        let state = match group {
+            None => "queued",
+            Some(_) => "held",
+        };
+        loaded.graph.is_open = group.is_none();
+        state.clone_into(&mut loaded.state);
+        self.tx.execute(
+            "UPDATE pipelines SET approval = 0, state = $1 WHERE id = $2",
+            &[state.into(), id.0.into()],
+        )?;
+        self.tx.tell(News::Pipeline(id));
         self.pipeline_groups.extend(group);
         Ok(())
     }
@@ -207,7 +227,7 @@ impl<'f, 't> Flow<'f, 't> {
         let lock = locking!(self.tx, "SELECT id FROM groups_of WHERE id = $1");
         self.tx.query(lock, &[group.into()])?;
         let rows = self.tx.query(
-            "SELECT id, state, cancels FROM pipelines WHERE group_of = $1 AND state <> 'finished' ORDER BY queued_at, id",
+            "SELECT id, state, cancels FROM pipelines WHERE group_of = $1 AND state <> 'finished' AND approval = 0 ORDER BY queued_at, id",
             &[group.into()],
         )?;
         let mut members = Vec::new();

@@ -22,6 +22,8 @@ pub(crate) struct Loaded {
     pub(super) conclusion: Option<Conclusion>,
     pub(super) group: Option<i64>,
     pub(super) was_cancelled: bool,
+    /// Nothing of it starts before a person has agreed.
+    pub(super) needs_approval: bool,
 }
 
 /// What of a job's row the graph does not know.
@@ -72,7 +74,7 @@ pub(super) fn not_found(what: &str, id: impl std::fmt::Display) -> OperationErro
 macro_rules! pipeline {
     ($more:literal) => {
         concat!(
-            "SELECT repository, state, conclusion, group_of, cancelled",
+            "SELECT repository, state, conclusion, group_of, cancelled, approval",
             $more,
             " FROM pipelines WHERE id = $1"
         )
@@ -126,7 +128,7 @@ fn load(tx: &mut Transaction<'_>, id: i64, locks: bool) -> Result<Loaded, Operat
     let structure = match known {
         Some(known) => known,
         None => {
-            let trigger: Trigger = row.json(5)?;
+            let trigger: Trigger = row.json(6)?;
             let shapes = jobs.iter().map(|row| row.json(16).map(Arc::new));
             let shapes: Result<Vec<Arc<Job>>, _> = shapes.collect();
             let structure = Arc::new(Structure::new(shapes?, trigger.into_context()));
@@ -158,6 +160,7 @@ fn load(tx: &mut Transaction<'_>, id: i64, locks: bool) -> Result<Loaded, Operat
         state,
         group: row.maybe_int(3)?,
         was_cancelled: cancelled,
+        needs_approval: row.is(5)?,
     })
 }
 

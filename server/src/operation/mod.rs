@@ -14,6 +14,7 @@ mod loaded;
 pub(crate) mod loss;
 pub(crate) mod remains;
 mod row;
+pub(crate) mod secret;
 pub(crate) mod storage;
 pub(crate) mod stream;
 pub(crate) mod submit;

@@ -24,6 +24,8 @@ pub(crate) struct Submission {
     pub(crate) variables: IndexMap<String, String>,
     pub(crate) priority: i32,
     pub(crate) diagnostics: String,
+    /// A person has to agree before it starts.
+    pub(crate) needs_approval: bool,
     /// `Err` is why there is nothing to run, and how that counts.
     pub(crate) plan: Result<Plan, (Conclusion, String)>,
 }
@@ -44,9 +46,10 @@ pub(crate) fn submit(
     let now = tx.now();
     let repository = repository(tx, &submission.repository)?;
     let group = group(tx, repository, submission)?;
-    let (state, conclusion, reason, finished_at) = match (&submission.plan, &group) {
-        (Ok(_), None) => ("queued", None, None, None),
-        (Ok(_), Some(_)) => ("held", None, None, None),
+    let is_held = submission.needs_approval || group.is_some();
+    let (state, conclusion, reason, finished_at) = match (&submission.plan, is_held) {
+        (Ok(_), false) => ("queued", None, None, None),
+        (Ok(_), true) => ("held", None, None, None),
         (Err((conclusion, reason)), _) => ("finished", Some(*conclusion), Some(reason), Some(now)),
     };
     let source = submission.source.as_ref().map(Value::json).transpose()?;
@@ -54,8 +57,8 @@ pub(crate) fn submit(
     let pipeline: i64 = tx
         .one(
             "INSERT INTO pipelines (repository, submission, name, source, trigger_of, variables, priority, state, conclusion, \
-             reason, diagnostics, group_of, cancels, created_at, queued_at, finished_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15) RETURNING id",
+             reason, diagnostics, group_of, cancels, created_at, queued_at, finished_at, approval) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15, $16) RETURNING id",
             &[
                 repository.into(),
                 submission.key.as_ref().into(),
@@ -72,6 +75,7 @@ pub(crate) fn submit(
                 cancels.unwrap_or(false).into(),
                 now.into(),
                 finished_at.into(),
+                submission.needs_approval.into(),
             ],
         )?
         .int(0)?;
@@ -98,6 +102,7 @@ fn loaded(
     group: Option<i64>,
     now: u64,
 ) -> Result<Loaded, DatabaseError> {
+    let is_held = submission.needs_approval || group.is_some();
     let due = due(now, submission.priority);
     let shapes: Vec<Arc<Job>> = plan.jobs.iter().map(|job| Arc::new(shape(job))).collect();
     let mut rows = Vec::with_capacity(shapes.len());
@@ -111,15 +116,16 @@ fn loaded(
     Ok(Loaded {
         id,
         repository,
-        graph: Graph::new(nodes, Arc::new(structure), group.is_none(), false),
+        graph: Graph::new(nodes, Arc::new(structure), !is_held, false),
         rows,
-        state: match group {
-            None => "queued".to_owned(),
-            Some(_) => "held".to_owned(),
+        state: match is_held {
+            false => "queued".to_owned(),
+            true => "held".to_owned(),
         },
         conclusion: None,
         group,
         was_cancelled: false,
+        needs_approval: submission.needs_approval,
     })
 }
 

@@ -15,7 +15,16 @@ pub(crate) enum Identity {
     /// An agent.
     Agent(AgentId),
     /// A person or a program.
-    User { token: TokenId, role: Role },
+    User(User),
+}
+
+/// Who has a user's token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) token: TokenId,
+    /// The token's name.
+    pub(crate) name: String,
+    pub(crate) role: Role,
 }
 
 /// Whom a token stands for; `None` when it does not count.
@@ -24,7 +33,7 @@ pub(crate) fn identity(
     hash: [u8; 32],
 ) -> Result<Option<Identity>, OperationError> {
     let row = tx.first(
-        "SELECT id, kind, role, agent, uses_left, expires_at, hash FROM tokens WHERE hash = $1",
+        "SELECT id, kind, role, agent, uses_left, expires_at, hash, name FROM tokens WHERE hash = $1",
         &[hash.as_slice().into()],
     )?;
     let Some(row) = row else {
@@ -42,7 +51,8 @@ pub(crate) fn identity(
         TokenKind::Agent => row.maybe_number(3)?.map(|id| Identity::Agent(AgentId(id))),
         TokenKind::User => {
             let role: Option<Role> = row.maybe_word(2)?;
-            role.map(|role| Identity::User { token, role })
+            let name = row.text(7)?.to_owned();
+            role.map(|role| Identity::User(User { token, name, role }))
         }
     })
 }

@@ -73,7 +73,8 @@ pub(crate) fn pipeline(
     let rows = tx.query(
         "SELECT id, pipeline, agent, created_at, started_at, finished_at, \
          shape, state, conclusion, cause, allowed, failed, outputs, approved, stopping, stopped_by, attempt, lost, \
-         (SELECT g.name FROM groups_of g WHERE g.id = jobs.group_of), (SELECT l.labels FROM lanes l WHERE l.id = jobs.lane) \
+         (SELECT g.name FROM groups_of g WHERE g.id = jobs.group_of), (SELECT l.labels FROM lanes l WHERE l.id = jobs.lane), \
+         (SELECT p.approval FROM pipelines p WHERE p.id = jobs.pipeline) \
          FROM jobs WHERE pipeline = $1 ORDER BY place",
         &[id.0.into()],
     )?;
@@ -101,7 +102,11 @@ fn job_summary(row: &Row) -> Result<(JobSummary, Node), DatabaseError> {
             State::Running => JobState::Running,
             State::Finished => JobState::Finished,
         },
-        waiting: node.waiting(),
+        // Nothing of its pipeline starts before.
+        waiting: match node.state == State::Waiting && row.is(20)? {
+            true => Some(Waiting::Approval),
+            false => node.waiting(),
+        },
         conclusion: node.end.as_ref().map(|end| end.conclusion),
         cause: node.end.as_ref().and_then(|end| end.cause.clone()),
         allowed: node.allowed,
@@ -120,7 +125,8 @@ pub(crate) fn jobs(tx: &mut Transaction<'_>, before: Option<u64>) -> Result<Jobs
     let rows = tx.query(
         "SELECT id, pipeline, agent, created_at, started_at, finished_at, \
          shape, state, conclusion, cause, allowed, failed, outputs, approved, stopping, stopped_by, attempt, lost, \
-         (SELECT g.name FROM groups_of g WHERE g.id = jobs.group_of), (SELECT l.labels FROM lanes l WHERE l.id = jobs.lane) \
+         (SELECT g.name FROM groups_of g WHERE g.id = jobs.group_of), (SELECT l.labels FROM lanes l WHERE l.id = jobs.lane), \
+         (SELECT p.approval FROM pipelines p WHERE p.id = jobs.pipeline) \
          FROM jobs WHERE id < $1 ORDER BY id DESC LIMIT $2",
         &[before.unwrap_or(u64::MAX).into(), (PAGE + 1).into()],
     )?;
@@ -147,7 +153,7 @@ pub(crate) fn job(
         "SELECT id, pipeline, agent, created_at, started_at, finished_at, \
          shape, state, conclusion, cause, allowed, failed, outputs, approved, stopping, stopped_by, attempt, lost, \
          (SELECT g.name FROM groups_of g WHERE g.id = jobs.group_of), (SELECT l.labels FROM lanes l WHERE l.id = jobs.lane), \
-         plan FROM jobs WHERE id = $1",
+         (SELECT p.approval FROM pipelines p WHERE p.id = jobs.pipeline), plan FROM jobs WHERE id = $1",
         &[id.0.into()],
     )?;
     let Some(row) = row else {
@@ -159,7 +165,7 @@ pub(crate) fn job(
             runs_on: node.runs_on.clone(),
         });
     }
-    let plan: pipelines::plan::Plan = row.json(20)?;
+    let plan: pipelines::plan::Plan = row.json(21)?;
     let steps = plan
         .jobs
         .iter()

@@ -218,7 +218,9 @@ async fn the_description_of_the_api_names_what_there_is() {
     assert!(described["openapi"].as_str().unwrap().starts_with("3.1"));
     let mut operations = 0;
     for (path, methods) in described["paths"].as_object().unwrap() {
-        let filled = path.replace("{name}", "step-0");
+        let filled = path
+            .replace("{name}", "step-0")
+            .replace("{secret}", "TOKEN");
         let filled: String = filled
             .split(['{', '}'])
             .enumerate()
@@ -241,7 +243,7 @@ async fn the_description_of_the_api_names_what_there_is() {
             );
         }
     }
-    assert_eq!(operations, 37);
+    assert_eq!(operations, 41);
     // Every reference leads somewhere.
     let text = described.to_string();
     for reference in text.split("\"#/components/schemas/").skip(1) {

@@ -112,6 +112,11 @@ async fn everything_of_schema_1_is_there_and_goes_on() {
     let _: Value = admin
         .post(path::PIPELINES, &json!({ "pipeline": ONE }))
         .await;
+    // What has come since.
+    let set = json!({ "value": "hunter2-and-more" });
+    let address = path::of_secret("TOKEN", None);
+    let answer = admin.request(Method::PUT, &address).json(&set).send().await;
+    assert_eq!(answer.unwrap().status(), 204);
     running.shutdown.now();
     running.ended().await.unwrap();
 }

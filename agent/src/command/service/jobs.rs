@@ -61,10 +61,10 @@ pub fn retry(arguments: &Retry, machine: &Machine) -> Result<ExitCode, CommandEr
     })
 }
 
-/// Lets a job run.
+/// Lets a job or a pipeline run.
 pub fn approve(arguments: &Approve, machine: &Machine) -> Result<ExitCode, CommandError> {
     let client = client(&arguments.server, machine)?;
-    let address = path::of_job(path::JOB_APPROVE, arguments.job);
+    let address = address(&arguments.which, path::JOB_APPROVE, path::PIPELINE_APPROVE);
     wait(async {
         client.tell(&address, None::<&()>).await?;
         Ok(ExitCode::Success)

@@ -6,6 +6,7 @@ mod follow;
 mod jobs;
 mod log;
 mod read;
+mod secrets;
 mod show;
 mod submit;
 mod tokens;
@@ -15,6 +16,7 @@ pub use agents::{agents, drain};
 pub use artifacts::artifacts;
 pub use jobs::{approve, cancel, jobs, retry};
 pub use log::logs;
+pub use secrets::secrets;
 pub use submit::submit;
 pub use tokens::tokens;
 

@@ -54,15 +54,10 @@ async fn send(client: &Client, wanted: &Wanted) -> Result<Submitted, CommandErro
 }
 
 fn wanted(arguments: &Submit) -> Result<Wanted, CommandError> {
-    let event = match arguments.event {
-        None | Some(cli::Event::Manual) => Event::Manual,
-        Some(cli::Event::Push) => Event::Push,
-        Some(cli::Event::PullRequest) => Event::PullRequest,
-        Some(cli::Event::Tag) => Event::Tag,
-        Some(cli::Event::Schedule) => Event::Schedule,
-    };
+    let event = arguments.event.map_or(Event::Manual, event);
     let trigger = Trigger {
         filtered: arguments.event.is_some(),
+        fork: arguments.fork,
         branch: arguments.branch.clone(),
         base: arguments.base.clone(),
         tag: arguments.tag.clone(),
@@ -88,8 +83,19 @@ fn wanted(arguments: &Submit) -> Result<Wanted, CommandError> {
     })
 }
 
+/// As the protocol calls it.
+pub(super) const fn event(event: cli::Event) -> Event {
+    match event {
+        cli::Event::Manual => Event::Manual,
+        cli::Event::Push => Event::Push,
+        cli::Event::PullRequest => Event::PullRequest,
+        cli::Event::Tag => Event::Tag,
+        cli::Event::Schedule => Event::Schedule,
+    }
+}
+
 /// A URL as it is, a path as the server's machine knows it.
-fn repository(repo: &str) -> Result<String, CommandError> {
+pub(super) fn repository(repo: &str) -> Result<String, CommandError> {
     let path = Path::new(repo);
     if !path.exists() {
         return Ok(repo.to_owned());
