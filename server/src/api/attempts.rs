@@ -4,12 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use protocol::service::{
-    AttemptId, EventBatch, EventsKept, Finish, JobId, Missing, Problem, ProblemCode, Release,
-    StreamName, limits,
+    AgentId, AttemptId, EventBatch, EventsKept, Finish, JobId, Missing, Problem, ProblemCode,
+    Release, StreamName, limits,
 };
 
 use super::error::ApiError;
 use super::extract::{Agent, Body, Params};
+use super::unbroken::unbroken;
 use crate::operation::{artifact, attempt, events, leaves, loss};
 use crate::service::Service;
 
@@ -98,13 +99,31 @@ pub(super) async fn finish(
         let message = format!("a job's outputs have at most {} bytes", limits::OUTPUTS);
         return Err(ApiError::new(ProblemCode::TooLarge, message));
     }
+    // Whoever finishes twice at once, sends what it has sent before or gives the attempt back waits until the database has answered.
+    let alone = service.logs.alone(id).await;
+    unbroken(async move {
+        let finished = conclude(&service, agent, id, finish).await;
+        drop(alone);
+        finished
+    })
+    .await
+}
+
+/// Ends an attempt of which everything has come; the caller is alone with it.
+async fn conclude(
+    service: &Service,
+    agent: AgentId,
+    id: AttemptId,
+    finish: Finish,
+) -> Result<StatusCode, ApiError> {
     let names: Vec<StreamName> = finish.logs.iter().map(|log| log.name.clone()).collect();
-    let _entered = service.logs.enter(id).await;
     let finishing = service
         .database
         .read(move |tx| attempt::finishing(tx, agent, id, &names))
         .await?;
     let Some(attempt::Finishing { pipeline, events }) = finishing else {
+        // Who has finished it before may not have heard that it has.
+        service.logs.forget(id);
         return Ok(StatusCode::NO_CONTENT);
     };
     let mut missing = Vec::new();
@@ -171,6 +190,22 @@ pub(super) async fn release(
     Body(release): Body<Release>,
 ) -> Result<StatusCode, ApiError> {
     let id = id(params);
+    let alone = service.logs.alone(id).await;
+    unbroken(async move {
+        let released = give_back(&service, agent, id, release).await;
+        drop(alone);
+        released
+    })
+    .await
+}
+
+/// Ends an attempt as it is; the caller is alone with it.
+async fn give_back(
+    service: &Service,
+    agent: AgentId,
+    id: AttemptId,
+    release: Release,
+) -> Result<StatusCode, ApiError> {
     let policy = service.config.retry;
     let reason = release.reason.clone();
     let held = service

@@ -14,13 +14,15 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use protocol::Output;
 use protocol::service::{
-    AttemptId, LogKept, LogPiece, Problem, ProblemCode, StreamInfo, StreamName, limits, path,
+    AgentId, AttemptId, LogKept, LogPiece, Problem, ProblemCode, StreamInfo, StreamName, limits,
+    path,
 };
 
 use super::attempts::id;
 use super::error::ApiError;
 use super::extract::{Agent, Params, Reader, Waiting, bytes};
 use super::range::Range;
+use super::unbroken::unbroken;
 use crate::database::News;
 use crate::followers::Place;
 use crate::logs::{LogError, Piece};
@@ -51,7 +53,24 @@ pub(super) async fn append(
         return Err(ApiError::new(ProblemCode::Invalid, message));
     };
     let piece = bytes(request, &service).await?;
-    let _entered = service.logs.enter(id).await;
+    let entered = service.logs.enter(id).await;
+    unbroken(async move {
+        let kept = keep(&service, agent, id, name, offset, piece).await;
+        drop(entered);
+        kept
+    })
+    .await
+}
+
+/// Keeps a piece, where its agent may write; the caller has gone through the attempt's gate.
+async fn keep(
+    service: &Service,
+    agent: AgentId,
+    id: AttemptId,
+    name: StreamName,
+    offset: u64,
+    piece: Bytes,
+) -> Result<Json<LogKept>, ApiError> {
     let unknown = (!service.logs.knows(id, &name)).then(|| name.clone());
     service
         .database
@@ -59,7 +78,7 @@ pub(super) async fn append(
         .await?;
     if name.as_artifact().is_some() {
         let end = offset.saturating_add(piece.len() as u64);
-        check_room(&service, id, name.clone(), end).await?;
+        check_room(service, id, name.clone(), end).await?;
     }
     service.metrics.logged(piece.len());
     let next = service.logs.append(id, name, offset, piece).await?;

@@ -18,6 +18,7 @@ mod pipelines;
 mod range;
 mod secrets;
 mod tokens;
+mod unbroken;
 
 use std::time::Duration;
 

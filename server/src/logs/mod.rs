@@ -73,7 +73,8 @@ impl Logs {
         }
     }
 
-    /// Whether everything of an attempt is here. `Ok(Err(..))` is what lacks; copies that differ have been thrown away.
+    /// Whether everything of an attempt is here, and durable. `Ok(Err(..))` is what lacks; copies that differ have been thrown away.
+    /// The caller is [alone](Self::alone) until the database has answered that the attempt has ended.
     pub(crate) async fn complete(
         &self,
         id: AttemptId,
@@ -81,11 +82,12 @@ impl Logs {
     ) -> Result<Result<Vec<StreamInfo>, Vec<Missing>>, LogError> {
         match self {
             Self::Directory(directory) => {
-                let (checking, sync) = (directory.clone(), directory);
-                let losses = sync.losses();
+                let (checking, losses) = (directory.clone(), directory.losses());
                 match blocking(move || checking.check(id, &ends)).await? {
                     Ok((infos, files)) => {
-                        sync.sync(id, files, losses).await?;
+                        directory.sync(id, files, losses).await?;
+                        let lengths = infos.iter().map(|info| (info.name.clone(), info.length));
+                        directory.made_durable(id, lengths.collect());
                         Ok(Ok(infos))
                     }
                     Err(missing) => Ok(Err(missing)),
@@ -148,14 +150,17 @@ impl Logs {
     }
 
     /// Makes the logs that an attempt has left durable: nothing more will come, and its agent is about to throw its own copy away.
-    /// `Ok(Err(..))` is what has been here and is lost.
+    /// `Ok(Err(..))` is what has been here and is lost. The caller is [alone](Self::alone), as with [`Self::complete`].
     pub(crate) async fn settle(&self, id: AttemptId) -> Result<Result<(), Vec<Missing>>, LogError> {
         match self {
             Self::Directory(directory) => {
-                let (looking, sync) = (directory.clone(), directory);
-                let losses = sync.losses();
+                let (looking, losses) = (directory.clone(), directory.losses());
                 match blocking(move || looking.everything(id)).await? {
-                    Ok(files) => sync.sync(id, files, losses).await.map(Ok),
+                    Ok((lengths, files)) => {
+                        directory.sync(id, files, losses).await?;
+                        directory.made_durable(id, lengths);
+                        Ok(Ok(()))
+                    }
                     Err(missing) => Ok(Err(missing)),
                 }
             }
@@ -164,7 +169,7 @@ impl Logs {
         }
     }
 
-    /// Lets somebody in who asks whether an attempt may be written to and then does it; kept until it is done.
+    /// Lets somebody in who asks whether an attempt may be written to and then does it; kept until it is done, by what does it.
     pub(crate) async fn enter(&self, id: AttemptId) -> Option<OwnedRwLockReadGuard<()>> {
         match self {
             Self::Directory(directory) => Some(directory.gates.enter(id).await),
@@ -173,7 +178,7 @@ impl Logs {
         }
     }
 
-    /// Waits until all have gone who were let in, for who removes something of an attempt.
+    /// Waits until all have gone who were let in, for who ends an attempt or removes something of it.
     pub(crate) async fn alone(&self, id: AttemptId) -> Option<OwnedRwLockWriteGuard<()>> {
         match self {
             Self::Directory(directory) => Some(directory.gates.alone(id).await),

@@ -181,3 +181,56 @@ async fn a_pipeline_that_is_run_again_at_the_last_moment_keeps_its_logs() {
     assert_eq!(log.send().await.unwrap().text().await.unwrap(), "hello");
     assert!(server.config.data.join("logs/0/1-1/step-0").exists());
 }
+
+#[tokio::test]
+async fn nobody_writes_to_an_attempt_while_its_end_is_on_its_way_to_the_database() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    let name = StreamName::step(0);
+    server.submit(ONE).await;
+    let id = agent.take().await.id;
+    agent.log(id, &name, 0, b"hello").send().await.unwrap();
+    let ended = Finish {
+        logs: vec![end(&name, b"hello")],
+        ..finish(Success)
+    };
+    // The database lets nobody write, and its agent loses patience.
+    let other = beside(&server);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let finishing = {
+        let (agent, ended) = (agent.clone(), ended.clone());
+        tokio::spawn(async move { agent.tell(path::FINISH, id, &ended).await })
+    };
+    let mut tries = 0;
+    let waits = loop {
+        // The same piece again changes nothing.
+        let again = agent.log(id, &name, 0, b"hello");
+        let mut again = tokio::spawn(again.send());
+        let answered = tokio::time::timeout(Duration::from_millis(300), &mut again).await;
+        match answered {
+            Err(_) => break again,
+            Ok(answer) => assert_eq!(answer.unwrap().unwrap().status(), 200),
+        }
+        tries += 1;
+        assert!(tries < 50, "pieces are taken while the attempt ends");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    finishing.abort();
+    let _ = finishing.await;
+    let late = tokio::spawn(agent.log(id, &name, 5, b" world").send());
+    let again = {
+        let (agent, ended) = (agent.clone(), ended.clone());
+        tokio::spawn(async move { agent.tell(path::FINISH, id, &ended).await })
+    };
+    other.execute_batch("COMMIT").unwrap();
+    again.await.unwrap();
+    assert_eq!(waits.await.unwrap().unwrap().status(), 409);
+    assert_eq!(late.await.unwrap().unwrap().status(), 409);
+    let log = path::of_log(path::LOG, id, &name);
+    let read = server.admin.request(Method::GET, &log).send().await;
+    assert_eq!(read.unwrap().text().await.unwrap(), "hello");
+    assert_eq!(
+        std::fs::read(server.config.data.join("logs/0/1-1/step-0")).unwrap(),
+        b"hello"
+    );
+}

@@ -20,14 +20,16 @@ impl Disk {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Makes the contents of a file durable.
+    /// Makes the contents of a file durable. What cannot be opened is not lost by that.
     pub(super) fn write_out(&self, path: &Path) -> io::Result<()> {
-        self.noted(path, File::open(path).and_then(|file| file.sync_data()))
+        let file = File::open(path)?;
+        self.noted(path, file.sync_data())
     }
 
     /// Makes the entries of a directory durable.
     pub(super) fn write_out_directory(&self, path: &Path) -> io::Result<()> {
-        self.noted(path, File::open(path).and_then(|file| file.sync_all()))
+        let directory = File::open(path)?;
+        self.noted(path, directory.sync_all())
     }
 
     /// Makes everything durable that the file system of a directory has (syncfs(2)). It tells of an error once, whoever's file that

@@ -249,9 +249,11 @@ impl Files {
         Ok(())
     }
 
-    /// Cuts off what was not made durable, since nobody knows whether it is on the disk.
-    pub(super) fn cut_to_sealed(&self) -> Result<(), LogError> {
-        let length = self.sealed_digests()?.len() as u64 * BLOCK as u64;
+    /// Cuts off what was not made durable, since nobody knows whether it is on the disk: what is behind what is sealed, and behind
+    /// the first `durable` bytes.
+    pub(super) fn cut(&self, durable: u64) -> Result<(), LogError> {
+        let sealed = self.sealed_digests()?.len() as u64 * BLOCK as u64;
+        let length = sealed.max(durable);
         let Some(layout) = self.layout()?.filter(|layout| layout.length >= length) else {
             return self.remove();
         };

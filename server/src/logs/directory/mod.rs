@@ -14,6 +14,7 @@
 mod disk;
 mod files;
 mod machine;
+mod slot;
 mod stream;
 mod sync;
 
@@ -31,6 +32,7 @@ use super::{LogError, Piece, Retention};
 use disk::Disk;
 use files::Files;
 use machine::Machine;
+use slot::Slot;
 use stream::Open;
 use sync::Syncer;
 
@@ -46,7 +48,7 @@ pub(crate) struct Directory {
     machine: Arc<Machine>,
 }
 
-type Streams = HashMap<StreamName, Arc<Mutex<Option<Open>>>>;
+type Streams = HashMap<StreamName, Arc<Mutex<Slot>>>;
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
     let what = path.display().to_string();
@@ -59,6 +61,12 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogErr
 
 /// Whether all of an attempt is here, and what has to be made durable for it.
 pub(super) type Checked = Result<(Vec<StreamInfo>, Vec<PathBuf>), Vec<Missing>>;
+
+/// Streams, and how many bytes of them have come.
+pub(super) type Lengths = Vec<(StreamName, u64)>;
+
+/// All that has come of an attempt, and what has to be made durable for it.
+pub(super) type Settling = Result<(Lengths, Vec<PathBuf>), Vec<Missing>>;
 
 impl Directory {
     /// Makes the directory when it is not there. One server at a time has it.
@@ -94,7 +102,7 @@ impl Directory {
         };
         for id in suspects {
             for name in self.names(*id)? {
-                self.files(*id, &name).cut_to_sealed()?;
+                self.files(*id, &name).cut(0)?;
             }
         }
         self.machine.written()
@@ -111,7 +119,7 @@ impl Directory {
         Files::new(self.attempt(id).join(name.to_string()), retention)
     }
 
-    fn stream(&self, id: AttemptId, name: &StreamName) -> Arc<Mutex<Option<Open>>> {
+    fn stream(&self, id: AttemptId, name: &StreamName) -> Arc<Mutex<Slot>> {
         let mut open = lock(&self.open);
         let streams = open.entry(id).or_default();
         Arc::clone(streams.entry(name.clone()).or_default())
@@ -128,25 +136,11 @@ impl Directory {
         lock(&self.open).remove(&id);
     }
 
-    /// A stream as far as it has come, and whether it was cut: once the disk has lost something, what was not sealed by then does
-    /// not count.
-    fn opened(&self, files: &Files, slot: &mut Option<Open>) -> Result<(Open, bool), LogError> {
-        let losses = self.disk.losses();
-        match slot.take() {
-            Some(open) if open.losses() == losses => return Ok((open, false)),
-            // Of what was there before the server has started nobody knows.
-            None if losses == 0 => return Ok((Open::resume(files, losses)?, false)),
-            _ => {}
-        }
-        files.cut_to_sealed()?;
-        Ok((Open::resume(files, losses)?, true))
-    }
-
     /// Throws a stream away.
     pub(super) fn remove(&self, id: AttemptId, name: &StreamName) -> Result<(), LogError> {
         let stream = self.stream(id, name);
         let mut slot = lock(&stream);
-        *slot = None;
+        *slot = Slot::default();
         self.files(id, name).remove()
     }
 
@@ -160,18 +154,18 @@ impl Directory {
         let stream = self.stream(id, name);
         let mut slot = lock(&stream);
         let files = self.files(id, name);
-        let (mut open, _) = self.opened(&files, &mut slot)?;
+        let (mut open, _) = slot.take(&self.disk, &files)?;
         let length = open.length();
         if offset > length {
-            *slot = Some(open);
+            slot.put(open);
             return Err(LogError::Gap { next: length });
         }
         let known = usize::try_from(length - offset).unwrap_or(usize::MAX);
         let new = bytes.get(known..).unwrap_or_default();
-        // On an error the slot stays empty: the next piece looks what is in the files.
+        // On an error it is not put back: the next piece looks what is in the files.
         open.write(&self.disk, &files, new)?;
         let next = open.length();
-        *slot = Some(open);
+        slot.put(open);
         Ok(next)
     }
 
@@ -184,7 +178,7 @@ impl Directory {
             let stream = self.stream(id, &end.name);
             let mut slot = lock(&stream);
             let files = self.files(id, &end.name);
-            let (mut open, _) = self.opened(&files, &mut slot)?;
+            let (mut open, _) = slot.take(&self.disk, &files)?;
             let length = open.length();
             let mut from = length;
             if length == end.length && open.checksum() == end.checksum {
@@ -197,7 +191,7 @@ impl Directory {
             } else if length >= end.length {
                 tracing::warn!(%id, name = %end.name, "a log differed from its agent's and is thrown away");
                 files.remove()?;
-                open = Open::resume(&files, self.disk.losses())?;
+                open = Open::resume(&files)?;
                 from = 0;
             }
             if infos.last().is_none_or(|info| info.name != end.name) {
@@ -206,7 +200,7 @@ impl Directory {
                     from,
                 });
             }
-            *slot = Some(open);
+            slot.put(open);
         }
         Ok(match missing.is_empty() {
             true => Ok((infos, paths)),
@@ -240,29 +234,36 @@ impl Directory {
         }
     }
 
-    /// Every file of an attempt's logs; or from where on streams lack something that has been here.
-    pub(super) fn everything(
-        &self,
-        id: AttemptId,
-    ) -> Result<Result<Vec<PathBuf>, Vec<Missing>>, LogError> {
-        let (mut paths, mut missing) = (Vec::new(), Vec::new());
+    /// So much of these streams is durable: whatever the disk loses now is not of it.
+    pub(super) fn made_durable(&self, id: AttemptId, lengths: Lengths) {
+        for (name, length) in lengths {
+            lock(&self.stream(id, &name)).made_durable(length);
+        }
+    }
+
+    /// All that has come of an attempt's logs, and every file of them; or from where on streams lack something that has been here.
+    pub(super) fn everything(&self, id: AttemptId) -> Result<Settling, LogError> {
+        let (mut lengths, mut paths, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         let names = self.names(id)?.into_iter();
         for name in names.filter(|name| name.as_artifact().is_none()) {
             let stream = self.stream(id, &name);
             let mut slot = lock(&stream);
             let files = self.files(id, &name);
-            let (open, was_cut) = self.opened(&files, &mut slot)?;
+            let (open, was_cut) = slot.take(&self.disk, &files)?;
             match was_cut {
                 true => missing.push(Missing {
                     log: Some(name),
                     from: open.length(),
                 }),
-                false => paths.extend(files.paths()?),
+                false => {
+                    paths.extend(files.paths()?);
+                    lengths.push((name, open.length()));
+                }
             }
-            *slot = Some(open);
+            slot.put(open);
         }
         Ok(match missing.is_empty() {
-            true => Ok(paths),
+            true => Ok((lengths, paths)),
             false => Err(missing),
         })
     }

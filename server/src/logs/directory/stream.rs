@@ -9,22 +9,20 @@ use super::{LogError, Retention};
 /// What is read at once.
 const READ: usize = 256 << 10;
 
-/// Only its one agent waits for its lock.
+/// How far, and the hash of it.
 #[derive(Debug)]
 pub(super) struct Open {
     hasher: BlockHasher,
     retention: Retention,
     /// Blocks whose digests are in the file, and which are durable.
     sealed: usize,
-    /// What the disk had lost when this was looked at.
-    losses: u64,
 }
 
 impl Open {
     /// Looks how far a stream has come: reads what is behind what is sealed.
-    pub(super) fn resume(files: &Files, losses: u64) -> Result<Self, LogError> {
+    pub(super) fn resume(files: &Files) -> Result<Self, LogError> {
         let Some(layout) = files.layout()? else {
-            return Ok(Self::new(files.retention(), losses));
+            return Ok(Self::new(files.retention()));
         };
         let mut digests = files.sealed_digests()?;
         let full = usize::try_from(layout.length).unwrap_or(usize::MAX) / protocol::service::BLOCK;
@@ -36,7 +34,7 @@ impl Open {
             if bytes.is_empty() {
                 // What is needed was thrown away: only the agent can help.
                 files.remove()?;
-                return Ok(Self::new(files.retention(), losses));
+                return Ok(Self::new(files.retention()));
             }
             hasher.update(&bytes);
         }
@@ -44,21 +42,14 @@ impl Open {
             hasher,
             retention: layout.retention,
             sealed,
-            losses,
         })
     }
 
-    /// What the disk had lost when this was looked at: what it loses afterwards may be of this stream.
-    pub(super) const fn losses(&self) -> u64 {
-        self.losses
-    }
-
-    fn new(retention: Retention, losses: u64) -> Self {
+    fn new(retention: Retention) -> Self {
         Self {
             hasher: BlockHasher::new(),
             retention,
             sealed: 0,
-            losses,
         }
     }
 

@@ -217,14 +217,15 @@ async fn what_the_disk_has_lost_counts_at_no_end_and_is_sent_again() {
     directory.append(ID, &name(), 0, b"hello").unwrap();
     finish(&logs, b"hello").await.unwrap().unwrap();
 
-    // What is given back lacks the same.
+    // What is given back lacks what has come since.
+    directory.append(ID, &name(), 5, b" world").unwrap();
     fault::wait_for(file);
     logs.settle(ID).await.unwrap_err();
     let missing = logs.settle(ID).await.unwrap().unwrap_err();
-    assert_eq!((missing.len(), missing[0].from), (1, 0));
-    directory.append(ID, &name(), 0, b"hello").unwrap();
+    assert_eq!((missing.len(), missing[0].from), (1, 5));
+    directory.append(ID, &name(), 5, b" world").unwrap();
     logs.settle(ID).await.unwrap().unwrap();
-    assert_eq!(read_all(&directory, 0), b"hello");
+    assert_eq!(read_all(&directory, 0), b"hello world");
 }
 
 #[tokio::test]
@@ -285,4 +286,90 @@ fn a_segment_that_was_to_come_next_is_where_it_goes_on_after_the_machine_has_gon
     assert_eq!(logs.info(ID, &name()).unwrap().length, all.len() as u64);
     let next = logs.append(ID, &name(), all.len() as u64, b"x").unwrap();
     assert_eq!(next, all.len() as u64 + 1);
+}
+
+/// Another attempt's log is lost: nothing that is not durable counts.
+async fn lose_a_strangers(root: &TempDir, directory: &Directory) {
+    let other = AttemptId {
+        job: JobId(7),
+        attempt: 1,
+    };
+    let logs = Logs::Directory(directory.clone());
+    directory.append(other, &name(), 0, b"hello").unwrap();
+    fault::wait_for(root.path().join("logs/0/7-1/step-0"));
+    logs.settle(other).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn what_an_end_has_made_durable_is_never_cut() {
+    let root = TempDir::new().unwrap();
+    let directory = open(&root);
+    let logs = Logs::Directory(directory.clone());
+    // Its agent is told nothing, since the database does not answer; and then it asks again.
+    directory.append(ID, &name(), 0, b"hello").unwrap();
+    finish(&logs, b"hello").await.unwrap().unwrap();
+    lose_a_strangers(&root, &directory).await;
+    finish(&logs, b"hello").await.unwrap().unwrap();
+    assert_eq!(read_all(&directory, 0), b"hello");
+
+    // What has come behind it is not durable.
+    directory.append(ID, &name(), 5, b" world").unwrap();
+    lose_a_strangers(&root, &directory).await;
+    let missing = finish(&logs, b"hello world").await.unwrap().unwrap_err();
+    assert_eq!(missing[0].from, 5);
+    directory.append(ID, &name(), 5, b" world").unwrap();
+
+    // The same of what is given back.
+    logs.settle(ID).await.unwrap().unwrap();
+    lose_a_strangers(&root, &directory).await;
+    logs.settle(ID).await.unwrap().unwrap();
+    assert_eq!(read_all(&directory, 0), b"hello world");
+}
+
+#[tokio::test]
+async fn what_comes_in_place_of_something_durable_is_not_durable() {
+    let root = TempDir::new().unwrap();
+    let directory = open(&root);
+    let logs = Logs::Directory(directory.clone());
+    directory.append(ID, &name(), 0, b"hello").unwrap();
+    logs.settle(ID).await.unwrap().unwrap();
+    let missing = finish(&logs, b"hallo").await.unwrap().unwrap_err();
+    assert_eq!(missing[0].from, 0);
+    directory.append(ID, &name(), 0, b"hallo").unwrap();
+    lose_a_strangers(&root, &directory).await;
+    let missing = finish(&logs, b"hallo").await.unwrap().unwrap_err();
+    assert_eq!(missing[0].from, 0);
+}
+
+#[tokio::test]
+async fn a_piece_that_finds_no_room_is_no_loss() {
+    let root = TempDir::new().unwrap();
+    let directory = open(&root);
+    lose_a_strangers(&root, &directory).await;
+    directory.append(ID, &name(), 0, b"hello").unwrap();
+    // The disk is full for a while.
+    let file = root.path().join("logs/12000/12345-1/step-0");
+    let aside = root.path().join("aside");
+    fs::rename(&file, &aside).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &file).unwrap();
+    let refused = directory.append(ID, &name(), 5, b" world").unwrap_err();
+    assert!(
+        matches!(&refused, LogError::Storage { source, .. } if source.kind() == io::ErrorKind::StorageFull),
+        "{refused}"
+    );
+    fs::rename(&aside, &file).unwrap();
+    assert_eq!(directory.append(ID, &name(), 5, b" world").unwrap(), 11);
+    assert_eq!(read_all(&directory, 0), b"hello world");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_no_loss() {
+    let root = TempDir::new().unwrap();
+    let directory = open(&root);
+    let before = directory.losses();
+    directory
+        .disk
+        .write_out(&root.path().join("nothing"))
+        .unwrap_err();
+    assert_eq!(directory.losses(), before);
 }
