@@ -196,10 +196,12 @@ impl Files {
         Ok(now.len())
     }
 
-    /// Makes everything durable, and then the digests of its full blocks, of which `known` are in the file already.
+    /// Makes everything durable, as it was when the disk had lost so much, and then the digests of its full blocks, of which `known`
+    /// are in the file already.
     pub(super) fn seal(
         &self,
         disk: &Disk,
+        losses: u64,
         digests: &[[u8; 32]],
         known: usize,
     ) -> Result<(), LogError> {
@@ -207,6 +209,9 @@ impl Files {
             let written = disk.write_out(&path);
             written.map_err(failed("write to the disk", &path))?;
         }
+        disk.write_out_all()
+            .and_then(|()| disk.has_lost_only(losses))
+            .map_err(failed("write to the disk", &self.head))?;
         let path = self.sealed();
         let new = digests.get(known..).unwrap_or_default();
         OpenOptions::new()

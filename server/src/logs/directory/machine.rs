@@ -1,4 +1,4 @@
-//! Whose a directory is, and whether the machine has gone down since it was written.
+//! Whose a directory is, and whether the machine has gone down since it was written, or its disk has lost something.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -9,6 +9,9 @@ use super::{LogError, failed, sync_directory};
 
 /// Of Linux (random(4)): another one after each start of the machine.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Instead of a boot: what the files have is not all on the disk, whatever the kernel says that it was told before.
+const LOST: &str = "lost";
 
 /// How long a server that ends may have the lock.
 const ENDING: Duration = Duration::from_secs(5);
@@ -67,6 +70,11 @@ impl Machine {
         }
         write(&self.boot_file, &self.boot)
     }
+}
+
+/// Notes that the disk has lost something: what was written up to now is trusted by no later server.
+pub(super) fn note_loss(root: &Path) -> Result<(), LogError> {
+    write(&root.join("boot"), LOST)
 }
 
 /// Takes the lock. A server that is just ending is waited for.

@@ -4,7 +4,8 @@
 //! ROOT/12000/12345-1/step-0            the head
 //!                    step-0~3          segment 3 of the tail, of a log that is longer than the head
 //!                    step-0~sealed     digests of full blocks, 32 bytes each: of bytes that are on the disk
-//! ROOT/lock, ROOT/boot                 one server at a time; which boot of the machine has written here last
+//! ROOT/lock, ROOT/boot                 one server at a time; which boot of the machine has written here last, or that the disk
+//!                                      has lost something since
 //! ```
 //! Nothing but the files has to be written for a piece to count: their length is the truth, and who goes on behind a restart
 //! reads them again. What a piece's answer does not promise is that it is on the disk: that is promised when the attempt ends, for
@@ -75,7 +76,7 @@ impl Directory {
         private.recursive(true).mode(0o700);
         private.create(&root).map_err(failed("make", &root))?;
         let machine = Machine::open(&root)?;
-        let disk = Disk::default();
+        let disk = Disk::open(&root)?;
         let syncer = Syncer::start(&root, disk.clone())?;
         Ok(Self {
             root: Arc::new(root),
@@ -93,8 +94,8 @@ impl Directory {
         self.machine.identity()
     }
 
-    /// After the machine has gone down: throws away what may not have reached the disk, of attempts that are going on. Their
-    /// agents are asked for it.
+    /// After the machine has gone down, or the disk has lost something: throws away what may not have reached the disk, of attempts
+    /// that are going on. Their agents are asked for it.
     pub(crate) fn distrust(&self, going_on: &[AttemptId]) -> Result<(), LogError> {
         let suspects = match self.machine.is_new_boot() {
             true => going_on,
@@ -163,7 +164,7 @@ impl Directory {
         let known = usize::try_from(length - offset).unwrap_or(usize::MAX);
         let new = bytes.get(known..).unwrap_or_default();
         // On an error it is not put back: the next piece looks what is in the files.
-        open.write(&self.disk, &files, new)?;
+        open.write(&self.disk, slot.losses(), &files, new)?;
         let next = open.length();
         slot.put(open);
         Ok(next)
@@ -184,7 +185,7 @@ impl Directory {
             if length == end.length && open.checksum() == end.checksum {
                 if length == 0 {
                     // An empty log is kept as an empty file.
-                    open.write(&self.disk, &files, &[])?;
+                    open.write(&self.disk, slot.losses(), &files, &[])?;
                 }
                 paths.extend(files.paths()?);
                 infos.push(files.info(&end.name, true)?);
@@ -224,14 +225,8 @@ impl Directory {
         if !files.is_empty() {
             self.syncer.sync(directory.clone(), files).await?;
         }
-        match self.disk.losses() == losses {
-            true => Ok(()),
-            // Somebody else has been told of it.
-            false => {
-                let error = io::Error::other("the disk has lost something meanwhile");
-                Err(failed("write to the disk", &directory)(error))
-            }
-        }
+        let kept = self.disk.has_lost_only(losses);
+        kept.map_err(failed("write to the disk", &directory))
     }
 
     /// So much of these streams is durable: whatever the disk loses now is not of it.

@@ -47,6 +47,11 @@ impl Slot {
         Ok((open, was_cut))
     }
 
+    /// What the disk had lost when it was looked at: what it loses afterwards may be of this stream.
+    pub(super) const fn losses(&self) -> u64 {
+        self.losses
+    }
+
     /// This is how far it is now.
     pub(super) fn put(&mut self, open: Open) {
         // What was thrown away is not durable any more, nor what comes in its place.

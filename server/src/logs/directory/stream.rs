@@ -61,10 +61,11 @@ impl Open {
         self.hasher.checksum()
     }
 
-    /// Writes behind the end. Where a segment begins, all before it is sealed, and what is not kept any more is thrown away.
+    /// Writes behind the end of what was looked at when the disk had lost so much. Where a segment begins, all before it is sealed, and what is not kept any more is thrown away.
     pub(super) fn write(
         &mut self,
         disk: &Disk,
+        losses: u64,
         files: &Files,
         mut bytes: &[u8],
     ) -> Result<(), LogError> {
@@ -77,7 +78,7 @@ impl Open {
                 && offset == self.retention.start_of(segment)
             {
                 let digests = self.hasher.full_blocks();
-                files.seal(disk, digests, self.sealed)?;
+                files.seal(disk, losses, digests, self.sealed)?;
                 self.sealed = digests.len();
                 files.throw_away(self.retention, segment)?;
             }

@@ -373,3 +373,61 @@ async fn a_file_that_cannot_be_opened_is_no_loss() {
         .unwrap_err();
     assert_eq!(directory.losses(), before);
 }
+
+#[tokio::test]
+async fn a_server_that_is_started_later_knows_what_the_disk_has_lost() {
+    let root = TempDir::new().unwrap();
+    let directory = open(&root);
+    directory.distrust(&[]).unwrap();
+    directory.append(ID, &name(), 0, b"hello").unwrap();
+    lose_a_strangers(&root, &directory).await;
+    drop(directory);
+    let directory = open(&root);
+    directory.distrust(&[ID]).unwrap();
+    let gap = directory.append(ID, &name(), 5, b" world");
+    assert!(matches!(gap, Err(LogError::Gap { next: 0 })), "{gap:?}");
+    directory.append(ID, &name(), 0, b"hello").unwrap();
+    drop(directory);
+    // What was sent since is not doubted once more.
+    let directory = open(&root);
+    directory.distrust(&[ID]).unwrap();
+    assert_eq!(directory.append(ID, &name(), 5, b" world").unwrap(), 11);
+}
+
+/// The file of a stream has been forgotten by the kernel since it could not be written: only the file system tells of it.
+#[tokio::test]
+async fn what_only_the_file_system_tells_of_is_lost_all_the_same() {
+    let root = TempDir::new().unwrap();
+    let directory = open(&root);
+    let logs = Logs::Directory(directory.clone());
+    directory.append(ID, &name(), 0, b"hello").unwrap();
+    fault::wait_for(root.path().join("logs"));
+    finish(&logs, b"hello").await.unwrap_err();
+    let missing = finish(&logs, b"hello").await.unwrap().unwrap_err();
+    assert_eq!(missing[0].from, 0);
+
+    // The same where a long log is sealed.
+    let all = bytes(3 * BLOCK);
+    let (first, rest) = all.split_at(2 * BLOCK);
+    directory.append(ID, &name(), 0, first).unwrap();
+    fault::wait_for(root.path().join("logs"));
+    let at = first.len() as u64;
+    directory.append(ID, &name(), at, rest).unwrap_err();
+    let gap = directory.append(ID, &name(), at, rest);
+    assert!(matches!(gap, Err(LogError::Gap { next: 0 })), "{gap:?}");
+}
+
+#[test]
+fn nothing_is_sealed_of_which_somebody_else_was_told_that_it_is_lost() {
+    let root = TempDir::new().unwrap();
+    let directory = open(&root);
+    let files = directory.files(ID, &name());
+    directory.append(ID, &name(), 0, b"hello").unwrap();
+    let before = directory.losses();
+    fault::wait_for(root.path().join("logs"));
+    directory.disk.write_out_all().unwrap_err();
+    files.seal(&directory.disk, before, &[], 0).unwrap_err();
+    files
+        .seal(&directory.disk, directory.losses(), &[], 0)
+        .unwrap();
+}
