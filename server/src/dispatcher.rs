@@ -145,7 +145,7 @@ impl Task {
                 tokio::spawn(async move {
                     let id = assignment.id;
                     let taken_back = database
-                        .write_lightly(move |tx| loss::take_back(tx, agent, id, policy))
+                        .write(move |tx| loss::take_back(tx, agent, id, policy))
                         .await;
                     if let Err(error) = taken_back {
                         tracing::debug!(%error, %id, "an offer stays until its time is over");

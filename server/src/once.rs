@@ -8,10 +8,10 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// Readings by what is read.
+/// Readings by what is read, and how many ask for each.
 #[derive(Debug)]
 pub(crate) struct Once<K, V> {
-    slots: Mutex<HashMap<K, Arc<Slot<V>>>>,
+    slots: Mutex<HashMap<K, (usize, Arc<Slot<V>>)>>,
 }
 
 /// The last reading, and when it began.
@@ -33,11 +33,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Once<K, V> {
         read: impl AsyncFnOnce() -> Result<V, E>,
     ) -> Result<V, E> {
         let asked = Instant::now();
-        let asking = Asking {
-            once: self,
-            slot: self.slot(of.clone()),
-            of,
-        };
+        let asking = Asking::begin(self, of);
         let mut last = asking.slot.lock().await;
         if let Some((began, value)) = &*last
             && *began >= asked
@@ -49,11 +45,6 @@ impl<K: Eq + Hash + Clone, V: Clone> Once<K, V> {
         *last = Some((began, value.clone()));
         Ok(value)
     }
-
-    fn slot(&self, of: K) -> Arc<Slot<V>> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(of).or_default())
-    }
 }
 
 /// Somebody who asks: with the last of them what was read is forgotten.
@@ -63,13 +54,25 @@ struct Asking<'o, K: Eq + Hash, V> {
     of: K,
 }
 
+impl<'o, K: Eq + Hash + Clone, V> Asking<'o, K, V> {
+    fn begin(once: &'o Once<K, V>, of: K) -> Self {
+        let mut slots = once.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, slot) = slots.entry(of.clone()).or_default();
+        *count += 1;
+        let slot = Arc::clone(slot);
+        Self { once, slot, of }
+    }
+}
+
 impl<K: Eq + Hash, V> Drop for Asking<'_, K, V> {
     fn drop(&mut self) {
         let slots = self.once.slots.lock();
         let mut slots = slots.unwrap_or_else(PoisonError::into_inner);
-        // The map's and this one's.
-        if Arc::strong_count(&self.slot) <= 2 {
-            slots.remove(&self.of);
+        if let Some((count, _)) = slots.get_mut(&self.of) {
+            *count -= 1;
+            if *count == 0 {
+                slots.remove(&self.of);
+            }
         }
     }
 }

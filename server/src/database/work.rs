@@ -91,8 +91,7 @@ where
     fn deliver(self: Box<Self>, failed: Option<DatabaseError>) {
         let result = match (failed, self.result) {
             (None, Some(result)) => result,
-            // What was refused stays refused, whatever became of the others of its batch.
-            (_, Some(result @ Err(_))) => result,
+            // A refusal, too: it may rest on what others of its batch have written.
             (Some(error), _) => Err(error.into()),
             (None, None) => Err(DatabaseError::Closed.into()),
         };

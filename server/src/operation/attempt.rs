@@ -238,6 +238,10 @@ pub(crate) fn finish(
     }
     let mut flow = Flow::new(tx);
     let (loaded, index) = flow.job_of(pipeline, id.job)?;
+    let node = &loaded.graph.nodes[index];
+    if node.attempt != id.attempt || !node.state.is_with_agent() {
+        return Err(fenced(id));
+    }
     let end = End {
         conclusion: finish.conclusion,
         cause: finish.cause.clone(),

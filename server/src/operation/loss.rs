@@ -83,6 +83,9 @@ pub(crate) fn lose(
     policy: RetryPolicy,
 ) -> Result<(), OperationError> {
     let now = tx.now();
+    // Whoever accepts it at this moment has done so before, or is told that it is too late.
+    let lock = locking!(tx, "SELECT id FROM jobs WHERE id = $1");
+    tx.query(lock, &[id.job.0.into()])?;
     // An offer that was never accepted has no row: it counts as never made.
     let was_accepted = tx.execute(
         "UPDATE attempts SET state = $1, cause = $2, finished_at = $3 WHERE job = $4 AND attempt = $5 AND state = 'running'",

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! write --> queue --> writers: BEGIN, as many operations as have come, COMMIT --> answers --> news here, and by NOTIFY elsewhere
-//! write_lightly --> queue --> one writer whose commits do not wait for the disk
+//! write_lightly --> queue --> writers whose commits do not wait for the disk
 //! read --> queue --> readers: statements, outside of transactions
 //! ```
 //! Rows that an operation depends on are locked (`FOR UPDATE`); who loses a race is run again from its start. A connection that
@@ -33,6 +33,9 @@ use session::{Kind, Session};
 
 /// Threads that write what has to survive.
 const WRITERS: usize = 3;
+
+/// Threads whose commits do not wait for the disk. One alone would let all heartbeats wait for a slow operation.
+const LIGHT: usize = 2;
 
 /// Threads that read.
 const READERS: usize = 3;
@@ -88,7 +91,7 @@ pub(super) fn open(url: &str, signals: &Arc<Signals>) -> Result<Pool, DatabaseEr
     };
     let pool = Pool {
         writes: start(Kind::Writer, WRITERS)?,
-        light: start(Kind::Light, 1)?,
+        light: start(Kind::Light, LIGHT)?,
         reads: start(Kind::Reader, READERS)?,
     };
     news::start(&common, &teller, signals)?;

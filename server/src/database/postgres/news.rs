@@ -114,6 +114,9 @@ fn tell(common: &Common, teller: Arc<Teller>, own: &Weak<Teller>) -> Result<(), 
         let news = teller.next();
         drop(teller);
         if news.is_empty() {
+            if client.is_closed() {
+                return Ok(());
+            }
             continue;
         }
         let texts: Vec<String> = news.into_iter().map(News::to_text).collect();

@@ -97,6 +97,8 @@ impl Session {
         let client = connected.map_err(|error| DatabaseError::Unavailable {
             message: shown(&error),
         })?;
+        // A database that was away may have gone back, and give ids again.
+        common.structures.clear();
         if let Some(setting) = kind.setting() {
             runtime
                 .block_on(client.batch_execute(setting))
@@ -211,7 +213,13 @@ impl Session {
             let _ = self.roll_back();
             return Err(error);
         }
-        self.end("COMMIT")
+        match self.end("COMMIT") {
+            // Only who lost a race is told for sure that nothing has happened; behind any other word it may have.
+            Err(DatabaseError::Statement { message }) => {
+                Err(DatabaseError::Unavailable { message })
+            }
+            other => other,
+        }
     }
 
     pub(super) fn roll_back(&mut self) -> Result<(), DatabaseError> {

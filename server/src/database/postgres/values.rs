@@ -84,7 +84,10 @@ pub(super) fn failed(error: postgres::Error) -> DatabaseError {
             | SqlState::T_R_DEADLOCK_DETECTED
             | SqlState::LOCK_NOT_AVAILABLE => DatabaseError::Busy { message },
             SqlState::UNIQUE_VIOLATION => DatabaseError::Duplicate { message },
-            SqlState::ADMIN_SHUTDOWN
+            // Class 08 is the connection's; what stands between may say it for the database.
+            ref code if code.code().starts_with("08") => DatabaseError::Unavailable { message },
+            SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
+            | SqlState::ADMIN_SHUTDOWN
             | SqlState::QUERY_CANCELED
             | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
             | SqlState::CRASH_SHUTDOWN

@@ -147,7 +147,7 @@ impl<'c> Thread<'c> {
                 self.session = None;
                 Together::Lost(error.to_string())
             }
-            // The database has said that it has not.
+            // A statement that was sent before the commit has failed.
             Err(error) => {
                 tracing::debug!(%error, "operations are run again one by one");
                 Together::Undone { met_others: false }
