@@ -11,8 +11,11 @@ use std::time::Instant;
 /// Readings by what is read, and how many ask for each.
 #[derive(Debug)]
 pub(crate) struct Once<K, V> {
-    slots: Mutex<HashMap<K, (usize, Arc<Slot<V>>)>>,
+    slots: Mutex<HashMap<K, Asked<V>>>,
 }
+
+/// How many ask, and what for.
+type Asked<V> = (usize, Arc<Slot<V>>);
 
 /// The last reading, and when it began.
 type Slot<V> = tokio::sync::Mutex<Option<(Instant, V)>>;
