@@ -18,6 +18,10 @@ pub(crate) async fn remove(
     once_more: Duration,
     mut ending: watch::Receiver<bool>,
 ) {
+    if let Err(error) = database.write(remains::start).await {
+        // Then it is removed when it was to be.
+        tracing::warn!(%error, "what is to be removed cannot be looked for");
+    }
     loop {
         tokio::select! {
             _ = ending.wait_for(|ending| *ending) => return,

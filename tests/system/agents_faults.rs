@@ -25,6 +25,7 @@ for_one_user!(
     a_job_that_a_full_disk_ended_is_given_back_and_the_agent_goes_on,
     an_agent_without_room_takes_no_jobs_until_there_is_some,
     an_agent_that_is_to_end_does_not_wait_for_a_server_that_is_away,
+    a_job_that_cannot_be_read_is_given_back_with_the_reason,
 );
 
 /// A job that waits for a file `go` of the machine, and what tells it to go on.
@@ -351,5 +352,23 @@ fn an_agent_without_room_takes_no_jobs_until_there_is_some(env: &TestEnvironment
     let (finish, attempt) = service.wait_for_finish(1);
     assert_eq!(finish["conclusion"], "success");
     assert_eq!(attempt.logs["step-0"], b"fits\n");
+    let _ = drain(agent);
+}
+
+fn a_job_that_cannot_be_read_is_given_back_with_the_reason(env: &TestEnvironment) {
+    let service = Service::start();
+    let hello = plan(env, &host("  - run: echo hello\n"));
+    service.offer(1, &hello, json!({ "terms": "of tomorrow" }));
+    service.offer(2, &hello, json!({}));
+    let mut agent = start(env, &service, &[]).spawn();
+    let given_back = service.wait(1, |attempt| attempt.release.is_some());
+    assert!(!given_back.accepted);
+    let release = given_back.release.unwrap_or_default();
+    assert_eq!(release["reason"], "unreadable");
+    let message = release["message"].as_str().unwrap_or_default();
+    assert!(message.starts_with("terms: invalid type"), "{message}");
+    let _ = agent.wait_for_complaint("job 1-1 cannot be read, and is given back");
+    let (finish, _) = service.wait_for_finish(2);
+    assert_eq!(finish["conclusion"], "success");
     let _ = drain(agent);
 }

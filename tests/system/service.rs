@@ -1,6 +1,8 @@
 //! A server, an agent and a user: the whole way from `agent submit` to the last byte of a log.
 
-use harness::{Agent, Database, Finished, Running, TestEnvironment, for_everyone, for_one_user};
+use harness::{
+    Agent, Database, Finished, Running, TestEnvironment, for_everyone, for_one_user, images,
+};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -17,6 +19,7 @@ for_one_user!(
     jobs_that_need_others_get_their_outputs_on_any_agent,
     a_job_is_cancelled_and_tried_again,
     logs_are_read_and_followed_with_their_times,
+    the_log_of_a_service_is_read_by_its_name,
     tokens_and_agents_are_made_listed_drained_and_forgotten,
     a_killed_agents_job_is_run_by_another,
     a_server_that_is_killed_and_started_again_has_lost_nothing,
@@ -302,6 +305,36 @@ fn logs_are_read_and_followed_with_their_times(env: &TestEnvironment) {
         .run()
         .expect(2)
         .says("the steps are a, b");
+    let _ = drain(agent);
+    ci.stop();
+}
+
+fn the_log_of_a_service_is_read_by_its_name(env: &TestEnvironment) {
+    let image = images::plain();
+    repository(
+        env,
+        &format!(
+            "image: \"{image}\"\njobs:\n  main:\n    services:\n      db:\n        image: \"{image}\"\n        \
+             args: [sh, -c, \"echo served; exec sleep 600\"]\n    steps:\n      - name: step\n        run: echo step\n"
+        ),
+    );
+    let ci = Ci::start(env);
+    let agent = ci.agent("data", &[]);
+    let _ = ci.user(&["submit", "--follow"]).run().expect(0);
+    let of = |words: &[&str]| ci.user(&[&["logs", "1"], words].concat()).run();
+    assert_eq!(of(&["--service", "db"]).expect(0).output(), "served\n");
+    let followed = of(&["--service", "db", "--follow", "--timestamps"]);
+    let followed = followed.expect(0).output();
+    assert!(followed.ends_with("Z served\n"), "{followed}");
+    assert_eq!(of(&[]).expect(0).output(), "step\n");
+    let _ = of(&["--service", "web"])
+        .expect(2)
+        .says("job 1 has no service `web`")
+        .says("it has `db`");
+    let _ = of(&["--attempt", "7"])
+        .expect(2)
+        .says("job 1 has no attempt 7")
+        .says("its attempts are 1");
     let _ = drain(agent);
     ci.stop();
 }

@@ -67,7 +67,11 @@ pub struct Logs {
     #[arg(long, value_name = "STEP")]
     pub step: Option<String>,
 
-    /// Of a job: print the logs of this attempt [default: the last one]
+    /// Of a job: print the log of this service
+    #[arg(long, value_name = "SERVICE", conflicts_with = "step")]
+    pub service: Option<String>,
+
+    /// Of a job: print the logs of this attempt, which may have been lost [default: the last one]
     #[arg(long, value_name = "N")]
     pub attempt: Option<u32>,
 

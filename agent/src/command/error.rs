@@ -159,6 +159,8 @@ pub enum CommandError {
         job: JobId,
         /// As it was asked for.
         attempt: u32,
+        /// What there is.
+        attempts: Vec<u32>,
     },
     /// A job has no such step.
     #[error("job {job} has no step `{step}`; the steps are {}", steps.join(", "))]
@@ -173,6 +175,16 @@ pub enum CommandError {
     /// Caches have no place.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// A job has no such service.
+    #[error("job {job} has no service `{service}`")]
+    NoService {
+        /// The job.
+        job: JobId,
+        /// As it was asked for.
+        service: String,
+        /// What there is.
+        services: Vec<String>,
+    },
     /// Artifacts have no place.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
@@ -290,6 +302,7 @@ impl CommandError {
             Self::Unread { .. }
             | Self::NoAttempt { .. }
             | Self::NoStep { .. }
+            | Self::NoService { .. }
             | Self::Label(_)
             | Self::Connection(
                 ConnectionError::NoServer
@@ -389,6 +402,17 @@ impl CommandError {
                 "give one with --token or SLIPWAY_TOKEN; `agent tokens create --registration` makes one"
                     .to_owned(),
             ],
+            Self::NoAttempt { attempts, .. } => vec![match attempts.as_slice() {
+                [] => "no agent has taken it on yet".to_owned(),
+                attempts => {
+                    let attempts = attempts.iter().map(u32::to_string);
+                    format!("its attempts are {}", attempts.collect::<Vec<_>>().join(", "))
+                }
+            }],
+            Self::NoService { services, .. } => vec![match services.as_slice() {
+                [] => "it has none".to_owned(),
+                services => format!("it has `{}`", services.join("`, `")),
+            }],
             Self::NoArtifact { names, .. } => vec![match names.as_slice() {
                 [] => "it has none; `agent jobs JOB` says how it ended".to_owned(),
                 names => format!("it has `{}`", names.join("`, `")),

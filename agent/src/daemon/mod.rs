@@ -12,6 +12,7 @@
 mod attempt;
 mod fitness;
 mod identity;
+mod offer;
 mod process;
 mod upload;
 
@@ -37,6 +38,7 @@ use crate::attempt::{Order, Spool};
 use crate::source::{Backoff, CallError, Client};
 use attempt::{Attempt, News, Word};
 use fitness::Fitness;
+use offer::Offer;
 
 /// How long the server is asked to keep a call without a job waiting.
 const WAIT: Duration = Duration::from_secs(50);
@@ -254,7 +256,7 @@ impl Daemon {
 
     async fn work(mut self, signals: &mut Signals) -> Result<Ending, DaemonError> {
         self.resume();
-        let mut acquiring: JoinSet<Result<Option<Assignment>, CallError>> = JoinSet::new();
+        let mut acquiring: JoinSet<Result<Option<Offer>, CallError>> = JoinSet::new();
         let mut beating: JoinSet<Result<HeartbeatAnswer, CallError>> = JoinSet::new();
         let mut every = HEARTBEAT;
         let mut beat_at = tokio::time::Instant::now();
@@ -290,9 +292,14 @@ impl Daemon {
                         // A server that does not wait is not to be asked all the time.
                         acquire_at = acquire_at.max(asked_at + SOONEST);
                     }
-                    Ok(Ok(Some(assignment))) => {
+                    Ok(Ok(Some(Offer::Job(assignment)))) => {
                         self.on_answer();
-                        self.take(assignment);
+                        self.take(*assignment);
+                    }
+                    Ok(Ok(Some(Offer::Unreadable(id, message)))) => {
+                        self.on_answer();
+                        acquire_at = acquire_at.max(asked_at + SOONEST);
+                        self.attempts.spawn(offer::give_back(self.client.clone(), id, message));
                     }
                     Ok(Err(error)) if error.is_worth_another_attempt() => {
                         acquire_at = tokio::time::Instant::now() + self.on_silence(&error);

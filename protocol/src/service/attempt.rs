@@ -151,6 +151,11 @@ pub struct Release {
 pub enum ReleaseReason {
     /// It cannot take it: it is draining, or has no slot. Counts as never run while it was not accepted.
     Declined,
+    /// It cannot read what it was offered: it is older than the server, say. After a few of them in a row the job is an error.
+    Unreadable {
+        /// What it could not read.
+        message: String,
+    },
     /// It is shutting down.
     Shutdown,
     /// It was killed, and has found this on its disk.

@@ -109,6 +109,9 @@ pub struct Job {
     /// How many of `steps` are `after`.
     #[serde(default)]
     pub after: usize,
+    /// Names of its services.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
     /// In their order. One that was never accepted is not among them.
     pub attempts: Vec<Attempt>,
 }

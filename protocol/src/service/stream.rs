@@ -49,6 +49,15 @@ impl StreamName {
         }
     }
 
+    /// The log of a service; `None` when none can be called so.
+    #[must_use]
+    pub fn service(name: &str) -> Option<Self> {
+        is_service(name).then(|| Self {
+            kind: StreamKind::Service(name.to_owned()),
+            times: false,
+        })
+    }
+
     /// The archive of an artifact; `None` when none can be called so.
     #[must_use]
     pub fn artifact(name: &str) -> Option<Self> {

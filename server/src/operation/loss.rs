@@ -7,7 +7,7 @@ use super::flow::Flow;
 use super::remains::{self, What};
 use crate::database::{News, OperationError, Transaction, Value, locking, word};
 use crate::queue::watch::Lease;
-use crate::queue::{Loss, RetryPolicy, unanswered};
+use crate::queue::{Loss, RetryPolicy, unanswered, unreadable};
 
 /// The agent gives the attempt back; whether that ended it. Idempotent: what is not its any more is given back.
 pub(crate) fn release(
@@ -20,10 +20,9 @@ pub(crate) fn release(
     if held(tx, agent, id).is_err() {
         return Ok(false);
     }
-    let is_declined = release.reason == ReleaseReason::Declined;
-    let state = match is_declined {
-        true => AttemptState::Lost,
-        false => AttemptState::Released,
+    let state = match &release.reason {
+        ReleaseReason::Declined | ReleaseReason::Unreadable { .. } => AttemptState::Lost,
+        _ => AttemptState::Released,
     };
     lose(
         tx,
@@ -103,7 +102,9 @@ pub(crate) fn lose(
     }
     let offers = match (was_accepted, loss) {
         (true, _) => None,
-        (false, Loss::Silent) => Some(offers(tx, id)?),
+        (false, Loss::Silent | Loss::Released(ReleaseReason::Unreadable { .. })) => {
+            Some(offers(tx, id)?)
+        }
         // Who says that it does not take it has read it.
         (false, _) => {
             tx.execute(
@@ -120,7 +121,10 @@ pub(crate) fn lose(
         return Ok(());
     }
     let end = match was_accepted {
-        false => offers.and_then(unanswered),
+        false => offers.and_then(|offers| match loss {
+            Loss::Released(_) => unreadable(offers, loss),
+            _ => unanswered(offers),
+        }),
         true => {
             node.lost += 1;
             policy.verdict(node.lost, loss)

@@ -6,12 +6,14 @@
 //! ```
 //! The database decides, and what the storage has follows: whoever dies between the two leaves a row that somebody takes up. What
 //! cannot be removed now stands in nobody's way.
+//!
+//! Servers whose clocks differ agree about when it is time: it is by the clock of the database, or of the one server that has it.
 
 use std::time::Duration;
 
 use protocol::service::{AttemptId, JobId, StreamName};
 
-use crate::database::{DatabaseError, OperationError, Transaction, skipping};
+use crate::database::{DatabaseError, Dialect, OperationError, Transaction, skipping};
 
 /// What of an attempt is to be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,29 +61,42 @@ impl What {
     }
 }
 
+/// Unix milliseconds, the same for all servers.
+fn now(tx: &mut Transaction<'_>) -> Result<u64, DatabaseError> {
+    match tx.dialect() {
+        Dialect::Sqlite => Ok(tx.now()),
+        Dialect::Postgres => {
+            let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+            tx.one(sql, &[])?.number(0)
+        }
+    }
+}
+
+/// The one server of a database starts: nobody is on the way any more, and its clock may have been another one.
+pub(crate) fn start(tx: &mut Transaction<'_>) -> Result<(), OperationError> {
+    if tx.dialect() == Dialect::Sqlite {
+        tx.execute("UPDATE remains SET due = 0", &[])?;
+    }
+    Ok(())
+}
+
 /// Notes that something is not kept any more.
 pub(crate) fn note(
     tx: &mut Transaction<'_>,
     id: AttemptId,
     what: &What,
 ) -> Result<(), DatabaseError> {
-    let now = tx.now();
     tx.execute(
-        "INSERT INTO remains (job, attempt, what, due) VALUES ($1, $2, $3, $4) \
+        "INSERT INTO remains (job, attempt, what, due) VALUES ($1, $2, $3, 0) \
          ON CONFLICT (job, attempt, what) DO UPDATE SET due = excluded.due, tries = 0, removed = 0",
-        &[
-            id.job.0.into(),
-            id.attempt.into(),
-            what.to_text().into(),
-            now.into(),
-        ],
+        &[id.job.0.into(), id.attempt.into(), what.to_text().into()],
     )?;
     Ok(())
 }
 
 /// Whether there is something to do.
 pub(crate) fn is_due(tx: &mut Transaction<'_>) -> Result<bool, OperationError> {
-    let now = tx.now();
+    let now = now(tx)?;
     let row = tx.first(
         "SELECT 1 FROM remains WHERE due <= $1 LIMIT 1",
         &[now.into()],
@@ -91,7 +106,7 @@ pub(crate) fn is_due(tx: &mut Transaction<'_>) -> Result<bool, OperationError> {
 
 /// Gives some to who asks. Nobody else is given them for a while.
 pub(crate) fn claim(tx: &mut Transaction<'_>) -> Result<Vec<Remains>, OperationError> {
-    let now = tx.now();
+    let now = now(tx)?;
     let sql = skipping!(
         tx,
         "SELECT job, attempt, what, tries FROM remains WHERE due <= $1 ORDER BY due LIMIT $2"
@@ -126,7 +141,7 @@ pub(crate) fn removed(
     once_more: Duration,
 ) -> Result<(), OperationError> {
     let again = u64::try_from(once_more.as_millis()).unwrap_or(u64::MAX);
-    let again = tx.now().saturating_add(again);
+    let again = now(tx)?.saturating_add(again);
     let of = [id.job.0.into(), id.attempt.into()];
     if *what == What::Attempt {
         for of_attempt in [
@@ -162,6 +177,22 @@ mod tests {
             job: JobId(job),
             attempt: 1,
         }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_ahead_holds_nothing_up_behind_the_next_start() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let database = Database::open(&Location::Sqlite(directory.path().join("db"))).unwrap();
+        let note_one = database.write(|tx| {
+            note(tx, id(1), &What::Artifacts)?;
+            let ahead = tx.now() + 7_200_000;
+            tx.execute("UPDATE remains SET due = $1", &[ahead.into()])?;
+            Ok(())
+        });
+        note_one.await.unwrap();
+        assert!(!database.read(is_due).await.unwrap());
+        database.write(start).await.unwrap();
+        assert!(database.read(is_due).await.unwrap());
     }
 
     #[tokio::test]

@@ -170,6 +170,7 @@ pub(crate) fn job(
         .jobs
         .iter()
         .flat_map(|job| job.steps.iter().chain(&job.after));
+    let services = plan.jobs.iter().flat_map(|job| &job.services);
     let mut attempts = attempts(tx, id)?;
     for attempt in &mut attempts {
         let id = AttemptId {
@@ -184,6 +185,7 @@ pub(crate) fn job(
         runs_on: node.runs_on,
         steps: steps.map(|step| step.name.clone()).collect(),
         after: plan.jobs.iter().map(|job| job.after.len()).sum(),
+        services: services.map(|service| service.name.clone()).collect(),
         attempts,
         summary,
     })

@@ -16,7 +16,7 @@ pub(crate) use dispatch::{Asking, Labels, Lane, assign, has_labels};
 pub(crate) use graph::Graph;
 pub(crate) use node::{End, Group, Node, State, Stopping};
 pub use retry::RetryPolicy;
-pub(crate) use retry::{Loss, unanswered};
+pub(crate) use retry::{Loss, unanswered, unreadable};
 pub(crate) use structure::Structure;
 pub(crate) use structures::Structures;
 pub(crate) use watch::Watch;

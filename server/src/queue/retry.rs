@@ -25,10 +25,13 @@ impl Loss {
             }
             Self::Removed => "its agent was removed".to_owned(),
             Self::Released(ReleaseReason::Declined) => "its agent could not take it".to_owned(),
+            Self::Released(ReleaseReason::Unreadable { message }) => {
+                format!("its agent cannot read it: {}", clipped(message))
+            }
             Self::Released(ReleaseReason::Shutdown) => "its agent was shut down".to_owned(),
             Self::Released(ReleaseReason::Restarted) => "its agent was killed".to_owned(),
             Self::Released(ReleaseReason::Broken { message }) => {
-                format!("its agent could not go on with it: {message}")
+                format!("its agent could not go on with it: {}", clipped(message))
             }
         }
     }
@@ -39,6 +42,29 @@ impl Loss {
             message: self.message(),
         }
     }
+}
+
+/// Characters of what an agent says that are kept.
+const WORDS: usize = 2_000;
+
+fn clipped(message: &str) -> &str {
+    let end = message.char_indices().nth(WORDS);
+    &message[..end.map_or(message.len(), |(at, _)| at)]
+}
+
+/// How often in a row a job is offered to agents that cannot read it.
+pub(crate) const UNREADABLE: u32 = 3;
+
+/// How a job ends that was offered so often, the last time to this agent, which could not read it; `None` lets it be offered again.
+pub(crate) fn unreadable((offers, agent): (u32, String), loss: &Loss) -> Option<End> {
+    if offers < UNREADABLE {
+        return None;
+    }
+    let message = format!(
+        "offered {offers} times, and not taken on: {} (agent {agent})",
+        loss.message()
+    );
+    Some(End::of(Conclusion::Error, Cause::Internal { message }))
 }
 
 /// How often in a row a job is offered without an answer: its assignment is something that agents cannot read, or what stands

@@ -186,6 +186,34 @@ async fn a_job_that_no_agent_takes_on_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
+async fn a_job_that_agents_cannot_read_is_an_error_that_says_why() {
+    let server = Server::start().await;
+    let agent = server.agent(&[]).await;
+    let id = server.submit(ONE).await;
+    let release = json!({ "reason": "unreadable", "message": "plan: unknown variant `x`" });
+    for _ in 0..2 {
+        let offer = agent.offered().await.unwrap();
+        agent.tell(path::RELEASE, offer.id, &release).await;
+    }
+    // Another one can.
+    let taken = agent.take().await;
+    agent
+        .tell(path::RELEASE, taken.id, &json!({ "reason": "restarted" }))
+        .await;
+    for _ in 0..3 {
+        let offer = agent.offered().await.unwrap();
+        agent.tell(path::RELEASE, offer.id, &release).await;
+    }
+    assert!(agent.offered().await.is_none());
+    let shown = server.shown(id).await;
+    let why = "offered 3 times, and not taken on: its agent cannot read it: plan: unknown variant `x` (agent test)";
+    assert!(
+        shown.starts_with("main: Error, Internal") && shown.contains(why),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
 async fn who_sends_byte_by_byte_does_not_keep_a_connection() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let server = Server::start_with(|config| {

@@ -64,9 +64,11 @@ async fn work(server: &Server) -> Left {
 /// As the page on the server says: first the database, and then where logs are.
 fn copy(server: &Server, logs: &Path, to: &Path) -> Database {
     let other = database::make().unwrap();
-    let dump = database::directory(&other).join("copy.dump");
-    let file = dump.to_str().unwrap();
     let (from, into) = (url(&server.config.database), url(&other.location));
+    // All databases of the tests have one directory.
+    let name = into.rsplit('/').next().unwrap();
+    let dump = database::directory(&other).join(format!("{name}.dump"));
+    let file = dump.to_str().unwrap();
     tokio::task::block_in_place(|| {
         run("pg_dump", &["-Fc", "-f", file], from);
         run("pg_restore", &["--no-owner", file], into);

@@ -1,9 +1,9 @@
-//! `agent logs JOB`.
+//! `agent logs JOB`: of its steps, of one of them, or of a service.
 
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use protocol::service::{AttemptId, Job, JobId, JobState, StreamName, path};
+use protocol::service::{AttemptId, AttemptState, Job, JobId, JobState, StreamName, path};
 
 use super::super::CommandError;
 use super::super::error::starting;
@@ -21,6 +21,7 @@ const LOOK: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 struct Wanted<'a> {
     step: Option<&'a str>,
+    service: Option<&'a str>,
     follow: bool,
     timestamps: bool,
 }
@@ -77,6 +78,7 @@ pub fn logs(id: JobId, arguments: &Logs, machine: &Machine) -> Result<ExitCode, 
     wait(async {
         let wanted = Wanted {
             step: arguments.step.as_deref(),
+            service: arguments.service.as_deref(),
             follow: arguments.follow,
             timestamps: arguments.timestamps,
         };
@@ -104,53 +106,99 @@ async fn print(
     let address = path::of_job(path::JOB, id);
     loop {
         let job: Job = client.get(&address).await?;
-        let number = attempt.unwrap_or(job.summary.attempt);
-        let Some(of) = job.attempts.iter().find(|of| of.attempt == number) else {
+        let last = job.attempts.last();
+        let is_between = last.is_some_and(|last| last.state != AttemptState::Running)
+            && job.summary.state != JobState::Finished;
+        if wanted.follow && attempt.is_none() && is_between {
+            // The attempt was lost, and there will be another one.
+            tokio::time::sleep(LOOK).await;
+            continue;
+        }
+        let last = last.map(|last| last.attempt);
+        let of = match (attempt, last) {
+            (None, Some(last)) => Some(last),
+            (wanted, _) => {
+                wanted.filter(|wanted| job.attempts.iter().any(|of| of.attempt == *wanted))
+            }
+        };
+        let Some(of) = of else {
             if wanted.follow && job.summary.state != JobState::Finished {
                 tokio::time::sleep(LOOK).await;
                 continue;
             }
             return match attempt {
-                Some(attempt) => Err(CommandError::NoAttempt { job: id, attempt }),
+                Some(attempt) => Err(CommandError::NoAttempt {
+                    job: id,
+                    attempt,
+                    attempts: job.attempts.iter().map(|of| of.attempt).collect(),
+                }),
                 None => Ok(()),
             };
         };
         let of = AttemptId {
             job: id,
-            attempt: of.attempt,
+            attempt: of,
         };
-        if let Some(name) = wanted.step
-            && !job.steps.iter().any(|step| step == name)
-        {
-            return Err(CommandError::NoStep {
-                job: id,
-                step: name.to_owned(),
-                steps: job.steps,
-            });
-        }
         let mut ended = Ended::of(client, of);
         // One behind the other, whatever ran at once.
-        for (index, step) in job.steps.iter().enumerate() {
-            if wanted.step.is_none_or(|name| name == step) {
-                stream(client, of, (index, step), &mut ended, wanted, out).await?;
-            }
+        for (name, step) in chosen(id, job, wanted)? {
+            stream(
+                client,
+                of,
+                (&name, step.as_deref()),
+                &mut ended,
+                wanted,
+                out,
+            )
+            .await?;
         }
         return out.caught_up();
     }
+}
+
+/// The logs that are wanted; with the step each is of, if it is of one.
+fn chosen(
+    id: JobId,
+    job: Job,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<(StreamName, Option<String>)>, CommandError> {
+    if let Some(name) = wanted.service {
+        let found = job.services.iter().any(|service| service == name);
+        return match StreamName::service(name).filter(|_| found) {
+            Some(stream) => Ok(vec![(stream, None)]),
+            None => Err(CommandError::NoService {
+                job: id,
+                service: name.to_owned(),
+                services: job.services,
+            }),
+        };
+    }
+    if let Some(name) = wanted.step
+        && !job.steps.iter().any(|step| step == name)
+    {
+        return Err(CommandError::NoStep {
+            job: id,
+            step: name.to_owned(),
+            steps: job.steps,
+        });
+    }
+    let steps = job.steps.into_iter().zip(0_u32..);
+    let steps = steps.filter(|(step, _)| wanted.step.is_none_or(|name| name == step));
+    let stream = |(step, index)| (StreamName::step(index), Some(step));
+    Ok(steps.map(stream).collect())
 }
 
 /// Prints one log.
 async fn stream(
     client: &Client,
     of: AttemptId,
-    (index, step): (usize, &str),
+    (name, step): (&StreamName, Option<&str>),
     ended: &mut Ended,
     wanted: &Wanted<'_>,
     out: &mut Out,
 ) -> Result<(), CommandError> {
-    let name = StreamName::step(u32::try_from(index).unwrap_or(u32::MAX));
-    let address = path::of_log(path::LOG, of, &name);
-    let mut times = wanted.timestamps.then(|| Times::of(client, of, &name));
+    let address = path::of_log(path::LOG, of, name);
+    let mut times = wanted.timestamps.then(|| Times::of(client, of, name));
     let mut offset = 0;
     let mut tail = None;
     loop {
@@ -173,7 +221,7 @@ async fn stream(
         }
         // What comes from now on is new.
         out.caught_up()?;
-        let tail = tail.get_or_insert_with(|| Tail::of(client, of, &name, offset));
+        let tail = tail.get_or_insert_with(|| Tail::of(client, of, name, offset));
         // It has grown, or it is time to ask whether it is over.
         if let Ok(grown) = tokio::time::timeout(LOOK, tail.next()).await {
             grown?;

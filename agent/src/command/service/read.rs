@@ -141,9 +141,9 @@ impl Ended {
         }
     }
 
-    /// Whether a step is over: all of its log is at the server then.
-    pub(super) async fn has(&mut self, step: &str) -> Result<bool, CommandError> {
-        while !self.all && !self.steps.contains(step) {
+    /// Whether a step is over, or where it is none the whole attempt: all of its log is at the server then.
+    pub(super) async fn has(&mut self, step: Option<&str>) -> Result<bool, CommandError> {
+        while !self.is_over(step) {
             let address = format!("{}?from={}", self.address, self.from);
             let page: EventPage = persist("events", || self.client.get(&address)).await?;
             self.all = page.complete;
@@ -158,7 +158,11 @@ impl Ended {
                 break;
             }
         }
-        Ok(self.all || self.steps.contains(step))
+        Ok(self.is_over(step))
+    }
+
+    fn is_over(&self, step: Option<&str>) -> bool {
+        self.all || step.is_some_and(|step| self.steps.contains(step))
     }
 }
 
