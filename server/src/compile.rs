@@ -11,6 +11,7 @@ use repository::{Allowed, Commit, Error, Mirrors, Remote, Url, Want, Watch};
 
 use crate::config::Config;
 use crate::operation::submit::Submission;
+use crate::scope::Scope;
 
 /// Where a pipeline is looked for.
 const FILE: &str = ".pipeline.yml";
@@ -66,7 +67,7 @@ impl Compiler {
 
     /// Fetches and compiles. Waits for the network: to be called where that keeps nobody waiting. A pipeline that is wrong is
     /// no problem: it has failed.
-    pub(crate) fn compile(&self, submit: Submit) -> Result<Submission, Problem> {
+    pub(crate) fn compile(&self, submit: Submit, scope: &Scope) -> Result<Submission, Problem> {
         check(&submit)?;
         let mut trigger = submit.trigger;
         let found = match &submit.repository {
@@ -108,7 +109,7 @@ impl Compiler {
         };
         let mut source = Text::new(FILE, text);
         pipelines::gather(&mut source, &mut |inclusion| {
-            self.include(found.as_ref(), inclusion)
+            self.include(found.as_ref(), scope, inclusion)
         });
         let options = Options {
             overrides: Overrides::default(),
@@ -132,6 +133,18 @@ impl Compiler {
     /// A repository's URL as pipelines of it have it: without credentials, written in one way.
     pub(crate) fn name_of(&self, url: &str) -> Result<String, Problem> {
         self.parse(url).map(|url| url.to_string())
+    }
+
+    /// A pattern for repositories as [`Scope`] has it: a URL, or what some start with and `/*`.
+    pub(crate) fn pattern_of(&self, text: &str) -> Result<String, Problem> {
+        match text.strip_suffix("/*") {
+            None if text.contains('*') => Err(Problem::new(
+                ProblemCode::Invalid,
+                "`repositories`: a `*` stands at the end only, behind a `/`",
+            )),
+            None => self.name_of(text),
+            Some(start) => Ok(format!("{}/*", self.name_of(start)?.trim_end_matches('/'))),
+        }
     }
 
     fn parse(&self, url: &str) -> Result<Url, Problem> {
@@ -198,7 +211,14 @@ impl Compiler {
     }
 
     /// A file that a pipeline includes.
-    fn include(&self, found: Option<&Found>, inclusion: &Inclusion) -> Result<Vec<u8>, String> {
+    /// Who may see some repositories only reads no others of this machine so: of those on other machines, the server is shown what
+    /// everybody is.
+    fn include(
+        &self,
+        found: Option<&Found>,
+        scope: &Scope,
+        inclusion: &Inclusion,
+    ) -> Result<Vec<u8>, String> {
         let nothing = || "there is no such file".to_owned();
         match (inclusion, found) {
             (Inclusion::Path(path), Some(found)) => self
@@ -209,6 +229,10 @@ impl Compiler {
                 Err("there is no repository to include it from".to_owned())
             }
             (Inclusion::Git { url, commit, path }, _) => {
+                let parsed = self.parse(url).map_err(|problem| problem.message)?;
+                if parsed.directory().is_some() && !scope.covers(&parsed.to_string()) {
+                    return Err("your token is not for this repository".to_owned());
+                }
                 let trigger = Trigger {
                     commit: Some(commit.clone()),
                     ..Trigger::default()

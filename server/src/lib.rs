@@ -29,6 +29,7 @@ mod operation;
 mod queue;
 mod remains;
 mod run;
+mod scope;
 mod secret;
 mod seen;
 mod service;

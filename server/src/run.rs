@@ -367,6 +367,7 @@ async fn first_token(database: &Database, data: &Path) -> Result<Option<PathBuf>
         name: "first administrator".to_owned(),
         kind: TokenKind::User,
         role: Some(Role::Admin),
+        repositories: Vec::new(),
         expires_in_ms: None,
         uses: None,
     };

@@ -272,6 +272,9 @@ pub struct CreateToken {
         conflicts_with = "registration"
     )]
     pub role: Role,
+    /// Only for this repository, or for all below with `/*` at the end; may be given more than once [default: the whole server]
+    #[arg(long, value_name = "URL|PATH", conflicts_with = "registration")]
+    pub repo: Vec<String>,
     /// For agents to register with
     #[arg(long)]
     pub registration: bool,

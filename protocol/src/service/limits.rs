@@ -50,3 +50,6 @@ pub const SECRET_LEAST: usize = 4;
 
 /// Branches that may have a secret.
 pub const SECRET_BRANCHES: usize = 100;
+
+/// Repositories that one token is for.
+pub const TOKEN_REPOSITORIES: usize = 100;

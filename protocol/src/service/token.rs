@@ -27,7 +27,7 @@ pub enum Role {
     Reader,
     /// Submit, cancel, retry, approve.
     Writer,
-    /// Agents and tokens.
+    /// Agents, tokens and secrets; of a token for some repositories, their secrets.
     Admin,
 }
 
@@ -41,6 +41,9 @@ pub struct CreateToken {
     /// What a user's token allows; not for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
+    /// The only repositories that a user's token is for: URLs, or what they start with and `/*`. None is the whole server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<String>,
     /// After how long it stops to count, milliseconds; never otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_ms: Option<u64>,
@@ -80,6 +83,9 @@ pub struct Token {
     /// What it allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
+    /// The only repositories that it is for; none is the whole server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<String>,
     /// How many more agents may register with it, where that is limited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uses_left: Option<u32>,

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{
+    ConnectInfo, FromRequest, FromRequestParts, Path, Query, RawPathParams, Request,
+};
 use axum::http::header;
 use axum::http::request::Parts;
 use bytes::Bytes;
@@ -14,6 +16,8 @@ use super::error::ApiError;
 use crate::followers::{Full, Place};
 use crate::limiter::Who;
 use crate::operation::token::{Identity, User};
+use crate::operation::view::{self, Of};
+use crate::scope::Scope;
 use crate::secret;
 use crate::service::Service;
 
@@ -61,7 +65,7 @@ fn unauthorized() -> ApiError {
     problem.help("send `Authorization: Bearer TOKEN`").into()
 }
 
-fn forbidden(message: &str) -> ApiError {
+pub(super) fn forbidden(message: &str) -> ApiError {
     ApiError::new(ProblemCode::Forbidden, message)
 }
 
@@ -70,6 +74,7 @@ fn address(parts: &Parts) -> IpAddr {
     info.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip())
 }
 
+/// A user with this role, wherever it counts.
 async fn user(parts: &Parts, service: &Service, least: Role) -> Result<User, ApiError> {
     match identity(parts, service).await? {
         Identity::User(user) if user.role >= least => Ok(user),
@@ -81,6 +86,53 @@ async fn user(parts: &Parts, service: &Service, least: Role) -> Result<User, Api
         _ => Err(forbidden("this is for users, not for agents")),
     }
 }
+
+/// A user with this role for what the address names. To a token for some repositories, what is of others is not there, and what is of
+/// none is refused: also an address that nobody has thought of.
+async fn user_here(parts: &mut Parts, service: &Service, least: Role) -> Result<User, ApiError> {
+    let user = user(parts, service, least).await?;
+    if user.scope.is_all() {
+        return Ok(user);
+    }
+    let params = RawPathParams::from_request_parts(parts, service).await;
+    let params =
+        params.map_err(|rejection| ApiError::new(ProblemCode::Invalid, rejection.body_text()))?;
+    let named = params.iter().find_map(|(name, value)| match name {
+        "job" => Some((Of::Job, "job", value.to_owned())),
+        "pipeline" => Some((Of::Pipeline, "pipeline", value.to_owned())),
+        _ => None,
+    });
+    let Some((of, what, id)) = named else {
+        return Err(forbidden(
+            "this is for tokens of the whole server, and yours is for some repositories only",
+        ));
+    };
+    let Ok(number) = id.parse::<u64>() else {
+        return Err(ApiError::new(
+            ProblemCode::Invalid,
+            format!("{id:?} is no number"),
+        ));
+    };
+    let repository = service
+        .database
+        .read(move |tx| view::repository(tx, of, number))
+        .await?;
+    match repository.is_some_and(|url| user.scope.covers(&url)) {
+        true => Ok(user),
+        false => {
+            let message = format!("there is no {what} {number}");
+            Err(ApiError::new(ProblemCode::NotFound, message))
+        }
+    }
+}
+
+/// A user that may look at some repositories at least: what is listed is of these.
+#[derive(Debug)]
+pub(super) struct Viewer(pub(super) Scope);
+
+/// A user that may submit for some repositories at least.
+#[derive(Debug)]
+pub(super) struct Submitter(pub(super) Scope);
 
 /// A user that may look.
 #[derive(Debug)]
@@ -119,7 +171,7 @@ impl FromRequestParts<Service> for Waiting {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
-        let user = user(parts, service, Role::Reader).await?;
+        let user = user_here(parts, service, Role::Reader).await?;
         Ok(Self(user.token))
     }
 }
@@ -132,7 +184,7 @@ pub(super) struct Writer;
 #[derive(Debug)]
 pub(super) struct Admin;
 
-/// An administrator who looks after secrets, and who it is.
+/// An administrator who looks after secrets, of some repositories at least, and who it is.
 #[derive(Debug)]
 pub(super) struct Keeper(pub(super) User);
 
@@ -148,7 +200,7 @@ impl FromRequestParts<Service> for Reader {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
-        user(parts, service, Role::Reader).await.map(|_| Self)
+        user_here(parts, service, Role::Reader).await.map(|_| Self)
     }
 }
 
@@ -156,7 +208,7 @@ impl FromRequestParts<Service> for Writer {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
-        user(parts, service, Role::Writer).await.map(|_| Self)
+        user_here(parts, service, Role::Writer).await.map(|_| Self)
     }
 }
 
@@ -164,7 +216,25 @@ impl FromRequestParts<Service> for Admin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
-        user(parts, service, Role::Admin).await.map(|_| Self)
+        user_here(parts, service, Role::Admin).await.map(|_| Self)
+    }
+}
+
+impl FromRequestParts<Service> for Viewer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
+        let user = user(parts, service, Role::Reader).await?;
+        Ok(Self(user.scope))
+    }
+}
+
+impl FromRequestParts<Service> for Submitter {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, ApiError> {
+        let user = user(parts, service, Role::Writer).await?;
+        Ok(Self(user.scope))
     }
 }
 

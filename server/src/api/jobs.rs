@@ -7,18 +7,18 @@ use protocol::service::{AttemptId, AttemptState, Job, JobId, Jobs};
 
 use super::answer::{done, shown};
 use super::error::ApiError;
-use super::extract::{Asked, Params, Reader, Writer};
+use super::extract::{Asked, Params, Reader, Viewer, Writer};
 use super::pipelines::Before;
 use crate::operation::{control, view};
 use crate::service::Service;
 
-/// All jobs.
+/// All jobs that the user may see.
 pub(super) async fn list(
     State(service): State<Service>,
-    Reader: Reader,
+    Viewer(scope): Viewer,
     Asked(Before { before }): Asked<Before>,
 ) -> Result<Json<Jobs>, ApiError> {
-    shown(&service, move |tx| view::jobs(tx, before)).await
+    shown(&service, move |tx| view::jobs(tx, before, &scope)).await
 }
 
 /// One job with its attempts.

@@ -14,6 +14,7 @@ pub(super) enum For {
     Agents,
     Readers,
     Writers,
+    Keepers,
     Administrators,
 }
 
@@ -25,6 +26,9 @@ impl For {
             Self::Agents => "Needs an agent's token.",
             Self::Readers => "Needs a user's token.",
             Self::Writers => "Needs the token of a writer or an administrator.",
+            Self::Keepers => {
+                "Needs the token of an administrator, of the repository or of the whole server."
+            }
             Self::Administrators => "Needs the token of an administrator.",
         }
     }
@@ -328,7 +332,7 @@ pub(super) const OPERATIONS: &[Row] = &[
     (
         Get,
         path::SECRETS,
-        For::Administrators,
+        For::Keepers,
         "Lists the secrets of a repository, or of the whole server: never their values",
         Nothing,
         200,
@@ -337,7 +341,7 @@ pub(super) const OPERATIONS: &[Row] = &[
     (
         Put,
         path::SECRET,
-        For::Administrators,
+        For::Keepers,
         "Sets a secret",
         Of("SetSecret"),
         204,
@@ -346,7 +350,7 @@ pub(super) const OPERATIONS: &[Row] = &[
     (
         Delete,
         path::SECRET,
-        For::Administrators,
+        For::Keepers,
         "Removes a secret",
         Nothing,
         204,

@@ -14,23 +14,27 @@ use sha2::{Digest as _, Sha256};
 
 use super::answer::{done, shown};
 use super::error::ApiError;
-use super::extract::{Asked, Body, OptionalBody, Params, Reader, Waiting, Writer};
+use super::extract::{
+    Asked, Body, OptionalBody, Params, Submitter, Viewer, Waiting, Writer, forbidden,
+};
 use crate::database::News;
 use crate::operation::{control, submit, view};
+use crate::scope::Scope;
 use crate::service::Service;
 
 /// A pipeline comes in.
 pub(super) async fn submit(
     State(service): State<Service>,
-    Writer: Writer,
+    Submitter(scope): Submitter,
     Body(wanted): Body<Submit>,
 ) -> Result<(StatusCode, Json<Submitted>), ApiError> {
+    may_submit(&service, &scope, &wanted)?;
     let compiler = service.compiler.clone();
     let turn = service.compiling.clone().acquire_owned().await;
     let compiled = tokio::task::spawn_blocking(move || {
         // The turn is over when the work is, also where nobody waits for it any more.
         let _turn = turn;
-        compiler.compile(wanted)
+        compiler.compile(wanted, &scope)
     })
     .await;
     let submission = compiled.map_err(|error| {
@@ -45,19 +49,35 @@ pub(super) async fn submit(
     Ok((StatusCode::CREATED, Json(Submitted { pipeline })))
 }
 
+/// Whether the pipeline is of a repository that the token is for.
+fn may_submit(service: &Service, scope: &Scope, wanted: &Submit) -> Result<(), ApiError> {
+    if scope.is_all() {
+        return Ok(());
+    }
+    let repository = wanted.repository.as_deref();
+    let name = repository.map(|url| service.compiler.name_of(url));
+    match name.transpose()? {
+        Some(name) if scope.covers(&name) => Ok(()),
+        Some(_) => Err(forbidden("your token is not for this repository")),
+        None => Err(forbidden(
+            "your token is for some repositories only: the pipeline has to be of one of them",
+        )),
+    }
+}
+
 /// Where a page ends.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Before {
     pub(super) before: Option<u64>,
 }
 
-/// All pipelines.
+/// All pipelines that the user may see.
 pub(super) async fn list(
     State(service): State<Service>,
-    Reader: Reader,
+    Viewer(scope): Viewer,
     Asked(Before { before }): Asked<Before>,
 ) -> Result<Json<Pipelines>, ApiError> {
-    shown(&service, move |tx| view::pipelines(tx, before)).await
+    shown(&service, move |tx| view::pipelines(tx, before, &scope)).await
 }
 
 /// How long changes gather before they are told.

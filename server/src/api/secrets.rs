@@ -8,9 +8,10 @@ use serde::Deserialize;
 
 use super::answer::{done, shown};
 use super::error::ApiError;
-use super::extract::{Asked, Body, Keeper, Params};
+use super::extract::{Asked, Body, Keeper, Params, forbidden};
 use crate::keyring::Binding;
 use crate::operation::secret::{self, Sealed};
+use crate::operation::token::User;
 use crate::service::Service;
 
 /// Whose.
@@ -24,21 +25,28 @@ fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new(ProblemCode::Invalid, message)
 }
 
-/// The repository as submissions have it; empty for the whole server.
-fn whose(service: &Service, of: &Of) -> Result<String, ApiError> {
-    match &of.repository {
-        None => Ok(String::new()),
-        Some(url) => Ok(service.compiler.name_of(url)?),
+/// The repository as submissions have it; empty for the whole server. The caller is its administrator.
+fn whose(service: &Service, caller: &User, of: &Of) -> Result<String, ApiError> {
+    let repository = match &of.repository {
+        None => String::new(),
+        Some(url) => service.compiler.name_of(url)?,
+    };
+    match caller.scope.covers(&repository) {
+        true => Ok(repository),
+        false => Err(forbidden(match repository.is_empty() {
+            true => "this is for administrators of the whole server: name one of your repositories",
+            false => "your token is not for this repository",
+        })),
     }
 }
 
 /// Names, and who has set them when.
 pub(super) async fn list(
     State(service): State<Service>,
-    Keeper(_): Keeper,
+    Keeper(caller): Keeper,
     Asked(of): Asked<Of>,
 ) -> Result<Json<Secrets>, ApiError> {
-    let repository = whose(&service, &of)?;
+    let repository = whose(&service, &caller, &of)?;
     shown(&service, move |tx| secret::list(tx, &repository)).await
 }
 
@@ -50,7 +58,7 @@ pub(super) async fn set(
     Asked(of): Asked<Of>,
     Body(wanted): Body<SetSecret>,
 ) -> Result<StatusCode, ApiError> {
-    let repository = whose(&service, &of)?;
+    let repository = whose(&service, &caller, &of)?;
     check(&name, &wanted)?;
     let Some(keyring) = &service.keyring else {
         let problem = protocol::service::Problem::new(
@@ -124,7 +132,7 @@ pub(super) async fn remove(
     Params(name): Params<String>,
     Asked(of): Asked<Of>,
 ) -> Result<StatusCode, ApiError> {
-    let repository = whose(&service, &of)?;
+    let repository = whose(&service, &caller, &of)?;
     if name.contains('\0') {
         return Err(invalid("a secret's name has no NUL character"));
     }

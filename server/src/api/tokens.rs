@@ -15,7 +15,7 @@ use crate::service::Service;
 pub(super) async fn create(
     State(service): State<Service>,
     Admin: Admin,
-    Body(wanted): Body<CreateToken>,
+    Body(mut wanted): Body<CreateToken>,
 ) -> Result<(StatusCode, Json<CreatedToken>), ApiError> {
     let name = &wanted.name;
     if name.is_empty() || name.len() > limits::NAME || name.chars().any(char::is_control) {
@@ -24,6 +24,16 @@ pub(super) async fn create(
             limits::NAME
         );
         return Err(ApiError::new(ProblemCode::Invalid, message));
+    }
+    if wanted.repositories.len() > limits::TOKEN_REPOSITORIES {
+        let message = format!(
+            "a token is for at most {} repositories",
+            limits::TOKEN_REPOSITORIES
+        );
+        return Err(ApiError::new(ProblemCode::Invalid, message));
+    }
+    for repository in &mut wanted.repositories {
+        *repository = service.compiler.pattern_of(repository)?;
     }
     let (secret, hash) = generate(wanted.kind)?;
     let token = service

@@ -6,6 +6,7 @@ use protocol::service::{
 };
 
 use crate::database::{OperationError, Row, Transaction, Value, refuse, word};
+use crate::scope::Scope;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub(crate) struct User {
     /// The token's name.
     pub(crate) name: String,
     pub(crate) role: Role,
+    pub(crate) scope: Scope,
 }
 
 /// Whom a token stands for; `None` when it does not count.
@@ -33,7 +35,7 @@ pub(crate) fn identity(
     hash: [u8; 32],
 ) -> Result<Option<Identity>, OperationError> {
     let row = tx.first(
-        "SELECT id, kind, role, agent, uses_left, expires_at, hash, name FROM tokens WHERE hash = $1",
+        "SELECT id, kind, role, agent, uses_left, expires_at, hash, name, repositories FROM tokens WHERE hash = $1",
         &[hash.as_slice().into()],
     )?;
     let Some(row) = row else {
@@ -52,7 +54,15 @@ pub(crate) fn identity(
         TokenKind::User => {
             let role: Option<Role> = row.maybe_word(2)?;
             let name = row.text(7)?.to_owned();
-            role.map(|role| Identity::User(User { token, name, role }))
+            let scope = Scope::new(row.maybe_json(8)?);
+            role.map(|role| {
+                Identity::User(User {
+                    token,
+                    name,
+                    role,
+                    scope,
+                })
+            })
         }
     })
 }
@@ -82,13 +92,21 @@ pub(crate) fn create(
         (TokenKind::Registration, Some(_), _) => {
             return refuse(ProblemCode::Invalid, "a registration token has no `role`");
         }
+        (TokenKind::Registration, ..) if !wanted.repositories.is_empty() => {
+            return refuse(
+                ProblemCode::Invalid,
+                "a registration token is for no repositories: agents run jobs of all",
+            );
+        }
         _ => {}
     }
+    let repositories = Some(&wanted.repositories).filter(|only| !only.is_empty());
+    let repositories = repositories.map(Value::json).transpose()?;
     let now = tx.now();
     let expires_at = wanted.expires_in_ms.map(|after| now.saturating_add(after));
     let row = tx.one(
-        "INSERT INTO tokens (name, kind, role, hash, uses_left, created_at, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+        "INSERT INTO tokens (name, kind, role, hash, uses_left, created_at, expires_at, repositories) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
         &[
             (&wanted.name).into(),
             word(&wanted.kind)?,
@@ -97,6 +115,7 @@ pub(crate) fn create(
             wanted.uses.into(),
             now.into(),
             expires_at.into(),
+            repositories.into(),
         ],
     )?;
     Ok(Token {
@@ -104,6 +123,7 @@ pub(crate) fn create(
         name: wanted.name.clone(),
         kind: wanted.kind,
         role: wanted.role,
+        repositories: wanted.repositories.clone(),
         uses_left: wanted.uses,
         created_at: now,
         expires_at,
@@ -114,7 +134,7 @@ pub(crate) fn create(
 pub(crate) fn list(tx: &mut Transaction<'_>) -> Result<Tokens, OperationError> {
     let now = tx.now();
     let rows = tx.query(
-        "SELECT id, name, kind, role, uses_left, created_at, expires_at FROM tokens \
+        "SELECT id, name, kind, role, uses_left, created_at, expires_at, repositories FROM tokens \
          WHERE kind <> 'agent' AND (expires_at IS NULL OR expires_at > $1) ORDER BY id LIMIT 10000",
         &[now.into()],
     )?;
@@ -124,6 +144,7 @@ pub(crate) fn list(tx: &mut Transaction<'_>) -> Result<Tokens, OperationError> {
             name: row.text(1)?.to_owned(),
             kind: row.word(2)?,
             role: row.maybe_word(3)?,
+            repositories: row.maybe_json(7)?.unwrap_or_default(),
             uses_left: row.maybe_number(4)?,
             created_at: row.number(5)?,
             expires_at: row.maybe_number(6)?,
@@ -149,7 +170,7 @@ pub(crate) fn revoke(tx: &mut Transaction<'_>, id: TokenId) -> Result<(), Operat
 pub(crate) fn has_administrator(tx: &mut Transaction<'_>) -> Result<bool, OperationError> {
     let now = tx.now();
     let row = tx.first(
-        "SELECT id FROM tokens WHERE kind = 'user' AND role = 'admin' AND (expires_at IS NULL OR expires_at > $1) LIMIT 1",
+        "SELECT id FROM tokens WHERE kind = 'user' AND role = 'admin' AND repositories IS NULL AND (expires_at IS NULL OR expires_at > $1) LIMIT 1",
         &[now.into()],
     )?;
     Ok(row.is_some())

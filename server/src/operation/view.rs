@@ -8,8 +8,9 @@ use protocol::service::{
 };
 
 use super::row::node_of;
-use crate::database::{DatabaseError, OperationError, Row, Transaction, refuse};
+use crate::database::{DatabaseError, Dialect, OperationError, Row, Transaction, Value, refuse};
 use crate::queue::{Node, State, has_labels};
+use crate::scope::Scope;
 
 /// Entries of one page at most.
 pub(crate) const PAGE: usize = 100;
@@ -38,16 +39,81 @@ fn summary(row: &Row) -> Result<PipelineSummary, DatabaseError> {
     })
 }
 
-/// A page of pipelines before `before`, newest first.
+/// Something that is of a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    Job,
+    Pipeline,
+}
+
+/// The URL of the repository that something is of, empty for none; `None` when there is no such thing.
+pub(crate) fn repository(
+    tx: &mut Transaction<'_>,
+    of: Of,
+    id: u64,
+) -> Result<Option<String>, OperationError> {
+    let sql = match of {
+        Of::Pipeline => {
+            "SELECT r.url FROM pipelines p JOIN repositories r ON r.id = p.repository WHERE p.id = $1"
+        }
+        Of::Job => {
+            "SELECT r.url FROM jobs j JOIN pipelines p ON p.id = j.pipeline JOIN repositories r ON r.id = p.repository \
+             WHERE j.id = $1"
+        }
+    };
+    let row = tx.first(sql, &[id.into()])?;
+    Ok(row.map(|row| row.text(0).map(str::to_owned)).transpose()?)
+}
+
+/// The repositories of a scope: their ids, as a JSON list, for `of_repositories!`.
+fn of_scope(tx: &mut Transaction<'_>, scope: &Scope) -> Result<Value<'static>, DatabaseError> {
+    let mut ids = Vec::new();
+    for row in tx.query("SELECT id, url FROM repositories ORDER BY id", &[])? {
+        if scope.covers(row.text(1)?) {
+            ids.push(row.int(0)?);
+        }
+    }
+    Value::json(&ids)
+}
+
+/// A query with the ids of repositories, a JSON list, as `$3` in its middle.
+macro_rules! of_repositories {
+    ($tx:expr, $before:literal, $behind:literal) => {
+        match $tx.dialect() {
+            Dialect::Sqlite => concat!($before, "(SELECT value FROM json_each($3))", $behind),
+            Dialect::Postgres => concat!(
+                $before,
+                "(SELECT CAST(ids.value AS BIGINT) FROM json_array_elements_text(CAST(CAST($3 AS TEXT) AS JSON)) AS ids (value))",
+                $behind
+            ),
+        }
+    };
+}
+
+/// A page of pipelines before `before`, newest first, of those in scope.
 pub(crate) fn pipelines(
     tx: &mut Transaction<'_>,
     before: Option<u64>,
+    scope: &Scope,
 ) -> Result<Pipelines, OperationError> {
-    let rows = tx.query(
-        "SELECT id, name, source, trigger_of, state, conclusion, reason, created_at, started_at, finished_at \
-         FROM pipelines WHERE id < $1 ORDER BY id DESC LIMIT $2",
-        &[before.unwrap_or(u64::MAX).into(), (PAGE + 1).into()],
-    )?;
+    let (before, most) = (before.unwrap_or(u64::MAX).into(), (PAGE + 1).into());
+    let rows = match scope.is_all() {
+        true => tx.query(
+            "SELECT id, name, source, trigger_of, state, conclusion, reason, created_at, started_at, finished_at \
+             FROM pipelines WHERE id < $1 ORDER BY id DESC LIMIT $2",
+            &[before, most],
+        )?,
+        false => {
+            let sql = of_repositories!(
+                tx,
+                "SELECT id, name, source, trigger_of, state, conclusion, reason, created_at, started_at, finished_at \
+                 FROM pipelines WHERE id < $1 AND repository IN ",
+                " ORDER BY id DESC LIMIT $2"
+            );
+            let ids = of_scope(tx, scope)?;
+            tx.query(sql, &[before, most, ids])?
+        }
+    };
     let pipelines: Result<Vec<_>, _> = rows.iter().take(PAGE).map(summary).collect();
     let pipelines = pipelines?;
     let next = (rows.len() > PAGE).then(|| pipelines.last().map(|last| last.id.0));
@@ -120,16 +186,37 @@ fn job_summary(row: &Row) -> Result<(JobSummary, Node), DatabaseError> {
     Ok((summary, node))
 }
 
-/// A page of jobs before `before`, newest first.
-pub(crate) fn jobs(tx: &mut Transaction<'_>, before: Option<u64>) -> Result<Jobs, OperationError> {
-    let rows = tx.query(
-        "SELECT id, pipeline, agent, created_at, started_at, finished_at, \
-         shape, state, conclusion, cause, allowed, failed, outputs, approved, stopping, stopped_by, attempt, lost, \
-         (SELECT g.name FROM groups_of g WHERE g.id = jobs.group_of), (SELECT l.labels FROM lanes l WHERE l.id = jobs.lane), \
-         (SELECT p.approval FROM pipelines p WHERE p.id = jobs.pipeline) \
-         FROM jobs WHERE id < $1 ORDER BY id DESC LIMIT $2",
-        &[before.unwrap_or(u64::MAX).into(), (PAGE + 1).into()],
-    )?;
+/// A page of jobs before `before`, newest first, of those in scope.
+pub(crate) fn jobs(
+    tx: &mut Transaction<'_>,
+    before: Option<u64>,
+    scope: &Scope,
+) -> Result<Jobs, OperationError> {
+    let (before, most) = (before.unwrap_or(u64::MAX).into(), (PAGE + 1).into());
+    let rows = match scope.is_all() {
+        true => tx.query(
+            "SELECT id, pipeline, agent, created_at, started_at, finished_at, \
+             shape, state, conclusion, cause, allowed, failed, outputs, approved, stopping, stopped_by, attempt, lost, \
+             (SELECT g.name FROM groups_of g WHERE g.id = jobs.group_of), (SELECT l.labels FROM lanes l WHERE l.id = jobs.lane), \
+             (SELECT p.approval FROM pipelines p WHERE p.id = jobs.pipeline) \
+             FROM jobs WHERE id < $1 ORDER BY id DESC LIMIT $2",
+            &[before, most],
+        )?,
+        false => {
+            let sql = of_repositories!(
+                tx,
+                "SELECT id, pipeline, agent, created_at, started_at, finished_at, \
+                 shape, state, conclusion, cause, allowed, failed, outputs, approved, stopping, stopped_by, attempt, lost, \
+                 (SELECT g.name FROM groups_of g WHERE g.id = jobs.group_of), (SELECT l.labels FROM lanes l WHERE l.id = jobs.lane), \
+                 (SELECT p.approval FROM pipelines p WHERE p.id = jobs.pipeline) \
+                 FROM jobs WHERE id < $1 \
+                 AND (SELECT p.repository FROM pipelines p WHERE p.id = jobs.pipeline) IN ",
+                " ORDER BY id DESC LIMIT $2"
+            );
+            let ids = of_scope(tx, scope)?;
+            tx.query(sql, &[before, most, ids])?
+        }
+    };
     let jobs: Result<Vec<_>, _> = rows
         .iter()
         .take(PAGE)

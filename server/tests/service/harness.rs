@@ -127,6 +127,7 @@ impl Server {
             name: "test".to_owned(),
             kind,
             role,
+            repositories: Vec::new(),
             expires_in_ms: None,
             uses: None,
         };

@@ -4,6 +4,7 @@ use protocol::service::{self, CreatedToken, TokenKind, path};
 
 use super::super::CommandError;
 use super::super::printing::{aligned, print};
+use super::submit::repository;
 use super::{client, print_json, show, wait};
 use crate::cli::{self, TokenOperation, Tokens};
 use crate::clock::{milliseconds, unix_ms};
@@ -17,7 +18,7 @@ pub fn tokens(arguments: &Tokens, machine: &Machine) -> Result<ExitCode, Command
     wait(async {
         match &arguments.operation {
             TokenOperation::Create(token) => {
-                let created: CreatedToken = client.post(path::TOKENS, &wanted(token)).await?;
+                let created: CreatedToken = client.post(path::TOKENS, &wanted(token)?).await?;
                 match token.json {
                     true => print_json(&created)?,
                     // Alone on its line: for `TOKEN=$(agent tokens create ..)`.
@@ -37,27 +38,29 @@ pub fn tokens(arguments: &Tokens, machine: &Machine) -> Result<ExitCode, Command
     })
 }
 
-fn wanted(token: &cli::CreateToken) -> service::CreateToken {
+fn wanted(token: &cli::CreateToken) -> Result<service::CreateToken, CommandError> {
     let role = match token.role {
         cli::Role::Reader => service::Role::Reader,
         cli::Role::Writer => service::Role::Writer,
         cli::Role::Admin => service::Role::Admin,
     };
-    service::CreateToken {
+    let repositories = token.repo.iter().map(|repo| repository(repo));
+    Ok(service::CreateToken {
         name: token.name.clone(),
         kind: match token.registration {
             true => TokenKind::Registration,
             false => TokenKind::User,
         },
         role: (!token.registration).then_some(role),
+        repositories: repositories.collect::<Result<_, _>>()?,
         expires_in_ms: token.expires.map(milliseconds),
         uses: token.uses,
-    }
+    })
 }
 
 fn table(tokens: &[service::Token]) -> String {
     let now = unix_ms();
-    let head = ["TOKEN", "NAME", "FOR", "USES", "CREATED", "EXPIRES"].map(str::to_owned);
+    let head = ["TOKEN", "NAME", "FOR", "OF", "USES", "CREATED", "EXPIRES"].map(str::to_owned);
     let rows = tokens.iter().map(|token| {
         let what = match (token.kind, token.role) {
             (TokenKind::Registration, _) => "registration",
@@ -74,6 +77,7 @@ fn table(tokens: &[service::Token]) -> String {
             token.id.to_string(),
             sanitise(&token.name),
             what.to_owned(),
+            sanitise(&token.repositories.join(" ")),
             token
                 .uses_left
                 .map_or_else(String::new, |uses| uses.to_string()),
