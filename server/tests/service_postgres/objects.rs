@@ -248,3 +248,32 @@ async fn a_bucket_that_fails_for_a_while_is_asked_again_and_nothing_is_lost() {
     assert_eq!(read.unwrap().bytes().await.unwrap(), "hello world");
     s3.wait_for_objects(1).await;
 }
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_joined_keeps_no_other_one_in_pieces() {
+    let s3 = S3::start().await;
+    let server = s3.server(256 << 20).await;
+    let agent = server.agent(&[]).await;
+    server.submit(artifacts::LEAVING).await;
+    let id = agent.take().await.id;
+    let whole = vec![7; 2_000_000];
+    artifacts::send(&agent, id, "app", &whole).await;
+    send(&agent, id, 0, b"hello ").await;
+    send(&agent, id, 6, b"world").await;
+    // Somebody removes an archive meanwhile.
+    let place = s3.directory.path().join("bucket/ci/logs");
+    let place = place.join(id.to_string()).join("artifact-app");
+    for piece in std::fs::read_dir(&place).unwrap() {
+        std::fs::remove_file(piece.unwrap().path()).unwrap();
+    }
+    let ended = Finish {
+        logs: vec![
+            end(&StreamName::artifact("app").unwrap(), &whole),
+            end(&StreamName::step(0), b"hello world"),
+        ],
+        artifacts: vec![artifacts::said("app", None)],
+        ..finish(Success)
+    };
+    agent.tell(path::FINISH, id, &ended).await;
+    s3.wait_for_objects(1).await;
+}

@@ -9,24 +9,32 @@ use crate::database::OperationError;
 use crate::operation::stream::{self, PieceRow};
 
 impl Objects {
-    /// What fails stays in pieces.
+    /// What fails stays in pieces, and keeps nothing else in pieces.
     pub(in crate::logs) async fn join(&self, id: AttemptId) {
-        if let Err(error) = self.try_join(id).await {
-            tracing::warn!(%error, %id, "logs stay in pieces");
+        let streams = match self.list(id).await {
+            Ok(streams) => streams,
+            Err(error) => {
+                tracing::warn!(%error, %id, "logs stay in pieces");
+                return;
+            }
+        };
+        for stream in streams {
+            let name = stream.name;
+            if let Err(error) = self.join_stream(id, &name).await {
+                tracing::warn!(%error, %id, %name, "a stream stays in pieces");
+            }
         }
     }
 
-    async fn try_join(&self, id: AttemptId) -> Result<(), LogError> {
-        for info in self.list(id).await? {
-            let name = info.name.clone();
-            let pieces = self
-                .database
-                .read(move |tx| stream::pieces(tx, id, &name))
-                .await?;
-            for run in runs(pieces) {
-                if run.len() > 1 {
-                    self.join_run(id, &info.name, run).await?;
-                }
+    async fn join_stream(&self, id: AttemptId, name: &StreamName) -> Result<(), LogError> {
+        let of = name.clone();
+        let pieces = self
+            .database
+            .read(move |tx| stream::pieces(tx, id, &of))
+            .await?;
+        for run in runs(pieces) {
+            if run.len() > 1 {
+                self.join_run(id, name, run).await?;
             }
         }
         Ok(())
