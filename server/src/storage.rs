@@ -16,7 +16,7 @@ use crate::run::ServerError;
 /// What servers have noted that did not tell buckets apart.
 const OBJECTS: &str = "objects";
 
-/// Less than a database waits for somebody in the midst of a transaction.
+/// For all that is asked of it. Less than a database waits for somebody in the midst of a transaction.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn failed(error: &dyn std::fmt::Display) -> ServerError {
@@ -72,38 +72,46 @@ enum Bucket {
 /// Looks whether a bucket is the database's. One that nobody has used becomes that.
 async fn recognise(objects: &Objects, database: &Database) -> Result<(), ServerError> {
     let fresh = [random()?, random()?];
+    // What tells this database from others stays when what follows is undone: a marker that was written says it.
+    let [installation, marker] = fresh;
+    let installation = database.write(move |tx| trace::installation(tx, &installation));
+    let installation = installation.await.map_err(|error| failed(&error))?;
     let (objects, runtime) = (objects.clone(), Handle::current());
     let looking = database.write(move |tx| {
         let known = storage::noted(tx)?;
-        let installation = trace::installation(tx, &fresh[0])?;
-        let found = wait(&runtime, objects.marked())?;
+        let is_fresh = known.is_empty() || known == OBJECTS;
+        let marker = is_fresh.then(|| format!("{installation} {marker}"));
+        let found = wait(&runtime, identify(&objects, marker))?;
         let identity = match &found {
             Some(found) => format!("{OBJECTS} {found}"),
-            None => "a bucket that no server has used".to_owned(),
-        };
-        if !known.is_empty() && known != OBJECTS {
-            return Ok(match known == identity {
-                true => Bucket::Known,
-                false => Bucket::Other { known, identity },
-            });
-        }
-        let marker = match found {
             None => {
-                let marker = format!("{installation} {}", fresh[1]);
-                wait(&runtime, objects.mark(&marker))?;
-                marker
+                "a bucket that no server has used, or one whose object `identity` may not be read"
+                    .to_owned()
             }
-            // Who has written it did not come to note it.
-            Some(found) if found.starts_with(&installation) => found,
-            Some(found) => return Ok(Bucket::Taken(found)),
         };
-        storage::note(tx, &format!("{OBJECTS} {marker}"))?;
+        match found {
+            _ if known == identity => {}
+            // Whoever has written it has not come to note it.
+            Some(found) if is_fresh && found.starts_with(&installation) => {
+                storage::note(tx, &identity)?;
+            }
+            Some(found) if is_fresh => return Ok(Bucket::Taken(found)),
+            _ => return Ok(Bucket::Other { known, identity }),
+        }
         Ok(Bucket::Known)
     });
     match looking.await.map_err(|error| failed(&error))? {
         Bucket::Known => Ok(()),
         Bucket::Other { known, identity } => Err(ServerError::OtherStorage { known, identity }),
         Bucket::Taken(marker) => Err(ServerError::TakenStorage { marker }),
+    }
+}
+
+/// What a bucket's marker says. Where there is none it is made, if there is something to say.
+async fn identify(objects: &Objects, marker: Option<String>) -> Result<Option<String>, LogError> {
+    match (objects.marked().await?, marker) {
+        (None, Some(marker)) => objects.mark(&marker).await.map(Some),
+        (found, _) => Ok(found),
     }
 }
 

@@ -71,6 +71,29 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Waits until what is asked for is one row with this number.
+    pub(crate) async fn wait_for(&self, query: &str, number: i64) {
+        let Location::Postgres(url) = &self.location else {
+            return;
+        };
+        let query = format!("SELECT asked::BIGINT FROM ({query}) AS of (asked)");
+        let ask = || {
+            let mut client = postgres::Client::connect(url, postgres::NoTls).unwrap();
+            let rows = client.query(&query, &[]).unwrap();
+            let numbers = rows.iter().map(|row| row.get::<_, i64>(0));
+            numbers.collect::<Vec<_>>()
+        };
+        for _ in 0..200 {
+            if apart(ask) == [number] {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{query}: {:?} and not {number}", apart(ask));
+    }
+}
+
 /// Where the cluster of a database is; PostgreSQL's own user may write there.
 pub(crate) fn directory(database: &Database) -> PathBuf {
     database.cluster.directory.path().to_owned()

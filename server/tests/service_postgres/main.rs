@@ -9,6 +9,7 @@ mod artifacts;
 mod backup;
 #[path = "../service/bounds.rs"]
 mod bounds;
+mod bucket;
 mod database;
 #[path = "../service/faults.rs"]
 mod faults;

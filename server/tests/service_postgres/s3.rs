@@ -1,12 +1,12 @@
 //! An S3 server with one bucket, which can be slow and refuse. It ends with the test's runtime.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hyper::Method;
 use hyper::service::{Service as _, service_fn};
+use hyper::{Method, StatusCode};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use server::{Config, Retention, Storage};
@@ -30,9 +30,68 @@ pub(crate) struct Faults {
     /// What is written waits.
     holding: watch::Sender<bool>,
     held: AtomicUsize,
+    /// What is written is written, and the answer is that it is not.
+    deaf: AtomicBool,
+    /// Nothing may be listed, and so nobody is told that something is not there.
+    unlistable: AtomicBool,
+    /// Nothing is allowed, as with a key that does not count any more.
+    refusing: AtomicBool,
+    refused: AtomicUsize,
+    /// Who makes an object where there is none looks and makes it before anybody else does.
+    making: tokio::sync::Mutex<()>,
+    root: PathBuf,
 }
 
 impl Faults {
+    /// Has what is written answered as failed.
+    pub(crate) fn deafen(&self, is_deaf: bool) {
+        self.deaf.store(is_deaf, Ordering::SeqCst);
+    }
+
+    /// Has nobody list anything.
+    pub(crate) fn forbid_lists(&self) {
+        self.unlistable.store(true, Ordering::SeqCst);
+    }
+
+    /// Has nobody do anything.
+    pub(crate) fn refuse(&self) {
+        self.refusing.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until so many requests have been refused.
+    pub(crate) async fn wait_for_refused(&self, count: usize) {
+        for _ in 0..400 {
+            if self.refused.load(Ordering::SeqCst) >= count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("fewer than {count} requests were refused");
+    }
+
+    /// What an object is kept in.
+    fn file(&self, request: &hyper::Request<hyper::body::Incoming>) -> PathBuf {
+        self.root.join(request.uri().path().trim_start_matches('/'))
+    }
+
+    /// Whether a request is not allowed.
+    fn is_refused(&self, request: &hyper::Request<hyper::body::Incoming>) -> bool {
+        let is_unlistable = self.unlistable.load(Ordering::SeqCst)
+            && request.method() == Method::GET
+            && !self.file(request).is_file();
+        let is_refused = is_unlistable || self.refusing.load(Ordering::SeqCst);
+        self.refused
+            .fetch_add(usize::from(is_refused), Ordering::SeqCst);
+        is_refused
+    }
+
+    /// Waits until so many things that are written wait.
+    pub(crate) async fn wait_for_held(&self, count: usize) {
+        while self.held.load(Ordering::SeqCst) < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Has the next requests fail.
     pub(crate) fn fail(&self, requests: usize) {
         self.failing.store(requests, Ordering::SeqCst);
@@ -50,9 +109,7 @@ impl Faults {
 
     /// Waits until something waits.
     pub(crate) async fn come(&self) {
-        while self.held.load(Ordering::SeqCst) == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        self.wait_for_held(1).await;
     }
 
     /// Lets it go.
@@ -91,6 +148,12 @@ impl S3 {
             failing: AtomicUsize::new(0),
             holding: watch::Sender::new(false),
             held: AtomicUsize::new(0),
+            deaf: AtomicBool::new(false),
+            unlistable: AtomicBool::new(false),
+            refusing: AtomicBool::new(false),
+            refused: AtomicUsize::new(0),
+            making: tokio::sync::Mutex::new(()),
+            root: directory.path().to_owned(),
         });
         let wrong = Arc::clone(&faults);
         tokio::spawn(async move {
@@ -100,17 +163,35 @@ impl S3 {
                     let socket = hyper_util::rt::TokioIo::new(socket);
                     let executor = hyper_util::rt::TokioExecutor::new();
                     let builder = hyper_util::server::conn::auto::Builder::new(executor);
-                    let answer = service_fn(move |request: hyper::Request<_>| {
-                        let (service, wrong) = (service.clone(), Arc::clone(&wrong));
-                        async move {
-                            if wrong.strike(request.method()).await {
-                                let mut failed = hyper::Response::new(s3s::Body::empty());
-                                *failed.status_mut() = hyper::StatusCode::SERVICE_UNAVAILABLE;
-                                return Ok(failed);
+                    let answer =
+                        service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+                            let (service, wrong) = (service.clone(), Arc::clone(&wrong));
+                            async move {
+                                let failed = |status| {
+                                    let mut failed = hyper::Response::new(s3s::Body::empty());
+                                    *failed.status_mut() = status;
+                                    Ok(failed)
+                                };
+                                if wrong.is_refused(&request) {
+                                    return failed(StatusCode::FORBIDDEN);
+                                }
+                                if wrong.strike(request.method()).await {
+                                    return failed(StatusCode::SERVICE_UNAVAILABLE);
+                                }
+                                let is_put = request.method() == Method::PUT;
+                                let _making = wrong.making.lock().await;
+                                if request.headers().contains_key("if-none-match")
+                                    && wrong.file(&request).exists()
+                                {
+                                    return failed(StatusCode::PRECONDITION_FAILED);
+                                }
+                                let answer = service.call(request).await;
+                                match is_put && wrong.deaf.load(Ordering::SeqCst) {
+                                    true => failed(StatusCode::BAD_REQUEST),
+                                    false => answer,
+                                }
                             }
-                            service.call(request).await
-                        }
-                    });
+                        });
                     let _ = builder.serve_connection(socket, answer).await;
                 });
             }

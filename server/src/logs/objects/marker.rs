@@ -2,7 +2,7 @@
 //! not mistaken about where logs are.
 
 use object_store::path::Path;
-use object_store::{ObjectStoreExt as _, PutPayload};
+use object_store::{ObjectStore as _, ObjectStoreExt as _, PutMode, PutPayload};
 
 use super::{LogError, Objects, failed};
 
@@ -14,32 +14,52 @@ impl Objects {
         self.prefix.clone().join("identity")
     }
 
-    /// What the marker says; `None` where there is none.
+    /// What the marker says; `None` where there is none, or where it may not be told: who may not list is refused what is not there
+    /// as what it may not read (GetObject, permissions).
     pub(crate) async fn marked(&self) -> Result<Option<String>, LogError> {
         let path = self.marker();
-        match self.store.get(&path).await {
-            Ok(found) if found.meta.size > LONGEST => {
-                let error = std::io::Error::other("it is no marker of a server");
-                Err(LogError::Storage {
-                    action: "read",
-                    what: path.to_string(),
-                    source: error,
-                })
-            }
-            Ok(found) => {
-                let bytes = found.bytes().await.map_err(failed("read", &path))?;
-                Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned()))
-            }
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
+        match self.read_marker().await {
+            Ok(text) => Ok(Some(text)),
+            Err(
+                object_store::Error::NotFound { .. } | object_store::Error::PermissionDenied { .. },
+            ) => Ok(None),
             Err(error) => Err(failed("read", &path)(error)),
         }
     }
 
-    /// Writes the marker.
-    pub(crate) async fn mark(&self, text: &str) -> Result<(), LogError> {
+    /// Whether the marker can be read: then keys and clock are right.
+    pub(super) async fn is_recognised(&self) -> bool {
+        self.read_marker().await.is_ok()
+    }
+
+    async fn read_marker(&self) -> Result<String, object_store::Error> {
+        let found = self.store.get(&self.marker()).await?;
+        if found.meta.size > LONGEST {
+            let source = "it is no marker of a server".into();
+            return Err(object_store::Error::Generic {
+                store: "marker",
+                source,
+            });
+        }
+        let bytes = found.bytes().await?;
+        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    }
+
+    /// Writes the marker where there is none; what it says then, which is what somebody else has written where there was one.
+    pub(crate) async fn mark(&self, text: &str) -> Result<String, LogError> {
         let path = self.marker();
-        let text = PutPayload::from(format!("{text}\n"));
-        let written = self.store.put(&path, text).await;
-        written.map(drop).map_err(failed("write", &path))
+        let payload = PutPayload::from(format!("{text}\n"));
+        match self
+            .store
+            .put_opts(&path, payload, PutMode::Create.into())
+            .await
+        {
+            Ok(_) => Ok(text.to_owned()),
+            Err(object_store::Error::AlreadyExists { .. }) => {
+                let found = self.read_marker().await;
+                found.map_err(failed("read", &path))
+            }
+            Err(error) => Err(failed("write", &path)(error)),
+        }
     }
 }
