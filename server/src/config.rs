@@ -123,6 +123,15 @@ pub struct Artifacts {
 }
 
 impl Artifacts {
+    /// How many bytes all of one attempt may have, and the setting that says so: what others of its repository make no room for is
+    /// not taken.
+    pub(crate) fn of_attempt(&self) -> (u64, &'static str) {
+        match self.repository_bytes {
+            Some(most) if most < self.attempt_bytes => (most, "repository_bytes"),
+            _ => (self.attempt_bytes, "attempt_bytes"),
+        }
+    }
+
     /// How long one is kept whose pipeline says this, milliseconds; `None` is for ever.
     pub(crate) fn kept_ms(&self, said: Option<u64>) -> Option<u64> {
         let ms = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);

@@ -5,7 +5,7 @@
 //!     |                  '--> database (SQLite, PostgreSQL)
 //!     |--> dispatcher: the one task that knows which agents wait, and offers jobs to them
 //!     |--> logs (a directory, objects)
-//! sweeper: ends leases that are over | expiry: decides what was kept long enough | remains: removes it from the storage
+//! sweeper: ends leases that are over | expiry: decides what was kept long enough, room: what is too much | remains: removes it
 //! ```
 //! A server has no state beside database and storage that it could not lose: agents and users ask again, and every call of
 //! theirs may be repeated. Knows the language and the protocol, never a container.
@@ -28,6 +28,7 @@ mod once;
 mod operation;
 mod queue;
 mod remains;
+mod room;
 mod run;
 mod scope;
 mod secret;

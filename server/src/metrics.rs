@@ -39,6 +39,7 @@ pub(crate) struct Metrics {
     seconds: Family<Route, Histogram, fn() -> Histogram>,
     waiting: Gauge<i64, AtomicI64>,
     jobs: Family<State, Gauge<i64, AtomicI64>>,
+    removals: Gauge<i64, AtomicI64>,
     log_bytes: Counter<u64, AtomicU64>,
     traces: Counter<u64, AtomicU64>,
     lost_traces: Counter<u64, AtomicU64>,
@@ -46,8 +47,14 @@ pub(crate) struct Metrics {
     counted: tokio::sync::Mutex<Option<(Instant, Counts)>>,
 }
 
-/// How many jobs that are not over are in which state.
-pub(crate) type Counts = Vec<(String, i64)>;
+/// What the database counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Counts {
+    /// How many jobs that are not over are in which state.
+    pub(crate) jobs: Vec<(String, i64)>,
+    /// What is still in the storage of what is not kept.
+    pub(crate) removals: i64,
+}
 
 /// How old what the database has counted may be: everybody may ask, without a token, and as often as they like.
 const COUNTED: Duration = Duration::from_secs(5);
@@ -73,6 +80,12 @@ impl Metrics {
         );
         let jobs = Family::default();
         registry.register("jobs", "Jobs that are not over, by state", jobs.clone());
+        let removals = Gauge::default();
+        registry.register(
+            "removals",
+            "Streams and attempts that are still to be removed from the storage, 100000 for that many or more",
+            removals.clone(),
+        );
         let log_bytes = Counter::default();
         registry.register("log_bytes", "Bytes of logs that came", log_bytes.clone());
         let traces = Counter::default();
@@ -93,6 +106,7 @@ impl Metrics {
             seconds,
             waiting,
             jobs,
+            removals,
             log_bytes,
             traces,
             lost_traces,
@@ -100,7 +114,7 @@ impl Metrics {
         }
     }
 
-    /// The jobs, counted now or a few seconds ago.
+    /// What the database counts, counted now or a few seconds ago.
     pub(crate) async fn counts<E>(
         &self,
         count: impl Future<Output = Result<Counts, E>>,
@@ -146,9 +160,10 @@ impl Metrics {
     }
 
     /// As Prometheus reads it, with what the database counts.
-    pub(crate) fn text(&self, jobs: &[(String, i64)]) -> Result<String, std::fmt::Error> {
+    pub(crate) fn text(&self, counts: &Counts) -> Result<String, std::fmt::Error> {
+        self.removals.set(counts.removals);
         self.jobs.clear();
-        for (state, count) in jobs {
+        for (state, count) in &counts.jobs {
             let state = State {
                 state: state.clone(),
             };
@@ -167,11 +182,16 @@ mod tests {
     #[tokio::test]
     async fn jobs_are_counted_once_for_all_who_ask_within_seconds() {
         let metrics = Metrics::new();
-        let count = async |jobs: i64| Ok::<_, ()>(vec![("ready".to_owned(), jobs)]);
+        let count = async |jobs: i64| {
+            Ok::<_, ()>(Counts {
+                removals: jobs,
+                ..Counts::default()
+            })
+        };
         assert_eq!(metrics.counts(async { Err(7) }).await, Err(7));
         let first = metrics.counts(count(1)).await.unwrap();
         let second = metrics.counts(count(2)).await.unwrap();
-        assert_eq!(first[0].1, 1);
+        assert_eq!(first.removals, 1);
         assert_eq!(second, first);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::watch;
 
 use crate::database::Database;
@@ -10,6 +11,9 @@ use crate::operation::remains::{self, Remains, What};
 
 /// How often it looks.
 const PERIOD: Duration = Duration::from_secs(1);
+
+/// So many are removed at once: most of the time of each is a bucket's.
+const AT_ONCE: usize = 32;
 
 /// Removes what is not kept, until the server ends; what was on its way then so much later. Several servers may do so at once.
 pub(crate) async fn remove(
@@ -49,24 +53,26 @@ async fn some(database: &Database, logs: &Logs, once_more: Duration) -> bool {
         }
     };
     let is_last = claimed.is_empty();
-    for remains in claimed {
-        let (id, what) = (remains.id, remains.what.clone());
-        if let Err(error) = one(logs, &remains).await {
-            tracing::warn!(%error, %id, ?what, "something stays in the storage that is not kept, and is removed later");
-            continue;
-        }
-        let done = database.write(move |tx| remains::removed(tx, &remains, once_more));
-        match done.await {
-            Ok(()) => tracing::debug!(%id, ?what, "removed from the storage"),
-            Err(error) => {
-                tracing::warn!(%error, %id, ?what, "something is removed once more");
-            }
-        }
-    }
+    let removing = stream::iter(claimed).map(|remains| one(database, logs, remains, once_more));
+    removing.buffer_unordered(AT_ONCE).collect::<()>().await;
     !is_last
 }
 
-async fn one(logs: &Logs, Remains { id, what }: &Remains) -> Result<(), LogError> {
+/// Removes one, and says so.
+async fn one(database: &Database, logs: &Logs, remains: Remains, once_more: Duration) {
+    let (id, what) = (remains.id, remains.what.clone());
+    if let Err(error) = from_storage(logs, &remains).await {
+        tracing::warn!(%error, %id, ?what, "something stays in the storage that is not kept, and is removed later");
+        return;
+    }
+    let done = database.write(move |tx| remains::removed(tx, &remains, once_more));
+    match done.await {
+        Ok(()) => tracing::debug!(%id, ?what, "removed from the storage"),
+        Err(error) => tracing::warn!(%error, %id, ?what, "something is removed once more"),
+    }
+}
+
+async fn from_storage(logs: &Logs, Remains { id, what, .. }: &Remains) -> Result<(), LogError> {
     // Who was let in before the database has decided writes to its end.
     let _alone = logs.alone(*id).await;
     match what {

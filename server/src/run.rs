@@ -30,7 +30,7 @@ use crate::queue::watch::LeaseTerms;
 use crate::seen::Seen;
 use crate::service::{Service, patience, terms};
 use crate::sweeper::{self, Rules};
-use crate::{api, expiry, keys, mirrors, remains, secret, storage, trace};
+use crate::{api, expiry, keys, mirrors, remains, room, secret, storage, trace};
 
 /// What one transfer of a repository may take here: of a commit without its history, asked for by whoever may submit. How long
 /// it may take is the compiler's to say.
@@ -255,6 +255,11 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
             keep: config.keep,
             doubt: config.doubt,
         },
+        ended.clone(),
+    ));
+    tokio::spawn(room::make(
+        database.clone(),
+        config.artifacts.repository_bytes,
         ended.clone(),
     ));
     let once_more = config.terms.lease.saturating_mul(ONCE_MORE);

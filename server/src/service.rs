@@ -80,6 +80,6 @@ pub(crate) fn terms(config: &Config) -> WireTerms {
         heartbeat_ms: ms(config.terms.heartbeat),
         log_bytes: config.retention.bytes(),
         artifact_bytes: config.artifacts.bytes,
-        artifacts_bytes: config.artifacts.attempt_bytes,
+        artifacts_bytes: config.artifacts.of_attempt().0,
     }
 }

@@ -22,6 +22,15 @@ pub enum FileKind {
     Unreadable,
 }
 
+/// How much may be packed, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Most {
+    /// Of the files' contents together.
+    pub contents: u64,
+    /// Of the archive.
+    pub archive: u64,
+}
+
 /// Files in an archive, a gzipped tar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedFiles {

@@ -37,7 +37,7 @@ use crate::ports::PublishedPort;
 pub use containers::Containers;
 pub use error::{BackendError, ImageError, ImageErrorKind, StartError, StartErrorKind};
 pub use exchange::Exchange;
-pub use files::{FileKind, FilePart, FilesError, FoundFile, PackedFiles, RestoredFiles};
+pub use files::{FileKind, FilePart, FilesError, FoundFile, Most, PackedFiles, RestoredFiles};
 pub use options::{BackendOptions, ConnectError};
 pub use request::{
     BuildRequest, Exceeded, Exit, ExitStatus, Healthcheck, ImageProgress, JobRequest, NetworkUse,
@@ -99,13 +99,13 @@ pub trait Backend: Debug + Send + Sync + 'static {
         below: &[Vec<u8>],
     ) -> impl Future<Output = Result<Vec<FoundFile>, FilesError>> + Send;
 
-    /// Writes what is at these paths of a workspace to `out` as a gzipped tar archive, of at most `most` bytes, contents and
-    /// archive each. What was written is no archive when this fails or is dropped.
+    /// Writes what is at these paths of a workspace to `out` as a gzipped tar archive. What was written is no archive when
+    /// this fails or is dropped.
     fn pack_files(
         &self,
         workspace: &Self::Workspace,
         paths: &[Vec<u8>],
-        most: u64,
+        most: Most,
         out: &File,
     ) -> impl Future<Output = Result<PackedFiles, FilesError>> + Send;
 

@@ -9,7 +9,7 @@ use super::job::JobRunner;
 use super::message::Message;
 use super::outcome::{Fault, JobOutcome};
 use crate::artifacts::{Chosen, Selection};
-use crate::backend::{Backend, PackedFiles};
+use crate::backend::{Backend, Most, PackedFiles};
 use crate::clock::milliseconds;
 
 /// Why an artifact is not kept.
@@ -128,7 +128,10 @@ impl<B: Backend> JobRunner<B> {
         let Some(place) = &settings.artifacts else {
             return Err(Obstacle::Machine("there is no place for it".to_owned()));
         };
-        let most = settings.artifact_bytes.min(left);
+        let most = Most {
+            contents: settings.artifact_bytes,
+            archive: settings.artifact_bytes.min(left),
+        };
         let files = |error: crate::backend::FilesError| match error.is_of_the_files {
             true if left < settings.artifact_bytes => Obstacle::Pipeline(format!(
                 "{} (all of the job's may have {} bytes together)",

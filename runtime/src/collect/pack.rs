@@ -33,8 +33,10 @@ pub struct Collected {
 /// How much may be collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
-    /// Bytes, of all contents together and of the archive.
+    /// Bytes of all contents together.
     pub bytes: u64,
+    /// Bytes of the archive.
+    pub size: u64,
     /// Files, directories and links.
     pub files: u64,
 }
@@ -78,7 +80,7 @@ pub(super) fn not_taken(error: &io::Error, bounds: Bounds) -> CollectError {
     match error.get_ref().is_some_and(|inner| inner.is::<TooLarge>()) {
         true => CollectError::TooMuch {
             what: TooMuch::Bytes,
-            limit: bounds.bytes,
+            limit: bounds.size,
         },
         false => CollectError::write(error),
     }
@@ -98,7 +100,7 @@ impl<W: Write> Bounded<W> {
             out: io::BufWriter::with_capacity(256 << 10, out),
             hasher: Hasher::default(),
             size: 0,
-            most: bounds.bytes,
+            most: bounds.size,
         }
     }
 }

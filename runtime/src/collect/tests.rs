@@ -8,6 +8,7 @@ use super::*;
 
 const PLENTY: Bounds = Bounds {
     bytes: 1 << 30,
+    size: 1 << 30,
     files: 1_000,
 };
 
@@ -158,7 +159,11 @@ fn what_is_too_much_is_refused_before_it_is_read() {
         .unwrap()
         .set_len(1 << 40)
         .unwrap();
-    let bounds = |bytes, files| Bounds { bytes, files };
+    let bounds = |bytes, files| Bounds {
+        bytes,
+        size: bytes,
+        files,
+    };
     let error = packed(root, &["hole"], bounds(1 << 20, 9)).unwrap_err();
     assert_eq!(error, "more than 1048576 bytes");
     let mut noise = vec![0; 200_000];
@@ -166,6 +171,16 @@ fn what_is_too_much_is_refused_before_it_is_read() {
     fs::write(root.join("noise"), noise).unwrap();
     let error = packed(root, &["noise"], bounds(200_000, 9)).unwrap_err();
     assert_eq!(error, "more than 200000 bytes", "headers count as well");
+    // What is in it and what it is are two things.
+    fs::write(root.join("zeros"), vec![0; 200_000]).unwrap();
+    let small = Bounds {
+        bytes: 200_000,
+        size: 10_000,
+        files: 9,
+    };
+    assert_eq!(packed(root, &["zeros"], small).unwrap().0.bytes, 200_000);
+    let error = packed(root, &["noise"], small).unwrap_err();
+    assert_eq!(error, "more than 10000 bytes");
     fs::write(root.join("a"), "").unwrap();
     fs::write(root.join("b"), "").unwrap();
     let error = packed(root, &["a", "b"], bounds(1 << 20, 1)).unwrap_err();

@@ -121,11 +121,16 @@ async fn conclude(
         .database
         .read(move |tx| attempt::finishing(tx, agent, id, &names))
         .await?;
-    let Some(attempt::Finishing { pipeline, events }) = finishing else {
+    let Some(finishing) = finishing else {
         // Who has finished it before may not have heard that it has.
         service.logs.forget(id);
         return Ok(StatusCode::NO_CONTENT);
     };
+    let attempt::Finishing {
+        pipeline,
+        events,
+        leaves_artifacts,
+    } = finishing;
     let mut missing = Vec::new();
     if events != finish.events {
         // Of what the agent does not have any more nobody knows whether it is so: as with logs, what it has is what counts.
@@ -153,6 +158,10 @@ async fn conclude(
     if !missing.is_empty() {
         return Err(incomplete(missing));
     }
+    let found = match leaves_artifacts {
+        true => service.logs.archives(id).await?,
+        false => Vec::new(),
+    };
     let conclusion = finish.conclusion;
     let rules = service.config.artifacts;
     let is_news = service
@@ -162,6 +171,9 @@ async fn conclude(
             if is_news {
                 leaves::keep_streams(tx, id, &streams)?;
                 artifact::keep(tx, id, &finish.artifacts, &streams, rules)?;
+                if leaves_artifacts {
+                    artifact::leave_out(tx, id, &finish.artifacts, &found)?;
+                }
             }
             Ok(is_news)
         })

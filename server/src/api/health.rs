@@ -48,8 +48,8 @@ pub(super) async fn ready(State(service): State<Service>) -> Result<&'static str
 /// Figures.
 pub(super) async fn metrics(State(service): State<Service>) -> Result<Response, ApiError> {
     let counting = service.database.read(view::counts);
-    let jobs = service.metrics.counts(counting).await?;
-    let text = service.metrics.text(&jobs).map_err(|error| {
+    let counts = service.metrics.counts(counting).await?;
+    let text = service.metrics.text(&counts).map_err(|error| {
         tracing::error!(%error, "figures cannot be written");
         ApiError::new(ProblemCode::Internal, "something inside the server failed")
     })?;

@@ -104,9 +104,10 @@ async fn check_room(
         return refused("an artifact has", limits.bytes, "bytes");
     }
     let others = service.logs.artifact_bytes(id, name).await?;
-    if others.saturating_add(end) > limits.attempt_bytes {
+    let (most, setting) = limits.of_attempt();
+    if others.saturating_add(end) > most {
         let what = "the artifacts of an attempt have together";
-        return refused(what, limits.attempt_bytes, "attempt_bytes");
+        return refused(what, most, setting);
     }
     Ok(())
 }

@@ -201,6 +201,17 @@ impl Logs {
         }
     }
 
+    /// Archives of an attempt that are here and that no row may name; where pieces are objects, rows name all that count.
+    pub(crate) async fn archives(&self, id: AttemptId) -> Result<Vec<StreamName>, LogError> {
+        match self {
+            Self::Directory(directory) => {
+                let directory = directory.clone();
+                blocking(move || directory.archives(id)).await
+            }
+            Self::Objects(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Deletes everything of an attempt that nobody writes to.
     pub(crate) async fn delete(&self, id: AttemptId) -> Result<(), LogError> {
         match self {

@@ -1,14 +1,17 @@
 //! Artifacts of attempts that are finished.
 
+use std::collections::BTreeMap;
+
 use protocol::service::{
     Artifact, ArtifactEnd, Artifacts, AttemptId, JobId, ProblemCode, StreamInfo, StreamName,
 };
 
 use super::remains::{self, What};
+use super::room;
 use crate::config;
 use crate::database::{DatabaseError, OperationError, Row, Transaction, refuse};
 
-/// Notes what an attempt has left, and for how long it is kept. Archives that nothing is said of are not.
+/// Notes what an attempt has left, and for how long it is kept.
 pub(crate) fn keep(
     tx: &mut Transaction<'_>,
     id: AttemptId,
@@ -16,12 +19,6 @@ pub(crate) fn keep(
     streams: &[StreamInfo],
     rules: config::Artifacts,
 ) -> Result<(), OperationError> {
-    for stream in streams.iter().map(|stream| &stream.name) {
-        let is_said = |name| artifacts.iter().any(|artifact| artifact.name == name);
-        if stream.as_artifact().is_some_and(|name| !is_said(name)) {
-            remains::note(tx, id, &What::Stream(stream.clone()))?;
-        }
-    }
     if artifacts.is_empty() {
         return Ok(());
     }
@@ -31,6 +28,7 @@ pub(crate) fn keep(
     )?;
     let repository = row.int(0)?;
     let now = tx.now();
+    let mut bytes: i64 = 0;
     for artifact in artifacts {
         let mut streams = streams.iter();
         let stream = streams.find(|stream| stream.name.as_artifact() == Some(&artifact.name));
@@ -41,7 +39,7 @@ pub(crate) fn keep(
         let expires_at = rules
             .kept_ms(artifact.expire_ms)
             .map(|length| now.saturating_add(length).min(i64::MAX.unsigned_abs()));
-        tx.execute(
+        let is_new = tx.execute(
             "INSERT INTO artifacts (job, attempt, name, size, files, bytes, sha256, created_at, expires_at, repository) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (job, attempt, name) DO NOTHING",
             &[
@@ -56,12 +54,36 @@ pub(crate) fn keep(
                 expires_at.into(),
                 repository.into(),
             ],
-        )?;
+        )? > 0;
+        if is_new {
+            bytes = bytes.saturating_add(room::signed(stream.length));
+        }
     }
-    match rules.repository_bytes {
-        Some(most) => make_room(tx, repository, most, id),
-        None => Ok(()),
+    Ok(room::add(tx, repository, bytes)?)
+}
+
+/// Archives of a finished attempt that nothing is said of are not kept: those that rows name, and those that were found.
+pub(crate) fn leave_out(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    artifacts: &[ArtifactEnd],
+    found: &[StreamName],
+) -> Result<(), OperationError> {
+    let rows = tx.query(
+        "SELECT name FROM streams WHERE job = $1 AND attempt = $2 AND name LIKE 'artifact-%'",
+        &[id.job.0.into(), id.attempt.into()],
+    )?;
+    let named: Vec<StreamName> = rows
+        .iter()
+        .map(|row| row.word(0))
+        .collect::<Result<_, _>>()?;
+    let is_said = |name: &str| artifacts.iter().any(|artifact| artifact.name == name);
+    for stream in named.iter().chain(found) {
+        if stream.as_artifact().is_some_and(|name| !is_said(name)) {
+            remains::note(tx, id, &What::Stream(stream.clone()))?;
+        }
     }
+    Ok(())
 }
 
 /// From the columns of [`list`].
@@ -127,55 +149,64 @@ pub(crate) fn expire_due(tx: &mut Transaction<'_>) -> Result<usize, OperationErr
          ORDER BY expires_at LIMIT 100",
         &[now.into()],
     )?;
-    rows.iter().try_for_each(|row| expire(tx, row))?;
+    let mut gone = BTreeMap::new();
+    for row in &rows {
+        if let Some(expired) = expire(tx, row)? {
+            let bytes: &mut i64 = gone.entry(expired.repository).or_default();
+            *bytes = bytes.saturating_add(expired.bytes);
+        }
+    }
+    for (repository, bytes) in gone {
+        room::add(tx, repository, -bytes)?;
+    }
     Ok(rows.len())
 }
 
-/// Has the oldest of a repository expire, those of one attempt excepted, until all of them have no more than so many bytes.
-fn make_room(
-    tx: &mut Transaction<'_>,
-    repository: i64,
-    most: u64,
-    except: AttemptId,
-) -> Result<(), OperationError> {
-    let row = tx.one(
-        "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM artifacts WHERE repository = $1 AND expired = 0",
-        &[repository.into()],
-    )?;
-    let mut bytes: u64 = row.number(0)?;
-    while bytes > most {
-        let rows = tx.query(
-            "SELECT job, attempt, name, size FROM artifacts WHERE repository = $1 AND expired = 0 AND NOT (job = $2 AND attempt = $3) \
-             ORDER BY created_at, job, attempt, name LIMIT 100",
-            &[repository.into(), except.job.0.into(), except.attempt.into()],
-        )?;
-        if rows.is_empty() {
-            break;
-        }
-        for row in &rows {
-            if bytes <= most {
-                break;
-            }
-            expire(tx, row)?;
-            bytes = bytes.saturating_sub(row.number(3)?);
-        }
-    }
-    Ok(())
+/// What is not kept any more.
+#[derive(Debug)]
+pub(super) struct Expired {
+    pub(super) repository: i64,
+    pub(super) bytes: i64,
 }
 
-/// One that `job`, `attempt` and `name` say is not kept any more.
-fn expire(tx: &mut Transaction<'_>, row: &Row) -> Result<(), OperationError> {
+/// One that `job`, `attempt` and `name` say is not kept any more. `None`: somebody else has seen to it; who has takes its bytes away.
+pub(super) fn expire(
+    tx: &mut Transaction<'_>,
+    row: &Row,
+) -> Result<Option<Expired>, OperationError> {
     let id = AttemptId {
         job: JobId(row.number(0)?),
         attempt: row.number(1)?,
     };
     let name = row.text(2)?;
-    tx.execute(
-        "UPDATE artifacts SET expired = 1 WHERE job = $1 AND attempt = $2 AND name = $3",
+    let expired = tx.first(
+        "UPDATE artifacts SET expired = 1 WHERE job = $1 AND attempt = $2 AND name = $3 AND expired = 0 RETURNING repository, size",
         &[id.job.0.into(), id.attempt.into(), name.into()],
     )?;
+    let Some(expired) = expired else {
+        return Ok(None);
+    };
     if let Some(stream) = StreamName::artifact(name) {
         remains::note(tx, id, &What::Stream(stream))?;
     }
-    Ok(())
+    Ok(Some(Expired {
+        repository: expired.int(0)?,
+        bytes: expired.int(1)?,
+    }))
+}
+
+/// Forgets those of a pipeline's jobs.
+pub(super) fn forget(tx: &mut Transaction<'_>, pipeline: i64) -> Result<(), OperationError> {
+    let rows = tx.query(
+        "DELETE FROM artifacts WHERE job IN (SELECT id FROM jobs WHERE pipeline = $1) RETURNING repository, size, expired",
+        &[pipeline.into()],
+    )?;
+    let (mut repository, mut bytes) = (0, 0_i64);
+    for row in rows {
+        repository = row.int(0)?;
+        if !row.is(2)? {
+            bytes = bytes.saturating_add(row.int(1)?);
+        }
+    }
+    Ok(room::add(tx, repository, -bytes)?)
 }

@@ -174,6 +174,8 @@ pub(crate) struct Finishing {
     pub(crate) pipeline: PipelineId,
     /// Events of it that have come.
     pub(crate) events: u64,
+    /// The job may leave artifacts.
+    pub(crate) leaves_artifacts: bool,
 }
 
 /// Looks whether an attempt can be finished that leaves these streams. `None`: it was finished before.
@@ -195,11 +197,13 @@ pub(crate) fn finishing(
         return Ok(None);
     }
     let held = held_by(&row, agent, id)?;
-    leaves::check(id, &row.json(6)?, streams)?;
+    let leaving = row.json(6)?;
+    leaves::check(id, &leaving, streams)?;
     match row.maybe_number(9)? {
         Some(events) => Ok(Some(Finishing {
             pipeline: held.pipeline,
             events,
+            leaves_artifacts: leaving.has_artifacts(),
         })),
         None => refuse(ProblemCode::Conflict, "the attempt was not accepted yet"),
     }

@@ -2,6 +2,7 @@
 
 use protocol::service::{AttemptId, JobId};
 
+use super::artifact;
 use super::remains::{self, What};
 use crate::database::{OperationError, Transaction};
 
@@ -50,9 +51,9 @@ pub(crate) fn forget(
         };
         remains::note(tx, id, &What::Attempt)?;
     }
+    artifact::forget(tx, pipeline)?;
     // Where objects are their rows know: those go behind the objects.
     for of_jobs in [
-        "DELETE FROM artifacts WHERE job IN (SELECT id FROM jobs WHERE pipeline = $1)",
         "DELETE FROM events WHERE job IN (SELECT id FROM jobs WHERE pipeline = $1)",
         "DELETE FROM attempts WHERE job IN (SELECT id FROM jobs WHERE pipeline = $1)",
         "DELETE FROM jobs WHERE pipeline = $1",

@@ -44,6 +44,13 @@ struct LeavingService {
     name: String,
 }
 
+impl Leaving {
+    /// Whether there are artifacts among it.
+    pub(super) fn has_artifacts(&self) -> bool {
+        self.jobs.iter().any(|job| !job.artifacts.is_empty())
+    }
+}
+
 /// Looks whether a job leaves streams of these names: its steps, its services and its artifacts do.
 pub(super) fn check<'n>(
     id: AttemptId,

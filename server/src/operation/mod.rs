@@ -13,6 +13,7 @@ pub(crate) mod leaves;
 mod loaded;
 pub(crate) mod loss;
 pub(crate) mod remains;
+pub(crate) mod room;
 mod row;
 pub(crate) mod secret;
 pub(crate) mod storage;

@@ -31,6 +31,10 @@ pub(crate) enum What {
 pub(crate) struct Remains {
     pub(crate) id: AttemptId,
     pub(crate) what: What,
+    /// Which time it was given to somebody; who was given it later is at it instead.
+    claim: u64,
+    /// It was removed before, so long ago that nobody was on the way any more who would write.
+    again: bool,
 }
 
 /// How many are given to somebody at once.
@@ -109,7 +113,7 @@ pub(crate) fn claim(tx: &mut Transaction<'_>) -> Result<Vec<Remains>, OperationE
     let now = now(tx)?;
     let sql = skipping!(
         tx,
-        "SELECT job, attempt, what, tries FROM remains WHERE due <= $1 ORDER BY due LIMIT $2"
+        "SELECT job, attempt, what, tries, removed FROM remains WHERE due <= $1 ORDER BY due LIMIT $2"
     );
     let rows = tx.query(sql, &[now.into(), BATCH.into()])?;
     let mut claimed = Vec::with_capacity(rows.len());
@@ -121,50 +125,93 @@ pub(crate) fn claim(tx: &mut Transaction<'_>) -> Result<Vec<Remains>, OperationE
         let tries: u64 = row.number(3)?;
         let next = now.saturating_add(PAUSE << tries.min(DOUBLINGS));
         tx.execute(
-            "UPDATE remains SET due = $4, tries = tries + 1 WHERE job = $1 AND attempt = $2 AND what = $3",
+            "UPDATE remains SET due = $4, tries = $5 WHERE job = $1 AND attempt = $2 AND what = $3",
             &[
                 id.job.0.into(),
                 id.attempt.into(),
                 row.text(2)?.into(),
                 next.into(),
+                (tries + 1).into(),
             ],
         )?;
-        claimed.extend(What::parse(row.text(2)?).map(|what| Remains { id, what }));
+        let again = row.is(4)?;
+        claimed.extend(What::parse(row.text(2)?).map(|what| Remains {
+            id,
+            what,
+            claim: tries + 1,
+            again,
+        }));
     }
     Ok(claimed)
 }
 
-/// It was removed. What somebody was about to write meanwhile is removed in so long, and then it is gone.
+/// It was removed. What somebody was about to write meanwhile is removed in so long, and then it is gone. From who was so slow that
+/// somebody else was given it nothing is heard.
 pub(crate) fn removed(
     tx: &mut Transaction<'_>,
-    Remains { id, what }: &Remains,
+    remains: &Remains,
     once_more: Duration,
 ) -> Result<(), OperationError> {
-    let again = u64::try_from(once_more.as_millis()).unwrap_or(u64::MAX);
-    let again = now(tx)?.saturating_add(again);
-    let of = [id.job.0.into(), id.attempt.into()];
-    if *what == What::Attempt {
-        for of_attempt in [
+    let Remains { id, what, .. } = remains;
+    let of = [id.job.0.into(), id.attempt.into(), what.to_text().into()];
+    let mut row = of.to_vec();
+    row.push(remains.claim.into());
+    let is_heard = match remains.again {
+        true => tx.execute(
+            "DELETE FROM remains WHERE job = $1 AND attempt = $2 AND what = $3 AND tries = $4 AND removed = 1",
+            &row,
+        )?,
+        false => {
+            let again = u64::try_from(once_more.as_millis()).unwrap_or(u64::MAX);
+            row.push(now(tx)?.saturating_add(again).into());
+            tx.execute(
+                "UPDATE remains SET removed = 1, tries = 0, due = $5 \
+                 WHERE job = $1 AND attempt = $2 AND what = $3 AND tries = $4 AND removed = 0",
+                &row,
+            )?
+        }
+    };
+    if is_heard == 0 {
+        return Ok(());
+    }
+    forget_rows(tx, *id, what)
+}
+
+/// The rows of what is not there any more go behind it.
+fn forget_rows(tx: &mut Transaction<'_>, id: AttemptId, what: &What) -> Result<(), OperationError> {
+    let mut of = vec![id.job.0.into(), id.attempt.into()];
+    let [pieces, streams] = match what {
+        What::Attempt => [
             "DELETE FROM pieces WHERE job = $1 AND attempt = $2",
             "DELETE FROM streams WHERE job = $1 AND attempt = $2",
-        ] {
-            tx.execute(of_attempt, &of)?;
+        ],
+        What::Artifacts => [
+            "DELETE FROM pieces WHERE job = $1 AND attempt = $2 AND name LIKE 'artifact-%'",
+            "DELETE FROM streams WHERE job = $1 AND attempt = $2 AND name LIKE 'artifact-%'",
+        ],
+        What::Stream(_) => {
+            of.push(what.to_text().into());
+            [
+                "DELETE FROM pieces WHERE job = $1 AND attempt = $2 AND name = $3",
+                "DELETE FROM streams WHERE job = $1 AND attempt = $2 AND name = $3",
+            ]
         }
-    }
-    let [job, attempt] = of;
-    let row = [job, attempt, what.to_text().into()];
-    let gone = tx.execute(
-        "DELETE FROM remains WHERE job = $1 AND attempt = $2 AND what = $3 AND removed = 1",
-        &row,
-    )?;
-    if gone == 0 {
-        let [job, attempt, what] = row;
-        tx.execute(
-            "UPDATE remains SET removed = 1, tries = 0, due = $4 WHERE job = $1 AND attempt = $2 AND what = $3",
-            &[job, attempt, what, again.into()],
-        )?;
-    }
+    };
+    tx.later(pieces, &of)?;
+    tx.later(streams, &of)?;
     Ok(())
+}
+
+/// How many are counted at most.
+const COUNTED: i64 = 100_000;
+
+/// How many are there that nobody has removed yet.
+pub(crate) fn count(tx: &mut Transaction<'_>) -> Result<i64, DatabaseError> {
+    let row = tx.one(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM remains WHERE removed = 0 LIMIT $1) AS left_ones",
+        &[COUNTED.into()],
+    )?;
+    row.int(0)
 }
 
 #[cfg(test)]
@@ -196,6 +243,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn from_who_was_too_slow_nothing_is_heard() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let database = Database::open(&Location::Sqlite(directory.path().join("db"))).unwrap();
+        let claims = database.write(|tx| {
+            note(tx, id(1), &What::Artifacts)?;
+            let first = claim(tx)?.remove(0);
+            tx.execute("UPDATE remains SET due = 0", &[])?;
+            let second = claim(tx)?.remove(0);
+            Ok((first, second))
+        });
+        let (slow, fast) = claims.await.unwrap();
+        let hour = Duration::from_secs(3_600);
+        let both = database.write(move |tx| {
+            removed(tx, &fast, hour)?;
+            removed(tx, &slow, hour)?;
+            let row = tx.one("SELECT COUNT(*), MIN(removed) FROM remains", &[])?;
+            Ok((row.int(0)?, row.int(1)?, is_due(tx)?))
+        });
+        // It is removed once more, in an hour.
+        assert_eq!(both.await.unwrap(), (1, 1, false));
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_removed_stands_in_nobodys_way() {
         let directory = tempfile::TempDir::new().unwrap();
         let database = Database::open(&Location::Sqlite(directory.path().join("db"))).unwrap();
@@ -217,6 +287,8 @@ mod tests {
         let again = database.write(claim).await.unwrap();
         assert_eq!(again.len(), 1);
         assert_eq!((again[0].id, &again[0].what), (last.id, &last.what));
+        assert_eq!((again[0].again, last.again), (true, false));
+        let last = again[0].clone();
         let done = database.write(move |tx| removed(tx, &last, Duration::ZERO));
         done.await.unwrap();
         let left = database.read(|tx| {

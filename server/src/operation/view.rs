@@ -7,8 +7,10 @@ use protocol::service::{
     PipelineState, PipelineSummary, Pipelines, ProblemCode, StreamInfo, Waiting,
 };
 
+use super::remains;
 use super::row::node_of;
 use crate::database::{DatabaseError, Dialect, OperationError, Row, Transaction, Value, refuse};
+use crate::metrics::Counts;
 use crate::queue::{Node, State, has_labels};
 use crate::scope::Scope;
 
@@ -361,15 +363,20 @@ pub(crate) fn streams(
     rows.iter().map(stream).collect()
 }
 
-/// How many jobs that are not over are in which state. Of pipelines that are over nothing is looked at, however many there are.
-pub(crate) fn counts(tx: &mut Transaction<'_>) -> Result<Vec<(String, i64)>, OperationError> {
+/// How many jobs that are not over are in which state, and what is to be removed. Of pipelines that are over nothing is looked at,
+/// however many there are.
+pub(crate) fn counts(tx: &mut Transaction<'_>) -> Result<Counts, OperationError> {
     let rows = tx.query(
         "SELECT j.state, count(*) FROM pipelines p JOIN jobs j ON j.pipeline = p.id \
          WHERE p.state <> 'finished' AND j.state <> 'finished' GROUP BY j.state ORDER BY j.state",
         &[],
     )?;
     let count = |row: &Row| Ok((row.text(0)?.to_owned(), row.int(1)?));
-    rows.iter().map(count).collect()
+    let jobs: Result<_, OperationError> = rows.iter().map(count).collect();
+    Ok(Counts {
+        jobs: jobs?,
+        removals: remains::count(tx)?,
+    })
 }
 
 /// Looks whether the database answers.

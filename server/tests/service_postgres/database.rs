@@ -72,6 +72,17 @@ impl Database {
 }
 
 impl Database {
+    /// Carries out statements beside the server.
+    pub(crate) fn execute(&self, statements: &str) {
+        let Location::Postgres(url) = &self.location else {
+            return;
+        };
+        apart(|| {
+            let mut client = postgres::Client::connect(url, postgres::NoTls).unwrap();
+            client.batch_execute(statements).unwrap();
+        });
+    }
+
     /// Waits until what is asked for is one row with this number.
     pub(crate) async fn wait_for(&self, query: &str, number: i64) {
         let Location::Postgres(url) = &self.location else {

@@ -20,6 +20,7 @@ mod logs;
 mod objects;
 #[path = "../service/queue.rs"]
 mod queue;
+mod removal;
 mod s3;
 mod several;
 #[path = "../service/traces.rs"]

@@ -1,6 +1,6 @@
 //! Logs as objects of an S3 server, by way of any of several servers.
 
-use protocol::Conclusion::Success;
+use protocol::Conclusion::{Failure, Success};
 use protocol::service::{Finish, LogKept, ProblemCode, StreamName, path};
 use reqwest::Method;
 use server::{ServerError, Storage};
@@ -165,6 +165,21 @@ async fn of_a_lost_attempt_no_archive_stays_in_the_bucket() {
     let log = path::of_log(path::LOG, id, &StreamName::step(0));
     let read = server.admin.request(Method::GET, &log).send().await;
     assert_eq!(read.unwrap().bytes().await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn an_archive_that_an_end_does_not_name_goes() {
+    let s3 = S3::start().await;
+    let server = s3.server(4 << 20).await;
+    let agent = server.agent(&[]).await;
+    server.submit(artifacts::LEAVING).await;
+    let id = agent.take().await.id;
+    artifacts::send(&agent, id, "app", b"archive").await;
+    assert_eq!(s3.objects(), 1);
+    agent.finish(id, Failure).await;
+    s3.wait_for_objects(0).await;
+    let rows = "SELECT COUNT(*) FROM streams";
+    server.database().wait_for(rows, 0).await;
 }
 
 #[tokio::test]

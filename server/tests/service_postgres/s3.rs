@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::service::{Service as _, service_fn};
@@ -27,8 +27,10 @@ pub(crate) struct S3 {
 pub(crate) struct Faults {
     /// So many requests are answered as failed.
     failing: AtomicUsize,
-    /// What is written waits.
-    holding: watch::Sender<bool>,
+    /// Each answer takes so long, milliseconds.
+    slowness: AtomicU64,
+    /// What is written waits, or what is removed.
+    holding: watch::Sender<Option<Held>>,
     held: AtomicUsize,
     /// What is written is written, and the answer is that it is not.
     deaf: AtomicBool,
@@ -42,10 +44,32 @@ pub(crate) struct Faults {
     root: PathBuf,
 }
 
+/// What has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Writes,
+    Removals,
+}
+
+impl Held {
+    fn is(self, request: &hyper::Request<hyper::body::Incoming>) -> bool {
+        match self {
+            Self::Writes => request.method() == Method::PUT,
+            // Of many at once.
+            Self::Removals => request.uri().query() == Some("delete"),
+        }
+    }
+}
+
 impl Faults {
     /// Has what is written answered as failed.
     pub(crate) fn deafen(&self, is_deaf: bool) {
         self.deaf.store(is_deaf, Ordering::SeqCst);
+    }
+
+    /// Has each answer take so long.
+    pub(crate) fn slow_down(&self, milliseconds: u64) {
+        self.slowness.store(milliseconds, Ordering::SeqCst);
     }
 
     /// Has nobody list anything.
@@ -104,7 +128,12 @@ impl Faults {
 
     /// Has what is written from now on wait.
     pub(crate) fn hold(&self) {
-        self.holding.send_replace(true);
+        self.holding.send_replace(Some(Held::Writes));
+    }
+
+    /// Has what is removed from now on wait.
+    pub(crate) fn hold_removals(&self) {
+        self.holding.send_replace(Some(Held::Removals));
     }
 
     /// Waits until something waits.
@@ -114,15 +143,20 @@ impl Faults {
 
     /// Lets it go.
     pub(crate) fn release(&self) {
-        self.holding.send_replace(false);
+        self.holding.send_replace(None);
     }
 
     /// Whether a request fails.
-    async fn strike(&self, method: &Method) -> bool {
-        if method == Method::PUT && *self.holding.borrow() {
+    async fn strike(&self, request: &hyper::Request<hyper::body::Incoming>) -> bool {
+        let slowness = self.slowness.load(Ordering::SeqCst);
+        if slowness > 0 {
+            tokio::time::sleep(Duration::from_millis(slowness)).await;
+        }
+        let held = *self.holding.borrow();
+        if held.is_some_and(|held| held.is(request)) {
             self.held.fetch_add(1, Ordering::SeqCst);
             let mut holding = self.holding.subscribe();
-            let _ = holding.wait_for(|holding| !*holding).await;
+            let _ = holding.wait_for(|holding| holding.is_none()).await;
         }
         let fewer = |left: usize| left.checked_sub(1);
         let counted = self
@@ -146,7 +180,8 @@ impl S3 {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let faults = Arc::new(Faults {
             failing: AtomicUsize::new(0),
-            holding: watch::Sender::new(false),
+            slowness: AtomicU64::new(0),
+            holding: watch::Sender::new(None),
             held: AtomicUsize::new(0),
             deaf: AtomicBool::new(false),
             unlistable: AtomicBool::new(false),
@@ -175,7 +210,7 @@ impl S3 {
                                 if wrong.is_refused(&request) {
                                     return failed(StatusCode::FORBIDDEN);
                                 }
-                                if wrong.strike(request.method()).await {
+                                if wrong.strike(&request).await {
                                     return failed(StatusCode::SERVICE_UNAVAILABLE);
                                 }
                                 let is_put = request.method() == Method::PUT;

@@ -9,9 +9,11 @@ use crate::backend::{FileKind, FilePart, FilesError, FoundFile, PackedFiles, Res
 /// Files, directories and links of one archive.
 const FILES: u64 = 1_000_000;
 
-pub(super) const fn bounds(bytes: u64) -> Bounds {
+/// For contents and an archive of so many bytes.
+pub(super) const fn bounds(bytes: u64, size: u64) -> Bounds {
     Bounds {
         bytes,
+        size,
         files: FILES,
     }
 }

@@ -33,7 +33,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     Backend, BackendError, BackendOptions, BuildRequest, ConnectError, ExitStatus, FilePart,
-    FilesError, FoundFile, ImageError, JobRequest, PackedFiles, Prepared, ProgressFn,
+    FilesError, FoundFile, ImageError, JobRequest, Most, PackedFiles, Prepared, ProgressFn,
     RestoredFiles, ServiceRequest, StartError, StartErrorKind, StepRequest,
 };
 use crate::building::Writer;
@@ -246,12 +246,11 @@ impl Backend for Containers {
         &self,
         workspace: &Workspace,
         paths: &[Vec<u8>],
-        most: u64,
+        most: Most,
         out: &File,
     ) -> Result<PackedFiles, FilesError> {
-        let packed = self
-            .zygote
-            .pack(&workspace.name, paths, files::bounds(most), out);
+        let bounds = files::bounds(most.contents, most.archive);
+        let packed = self.zygote.pack(&workspace.name, paths, bounds, out);
         packed
             .await
             .map(files::packed)
@@ -269,7 +268,7 @@ impl Backend for Containers {
         let parts = files::parts(workspace, parts);
         let saved = self
             .zygote
-            .save(&parts, files::bounds(most), forbidden, out);
+            .save(&parts, files::bounds(most, most), forbidden, out);
         saved
             .await
             .map(files::packed)

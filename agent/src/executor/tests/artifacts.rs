@@ -127,6 +127,15 @@ async fn all_of_a_job_together_are_bounded_too() {
     let line = "artifact `two` cannot be kept: more than 60 bytes (all of the job's may have 150 bytes together)";
     assert!(outcome.told().contains(line), "{}", outcome.told());
     assert_eq!(kept(&outcome), ["one.tar.gz"]);
+
+    // That is what archives have, not what is in them.
+    let packed: &'static str = Box::leak("z".repeat(90).into_boxed_str());
+    let both = [("one", "a*"), ("two", "z*")];
+    let both = both.map(|(name, path)| artifact(name, &[path], When::Always));
+    let backend = Fake::default().with_files(&[long, packed]);
+    let outcome = TestRun::of([leaving(both.into())]).on(backend).await;
+    assert_eq!(outcome.report.conclusion, Conclusion::Success);
+    assert_eq!(kept(&outcome), ["one.tar.gz", "two.tar.gz"]);
 }
 
 #[tokio::test(start_paused = true)]

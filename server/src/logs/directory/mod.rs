@@ -266,8 +266,8 @@ impl Directory {
     /// Bytes of all archives of an attempt but this one.
     pub(super) fn artifact_bytes(&self, id: AttemptId, but: &StreamName) -> Result<u64, LogError> {
         let mut bytes: u64 = 0;
-        let names = self.names(id)?.into_iter();
-        for name in names.filter(|name| name.as_artifact().is_some() && name != but) {
+        let names = self.archives(id)?.into_iter();
+        for name in names.filter(|name| name != but) {
             let layout = self.files(id, &name).layout()?;
             bytes = bytes.saturating_add(layout.map_or(0, |layout| layout.length));
         }
@@ -289,10 +289,16 @@ impl Directory {
         }
     }
 
+    /// An attempt's archives.
+    pub(super) fn archives(&self, id: AttemptId) -> Result<Vec<StreamName>, LogError> {
+        let mut names = self.names(id)?;
+        names.retain(|name| name.as_artifact().is_some());
+        Ok(names)
+    }
+
     /// Deletes an attempt's archives.
     pub(super) fn delete_artifacts(&self, id: AttemptId) -> Result<(), LogError> {
-        let names = self.names(id)?.into_iter();
-        let mut names = names.filter(|name| name.as_artifact().is_some());
+        let mut names = self.archives(id)?.into_iter();
         names.try_for_each(|name| self.remove(id, &name))
     }
 

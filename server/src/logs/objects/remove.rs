@@ -3,16 +3,16 @@
 //! Nobody writes to what is removed: whoever is still at it is refused by the transaction that would let it count. Rows go last, so
 //! that what could not be removed is found again.
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
+use object_store::ObjectStore as _;
 use object_store::path::Path;
-use object_store::{ObjectStore as _, ObjectStoreExt as _};
 use protocol::service::{AttemptId, StreamName};
 
 use super::{LogError, Objects, failed};
 use crate::operation::stream;
 
-/// Objects that are deleted at once.
-const AT_ONCE: usize = 8;
+/// Objects that are named in one request.
+const AT_ONCE: usize = 1_000;
 
 impl Objects {
     /// Everything of an attempt. Its rows stay.
@@ -48,7 +48,7 @@ impl Objects {
         Ok(())
     }
 
-    /// One stream.
+    /// One stream. Its rows stay.
     pub(in crate::logs) async fn delete_stream(
         &self,
         id: AttemptId,
@@ -61,35 +61,45 @@ impl Objects {
             .await?;
         let objects = pieces.into_iter().map(|piece| piece.object).collect();
         self.delete_each(objects).await?;
-        self.delete_unnamed(&self.place(id, Some(name))).await?;
-        let of = name.clone();
-        let rows = self.database.write(move |tx| stream::remove(tx, id, &of));
-        rows.await?;
-        Ok(())
+        self.delete_unnamed(&self.place(id, Some(name))).await
     }
 
     async fn delete_each(&self, objects: Vec<String>) -> Result<(), LogError> {
-        let deleting = futures_util::stream::iter(objects).map(|object| async move {
-            let path = Path::from(object);
-            self.delete_one(&path).await
-        });
-        deleting.buffer_unordered(AT_ONCE).try_collect().await
+        self.delete_all_of(objects.into_iter().map(Path::from).collect())
+            .await
     }
 
-    async fn delete_one(&self, path: &Path) -> Result<(), LogError> {
-        match self.store.delete(path).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(failed("delete", path)(error)),
+    async fn delete_all_of(&self, paths: Vec<Path>) -> Result<(), LogError> {
+        let Some(first) = paths.first().cloned() else {
+            return Ok(());
+        };
+        let paths = futures_util::stream::iter(paths).map(Ok).boxed();
+        let mut deleting = self.store.delete_stream(paths);
+        while let Some(deleted) = deleting.next().await {
+            match deleted {
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                // Which it was the error says.
+                Err(error) => return Err(failed("delete", &first)(error)),
+            }
         }
+        Ok(())
     }
 
     /// What is there without a row: of who died, or has not come to its transaction.
     async fn delete_unnamed(&self, place: &Path) -> Result<(), LogError> {
-        let mut found = self.store.list(Some(place));
-        while let Some(object) = found.next().await {
-            match object {
-                Ok(object) => self.delete_one(&object.location).await?,
-                Err(error) => return self.unlisted(place, error).await,
+        let mut found = self.store.list(Some(place)).chunks(AT_ONCE);
+        while let Some(objects) = found.next().await {
+            let mut paths = Vec::with_capacity(objects.len());
+            let mut failed = None;
+            for object in objects {
+                match object {
+                    Ok(object) => paths.push(object.location),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            self.delete_all_of(paths).await?;
+            if let Some(error) = failed {
+                return self.unlisted(place, error).await;
             }
         }
         Ok(())
