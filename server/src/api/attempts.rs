@@ -11,6 +11,7 @@ use protocol::service::{
 use super::error::ApiError;
 use super::extract::{Agent, Body, Params};
 use super::unbroken::unbroken;
+use crate::logs::Logs;
 use crate::operation::{artifact, attempt, events, leaves, loss};
 use crate::service::Service;
 
@@ -162,6 +163,7 @@ async fn conclude(
         true => service.logs.archives(id).await?,
         false => Vec::new(),
     };
+    let are_objects = matches!(service.logs, Logs::Objects(_));
     let conclusion = finish.conclusion;
     let rules = service.config.artifacts;
     let is_news = service
@@ -169,7 +171,10 @@ async fn conclude(
         .write(move |tx| {
             let is_news = attempt::finish(tx, agent, id, pipeline, &finish)?;
             if is_news {
-                leaves::keep_streams(tx, id, &streams)?;
+                match are_objects {
+                    true => leaves::keep_pieces(tx, id, &streams)?,
+                    false => leaves::keep_streams(tx, id, &streams)?,
+                }
                 artifact::keep(tx, id, &finish.artifacts, &streams, rules)?;
                 if leaves_artifacts {
                     artifact::leave_out(tx, id, &finish.artifacts, &found)?;

@@ -40,6 +40,20 @@ pub(crate) enum LogError {
     },
 }
 
+impl LogError {
+    /// What was written is there, and cannot be read (EIO).
+    fn is_unreadable(&self) -> bool {
+        let errno = rustix::io::Errno::IO.raw_os_error();
+        matches!(self, Self::Storage { source, .. } if source.raw_os_error() == Some(errno))
+    }
+
+    /// What has to be there is not, or not all of it.
+    fn is_vanished(&self) -> bool {
+        use std::io::ErrorKind::{NotFound, UnexpectedEof};
+        matches!(self, Self::Storage { source, .. } if matches!(source.kind(), NotFound | UnexpectedEof))
+    }
+}
+
 /// A part of a log, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece {

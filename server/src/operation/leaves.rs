@@ -87,11 +87,34 @@ pub(super) fn check<'n>(
     Ok(())
 }
 
-/// Notes what the logs of an attempt have become.
-pub(crate) fn keep_streams(
+/// Notes what the logs of an attempt have become whose pieces are objects: they are still as they were found. Where somebody has
+/// thrown one away meanwhile, the attempt has not ended.
+pub(crate) fn keep_pieces(
     tx: &mut Transaction<'_>,
     id: AttemptId,
     streams: &[StreamInfo],
+) -> Result<(), DatabaseError> {
+    let (empty, others): (Vec<_>, Vec<_>) = streams.iter().partition(|stream| stream.length == 0);
+    for stream in others {
+        tx.later_changing(
+            "UPDATE streams SET complete = 1 WHERE job = $1 AND attempt = $2 AND name = $3 AND length = $4",
+            &[
+                id.job.0.into(),
+                id.attempt.into(),
+                word(&stream.name)?,
+                stream.length.into(),
+            ],
+        )?;
+    }
+    // Of what is empty there is no row yet.
+    keep_streams(tx, id, empty)
+}
+
+/// Notes what the logs of an attempt have become.
+pub(crate) fn keep_streams<'s>(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    streams: impl IntoIterator<Item = &'s StreamInfo>,
 ) -> Result<(), DatabaseError> {
     for stream in streams {
         tx.later(
@@ -110,4 +133,49 @@ pub(crate) fn keep_streams(
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::service::{JobId, StreamName};
+
+    use super::*;
+    use crate::database::{Database, Location};
+
+    #[tokio::test]
+    async fn an_end_whose_pieces_were_thrown_away_meanwhile_is_none() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let database = Database::open(&Location::Sqlite(directory.path().join("db"))).unwrap();
+        let id = AttemptId {
+            job: JobId(1),
+            attempt: 1,
+        };
+        let stream = |index, length| StreamInfo {
+            name: StreamName::step(index),
+            length,
+            complete: true,
+            cut_from: None,
+            cut_to: None,
+        };
+        let streams = [stream(0, 5), stream(1, 0)];
+        let keep = async |streams: [StreamInfo; 2]| {
+            let keeping = database.write(move |tx| Ok(keep_pieces(tx, id, &streams)?));
+            keeping.await
+        };
+        assert!(keep(streams.clone()).await.is_err());
+        for (length, is_kept) in [(4_i64, false), (5, true)] {
+            let coming = database.write(move |tx| {
+                let sql = "INSERT INTO streams (job, attempt, name, length) VALUES (1, 1, 'step-0', $1) \
+                           ON CONFLICT (job, attempt, name) DO UPDATE SET length = excluded.length";
+                Ok(tx.execute(sql, &[length.into()])?)
+            });
+            coming.await.unwrap();
+            assert_eq!(keep(streams.clone()).await.is_ok(), is_kept, "{length}");
+        }
+        let complete = database.read(|tx| {
+            let sql = "SELECT COUNT(*) FROM streams WHERE complete = 1";
+            Ok(tx.one(sql, &[])?.int(0)?)
+        });
+        assert_eq!(complete.await.unwrap(), 2);
+    }
 }

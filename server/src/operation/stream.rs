@@ -44,6 +44,19 @@ pub(crate) fn state(
     Ok((row.number(0)?, digests.collect()))
 }
 
+/// Looks whether an attempt is going on, which it does until the transaction ends.
+fn goes_on(tx: &mut Transaction<'_>, id: AttemptId) -> Result<(), OperationError> {
+    let sql = locking!(tx, "SELECT attempt, state FROM jobs WHERE id = $1");
+    let job = tx.first(sql, &[id.job.0.into()])?;
+    let Some(job) = job else {
+        return Err(fenced(id));
+    };
+    match job.number::<u32>(0)? == id.attempt && job.word::<State>(1)? == State::Running {
+        true => Ok(()),
+        false => Err(fenced(id)),
+    }
+}
+
 /// Lets a piece count, when the stream still ends where it starts and its attempt is still going on.
 pub(crate) fn append(
     tx: &mut Transaction<'_>,
@@ -53,14 +66,7 @@ pub(crate) fn append(
     digests: &[[u8; 32]],
     retention: Retention,
 ) -> Result<Appended, OperationError> {
-    let sql = locking!(tx, "SELECT attempt, state FROM jobs WHERE id = $1");
-    let job = tx.first(sql, &[id.job.0.into()])?;
-    let Some(job) = job else {
-        return Err(fenced(id));
-    };
-    if job.number::<u32>(0)? != id.attempt || job.word::<State>(1)? != State::Running {
-        return Err(fenced(id));
-    }
+    goes_on(tx, id)?;
     let stream = [id.job.0.into(), id.attempt.into(), word(name)?];
     tx.execute(
         "INSERT INTO streams (job, attempt, name, length) VALUES ($1, $2, $3, 0) ON CONFLICT (job, attempt, name) DO NOTHING",
@@ -232,12 +238,13 @@ pub(crate) fn replace(
     Ok(())
 }
 
-/// Forgets a stream. Its objects are returned.
-pub(crate) fn remove(
+/// Forgets a stream of an attempt that is going on. Its objects are returned.
+pub(crate) fn restart(
     tx: &mut Transaction<'_>,
     id: AttemptId,
     name: &StreamName,
 ) -> Result<Vec<String>, OperationError> {
+    goes_on(tx, id)?;
     let stream = [id.job.0.into(), id.attempt.into(), word(name)?];
     let rows = tx.query(
         "DELETE FROM pieces WHERE job = $1 AND attempt = $2 AND name = $3 RETURNING start, length, object",

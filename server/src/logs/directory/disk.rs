@@ -107,6 +107,17 @@ pub(super) mod fault {
     use std::sync::{Mutex, PoisonError};
 
     static WAITING: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    static UNREADABLE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+    /// The next time that this is read, it cannot be.
+    pub(in crate::logs::directory) fn be_unreadable(path: PathBuf) {
+        let mut unreadable = UNREADABLE.lock().unwrap_or_else(PoisonError::into_inner);
+        unreadable.push(path);
+    }
+
+    pub(in crate::logs::directory) fn read(path: &Path) -> io::Result<()> {
+        take(&UNREADABLE, path)
+    }
 
     /// The next time that this is made durable, it is not.
     pub(in crate::logs::directory) fn wait_for(path: PathBuf) {
@@ -115,10 +126,14 @@ pub(super) mod fault {
     }
 
     pub(super) fn strike(path: &Path) -> io::Result<()> {
-        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-        match waiting.iter().position(|waits| waits == path) {
+        take(&WAITING, path)
+    }
+
+    fn take(paths: &Mutex<Vec<PathBuf>>, path: &Path) -> io::Result<()> {
+        let mut paths = paths.lock().unwrap_or_else(PoisonError::into_inner);
+        match paths.iter().position(|waits| waits == path) {
             Some(at) => {
-                waiting.remove(at);
+                paths.remove(at);
                 Err(io::Error::from_raw_os_error(5))
             }
             None => Ok(()),

@@ -4,7 +4,7 @@
 //! head's length: another setting since then changes nothing about it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
@@ -102,7 +102,11 @@ impl Files {
             return Ok(Vec::new());
         };
         let mut segments = Vec::new();
-        for entry in fs::read_dir(directory).map_err(failed("read", directory))? {
+        let entries = match fs::read_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(segments),
+            entries => entries.map_err(failed("read", directory))?,
+        };
+        for entry in entries {
             let entry = entry.map_err(failed("read", directory))?.file_name();
             let (Some(entry), Some(name)) = (entry.to_str(), name.to_str()) else {
                 continue;
@@ -166,7 +170,7 @@ impl Files {
         }
     }
 
-    /// Writes behind the end, into one file. How many bytes found their place there is returned.
+    /// Writes at the end, which this is, whatever is there: into one file. How many bytes found their place there is returned.
     pub(super) fn write(
         &self,
         retention: Retention,
@@ -177,16 +181,19 @@ impl Files {
             && let Some(directory) = self.head.parent()
         {
             fs::create_dir_all(directory).map_err(failed("make", directory))?;
+            // What is left of one whose head the disk has lost is not of this one.
+            self.remove()?;
         }
         let (path, start, end) = self.place(retention, offset);
         let room = usize::try_from(end - offset).unwrap_or(usize::MAX);
         let now = &bytes[..bytes.len().min(room)];
-        let mut file = OpenOptions::new()
-            .append(true)
+        let file = OpenOptions::new()
+            .write(true)
             .create(true)
+            .truncate(false)
             .open(&path)
             .map_err(failed("open", &path))?;
-        if let Err(error) = file.write_all(now) {
+        if let Err(error) = file.write_all_at(now, offset - start) {
             // Half a piece would be counted; when this fails as well, the checksum finds it.
             if let Err(error) = file.set_len(offset - start) {
                 tracing::error!(%error, path = %path.display(), "a piece that was not written stays");
@@ -282,10 +289,9 @@ impl Files {
             .map_err(failed("cut", &path))
     }
 
-    /// Throws everything away.
+    /// Throws everything away, also what no head tells of.
     pub(super) fn remove(&self) -> Result<(), LogError> {
-        let segments = self.layout()?.map(|layout| layout.segments);
-        let segments = segments.unwrap_or_default().into_iter();
+        let segments = self.segments()?.into_iter();
         let segments = segments.map(|segment| self.beside(segment));
         for path in segments.chain([self.sealed(), self.head.clone()]) {
             remove_file(&path)?;
@@ -303,7 +309,9 @@ fn read_file(path: &PathBuf, offset: u64, most: usize) -> Result<Bytes, LogError
     let length = file.metadata().map_err(failed("look at", path))?.len();
     let left = usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX);
     let mut bytes = vec![0; most.min(left)];
-    file.read_exact_at(&mut bytes, offset)
-        .map_err(failed("read", path))?;
+    let read = file.read_exact_at(&mut bytes, offset);
+    #[cfg(test)]
+    let read = read.and_then(|()| super::disk::fault::read(path));
+    read.map_err(failed("read", path))?;
     Ok(bytes.into())
 }

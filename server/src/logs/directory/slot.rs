@@ -26,21 +26,20 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// The stream as far as it has come, and whether it was cut. Who fails with it does not put it back.
+    /// The stream as far as it has come, and whether something of it had to be thrown away. Who fails with it does not put it back.
     pub(super) fn take(&mut self, disk: &Disk, files: &Files) -> Result<(Open, bool), LogError> {
         let losses = disk.losses();
-        if self.losses == losses {
-            let open = match self.open.take() {
-                Some(open) => open,
-                None => Open::resume(files)?,
-            };
-            self.durable = self.durable.min(open.length());
+        if self.losses == losses
+            && let Some(open) = self.open.take()
+        {
             return Ok((open, false));
         }
         self.open = None;
         let before = files.layout()?.map_or(0, |layout| layout.length);
-        files.cut(self.durable)?;
-        self.losses = losses;
+        if self.losses != losses {
+            files.cut(self.durable)?;
+            self.losses = losses;
+        }
         let open = Open::resume(files)?;
         self.durable = self.durable.min(open.length());
         let was_cut = open.length() < before;

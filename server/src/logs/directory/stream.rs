@@ -1,5 +1,6 @@
 //! A stream that is being written, as far as it has come.
 
+use bytes::Bytes;
 use protocol::service::{BlockHasher, Checksum};
 
 use super::disk::Disk;
@@ -19,7 +20,7 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// Looks how far a stream has come: reads what is behind what is sealed.
+    /// Looks how far a stream has come: reads what is behind what is sealed. One that cannot be read is thrown away.
     pub(super) fn resume(files: &Files) -> Result<Self, LogError> {
         let Some(layout) = files.layout()? else {
             return Ok(Self::new(files.retention()));
@@ -30,9 +31,15 @@ impl Open {
         let sealed = digests.len();
         let mut hasher = BlockHasher::behind(digests);
         while hasher.length() < layout.length {
-            let bytes = files.read(hasher.length(), READ)?;
+            let bytes = match files.read(hasher.length(), READ) {
+                Err(error) if error.is_unreadable() => {
+                    tracing::error!(%error, "the disk has lost a log, which is asked for again");
+                    Bytes::new()
+                }
+                bytes => bytes?,
+            };
             if bytes.is_empty() {
-                // What is needed was thrown away: only the agent can help.
+                // What is needed is not there any more: only the agent can help.
                 files.remove()?;
                 return Ok(Self::new(files.retention()));
             }

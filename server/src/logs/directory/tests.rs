@@ -431,3 +431,53 @@ fn nothing_is_sealed_of_which_somebody_else_was_told_that_it_is_lost() {
         .seal(&directory.disk, directory.losses(), &[], 0)
         .unwrap();
 }
+
+#[tokio::test]
+async fn what_the_disk_cannot_read_is_asked_for_again() {
+    let root = TempDir::new().unwrap();
+    let file = root.path().join("logs/12000/12345-1/step-0");
+    open(&root).append(ID, &name(), 0, b"hello").unwrap();
+    for is_given_back in [false, true] {
+        // A server that was started again.
+        let directory = open(&root);
+        let logs = Logs::Directory(directory.clone());
+        fault::be_unreadable(file.clone());
+        let missing = match is_given_back {
+            false => finish(&logs, b"hello").await.unwrap(),
+            true => logs.settle(ID).await.unwrap(),
+        };
+        let missing = missing.unwrap_err();
+        assert_eq!((missing.len(), missing[0].from), (1, 0));
+        directory.append(ID, &name(), 0, b"hello").unwrap();
+        finish(&logs, b"hello").await.unwrap().unwrap();
+        assert_eq!(read_all(&directory, 0), b"hello");
+    }
+    // Nor what is behind what has come.
+    let directory = open(&root);
+    fault::be_unreadable(file);
+    let gap = directory.append(ID, &name(), 5, b" world");
+    assert!(matches!(gap, Err(LogError::Gap { next: 0 })), "{gap:?}");
+}
+
+#[test]
+fn what_is_left_of_another_log_is_written_over() {
+    let root = TempDir::new().unwrap();
+    let all = bytes(3 * BLOCK + 300_000);
+    let place = root.path().join("logs/12000/12345-1");
+    let logs = open(&root);
+    fs::create_dir_all(&place).unwrap();
+    // The disk has lost the head, and segments are still there: longer than what comes, and such that nothing comes into.
+    fs::write(place.join("step-0~0"), vec![7; 524_288]).unwrap();
+    fs::write(place.join("step-0~2"), vec![7; 500_000]).unwrap();
+    fs::write(place.join("step-0~7"), vec![7; 500_000]).unwrap();
+    for (index, piece) in all.chunks(700_001).enumerate() {
+        let offset = index as u64 * 700_001;
+        logs.append(ID, &name(), offset, piece).unwrap();
+    }
+    assert!(complete(&logs, &all).is_ok());
+    assert_eq!(logs.info(ID, &name()).unwrap().length, all.len() as u64);
+    assert_eq!(read_all(&logs, 0), all);
+    fs::remove_file(place.join("step-0")).unwrap();
+    logs.remove(ID, &name()).unwrap();
+    assert_eq!(fs::read_dir(place).unwrap().count(), 0);
+}

@@ -52,8 +52,8 @@ impl Objects {
             let mut at = 0;
             while at < piece.length {
                 let end = piece.length.min(at + READ);
-                let bytes = self.get(&from, at..end).await;
-                upload.write(&bytes.map_err(failed("read", &from))?);
+                // All of it, since what is joined takes its place.
+                upload.write(&self.get(&from, at..end, piece.length).await?);
                 let room = upload.wait_for_capacity(4).await;
                 room.map_err(failed("write", object))?;
                 at = end;

@@ -46,7 +46,12 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(object_store::Error)
     move |source| LogError::Storage {
         action,
         what,
-        source: std::io::Error::other(source),
+        source: match source {
+            object_store::Error::NotFound { .. } => {
+                std::io::Error::new(std::io::ErrorKind::NotFound, source)
+            }
+            source => std::io::Error::other(source),
+        },
     }
 }
 
@@ -209,11 +214,16 @@ impl Objects {
         debug_assert!(hasher.full_blocks().len() * BLOCK <= usize::try_from(length).unwrap_or(0));
         while hasher.length() < length {
             let most = usize::try_from(READ).unwrap_or(usize::MAX);
-            let piece = self.read(id, name, hasher.length(), most).await?;
-            if piece.bytes.is_empty() {
-                return Err(LogError::NotFound);
+            match self.read(id, name, hasher.length(), most).await {
+                Ok(piece) if !piece.bytes.is_empty() => hasher.update(&piece.bytes),
+                Err(error) if !error.is_vanished() => return Err(error),
+                // Only the agent can help.
+                _ => {
+                    tracing::error!(%id, %name, "the bucket has lost a part of a log, which is asked for again");
+                    self.restart(id, name).await?;
+                    return Ok(BlockHasher::new());
+                }
             }
-            hasher.update(&piece.bytes);
         }
         Ok(hasher)
     }
@@ -250,7 +260,7 @@ impl Objects {
             let mut from = length;
             if length >= end.length {
                 tracing::warn!(%id, name = %end.name, "a log differed from its agent's and is thrown away");
-                self.remove(id, &end.name).await?;
+                self.restart(id, &end.name).await?;
                 from = 0;
             }
             missing.push(Missing {
@@ -264,12 +274,12 @@ impl Objects {
         })
     }
 
-    /// Throws a stream away.
-    pub(super) async fn remove(&self, id: AttemptId, name: &StreamName) -> Result<(), LogError> {
+    /// Throws a stream away whose attempt is going on: its agent sends it again.
+    async fn restart(&self, id: AttemptId, name: &StreamName) -> Result<(), LogError> {
         let of = name.clone();
         let objects = self
             .database
-            .write(move |tx| stream::remove(tx, id, &of))
+            .write(move |tx| stream::restart(tx, id, &of))
             .await?;
         self.lock().remove(&(id, name.clone()));
         self.delete(objects).await;
@@ -313,11 +323,13 @@ impl Objects {
             let object = Path::from(piece.object);
             let start = offset - piece.start;
             let end = piece.length.min(start.saturating_add(most as u64));
-            match self.get(&object, start..end).await {
-                Err(object_store::Error::NotFound { .. }) if attempt < 3 => {}
+            match self.get(&object, start..end, piece.length).await {
+                Err(error) if error.is_vanished() && attempt < 3 => {}
                 bytes => {
-                    let bytes = bytes.map_err(failed("read", &object))?;
-                    return Ok(Piece { offset, bytes });
+                    return Ok(Piece {
+                        offset,
+                        bytes: bytes?,
+                    });
                 }
             }
         }
@@ -348,8 +360,23 @@ impl Objects {
         self.lock().contains_key(&(id, name.clone()))
     }
 
-    async fn get(&self, object: &Path, range: Range<u64>) -> Result<Bytes, object_store::Error> {
-        self.store.get_range(object, range).await
+    /// A part of an object that has so many bytes.
+    async fn get(&self, object: &Path, range: Range<u64>, size: u64) -> Result<Bytes, LogError> {
+        let cut = || LogError::Storage {
+            action: "read",
+            what: object.to_string(),
+            source: std::io::ErrorKind::UnexpectedEof.into(),
+        };
+        match self.store.get_range(object, range.clone()).await {
+            Ok(bytes) if bytes.len() as u64 == range.end - range.start => Ok(bytes),
+            Ok(_) => Err(cut()),
+            Err(error @ object_store::Error::NotFound { .. }) => Err(failed("read", object)(error)),
+            // A range that an object has not is no error of its own kind.
+            Err(error) => match self.store.head(object).await {
+                Ok(found) if found.size < size => Err(cut()),
+                _ => Err(failed("read", object)(error)),
+            },
+        }
     }
 
     /// Deletes what no row names any more. What cannot be deleted takes space and does no other harm.
