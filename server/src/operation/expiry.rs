@@ -62,3 +62,56 @@ pub(crate) fn forget(
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::{Database, Location};
+
+    #[tokio::test]
+    async fn a_pipeline_that_is_run_again_at_the_last_moment_keeps_everything() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let database = Database::open(&Location::Sqlite(directory.path().join("db"))).unwrap();
+        let making = database.write(|tx| {
+            for sql in [
+                "INSERT INTO pipelines (id, repository, trigger_of, variables, priority, state, diagnostics, created_at, finished_at) \
+                 VALUES (7, 1, '', '', 0, 'finished', '', 1, 2)",
+                "INSERT INTO jobs (id, pipeline, place, name, shape, plan, state, due, created_at) \
+                 VALUES (1, 7, 0, '', '', '', 'finished', 0, 1)",
+                "INSERT INTO attempts (job, attempt, agent, state, started_at) VALUES (1, 1, 1, 'finished', 1)",
+            ] {
+                tx.execute(sql, &[])?;
+            }
+            Ok(())
+        });
+        making.await.unwrap();
+        let looking = database.read(|tx| expired(tx, 1_000, 10));
+        assert_eq!(looking.await.unwrap(), [7]);
+        let again = |finished_at: Option<u64>, state: &'static str| {
+            database.write(move |tx| {
+                let sql = "UPDATE pipelines SET state = $1, finished_at = $2";
+                Ok(tx.execute(sql, &[state.into(), finished_at.into()])?)
+            })
+        };
+        let forgetting = || database.write(|tx| forget(tx, 7, 1_000));
+        let kept = || {
+            database.read(|tx| {
+                let sql = "SELECT (SELECT COUNT(*) FROM attempts), (SELECT COUNT(*) FROM remains)";
+                let row = tx.one(sql, &[])?;
+                Ok((row.int(0)?, row.int(1)?))
+            })
+        };
+        // It runs, and is over anew, before who has looked comes to forget it.
+        for (finished_at, state) in [
+            (None, "running"),
+            (Some(i64::MAX.unsigned_abs()), "finished"),
+        ] {
+            again(finished_at, state).await.unwrap();
+            assert!(!forgetting().await.unwrap(), "{state}");
+            assert_eq!(kept().await.unwrap(), (1, 0), "{state}");
+        }
+        again(Some(2), "finished").await.unwrap();
+        assert!(forgetting().await.unwrap());
+        assert_eq!(kept().await.unwrap(), (0, 1));
+    }
+}

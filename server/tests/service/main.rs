@@ -14,6 +14,7 @@ mod harness;
 mod logs;
 mod queue;
 mod repositories;
+mod schemas;
 mod secrets;
 mod sqlite;
 mod traces;

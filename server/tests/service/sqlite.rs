@@ -143,46 +143,6 @@ async fn pipelines_of_long_ago_are_forgotten_with_their_logs() {
 }
 
 #[tokio::test]
-async fn a_pipeline_that_is_run_again_at_the_last_moment_keeps_its_logs() {
-    let mut server = Server::start_with(|config| {
-        config.keep = Some(Duration::from_secs(86_400));
-        config.doubt = Duration::from_millis(700);
-    })
-    .await;
-    let agent = server.agent(&[]).await;
-    let name = StreamName::step(0);
-    server.submit(ONE).await;
-    let id = agent.take().await.id;
-    agent.log(id, &name, 0, b"hello").send().await.unwrap();
-    let ended = Finish {
-        logs: vec![end(&name, b"hello")],
-        ..finish(Success)
-    };
-    agent.tell(path::FINISH, id, &ended).await;
-    let old = "UPDATE pipelines SET finished_at = finished_at - 172800000";
-    beside(&server).execute(old, []).unwrap();
-    server.restart().await;
-    // Whoever lets it run again is in the midst of it when the server finds that it is too old.
-    let other = beside(&server);
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    other
-        .execute(
-            "UPDATE pipelines SET state = 'running', finished_at = NULL, conclusion = NULL",
-            [],
-        )
-        .unwrap();
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    other.execute_batch("COMMIT").unwrap();
-    // Behind what waited for it.
-    server.submit(ONE).await;
-    let log = server
-        .admin
-        .request(Method::GET, &path::of_log(path::LOG, id, &name));
-    assert_eq!(log.send().await.unwrap().text().await.unwrap(), "hello");
-    assert!(server.config.data.join("logs/0/1-1/step-0").exists());
-}
-
-#[tokio::test]
 async fn nobody_writes_to_an_attempt_while_its_end_is_on_its_way_to_the_database() {
     let server = Server::start().await;
     let agent = server.agent(&[]).await;

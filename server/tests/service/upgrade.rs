@@ -12,6 +12,7 @@ use server::{Config, ServerError};
 use tempfile::TempDir;
 
 use crate::harness::{Agent, ONE, User, end, finish};
+use crate::schemas;
 
 /// The first administrator's and an agent's, of the fixture of schema 1.
 const ADMIN: &str = "slipway_user_IZDzWd68BL0wkdiwmZ3mffNB2cvyH2QpSizV_Ej3dc0";
@@ -138,4 +139,24 @@ async fn a_database_of_a_newer_server_is_refused_and_stays_as_it_is() {
     );
     let columns = newer().prepare("SELECT offers FROM jobs").is_ok();
     assert!(!columns, "it was changed");
+}
+
+#[tokio::test]
+async fn what_servers_of_schema_4_have_left_of_artifacts_is_sorted_out() {
+    let directory = TempDir::new().unwrap();
+    let mut config = Config::in_directory(directory.path().to_owned(), crate::harness::transport());
+    config.listen.set_port(0);
+    let open = || rusqlite::Connection::open(config.data.join("server.sqlite")).unwrap();
+    let made = schemas::schema_4("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB");
+    open().execute_batch(&made).unwrap();
+    schemas::upgrade(config.clone()).await;
+    let numbers = |query: &str| -> Vec<i64> {
+        let database = open();
+        let mut statement = database.prepare(query).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let left = schemas::LEFT.map(&numbers);
+    assert_eq!(left, [vec![101, 201], vec![0, 5, 5], vec![30, 80]]);
+    assert_eq!(numbers(schemas::UNSAID), [102]);
 }

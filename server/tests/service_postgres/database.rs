@@ -83,25 +83,28 @@ impl Database {
         });
     }
 
-    /// Waits until what is asked for is one row with this number.
-    pub(crate) async fn wait_for(&self, query: &str, number: i64) {
+    /// The numbers that are asked for, a row each.
+    pub(crate) fn numbers(&self, query: &str) -> Vec<i64> {
         let Location::Postgres(url) = &self.location else {
-            return;
+            return Vec::new();
         };
         let query = format!("SELECT asked::BIGINT FROM ({query}) AS of (asked)");
-        let ask = || {
+        apart(|| {
             let mut client = postgres::Client::connect(url, postgres::NoTls).unwrap();
             let rows = client.query(&query, &[]).unwrap();
-            let numbers = rows.iter().map(|row| row.get::<_, i64>(0));
-            numbers.collect::<Vec<_>>()
-        };
+            rows.iter().map(|row| row.get(0)).collect()
+        })
+    }
+
+    /// Waits until what is asked for is one row with this number.
+    pub(crate) async fn wait_for(&self, query: &str, number: i64) {
         for _ in 0..200 {
-            if apart(ask) == [number] {
+            if self.numbers(query) == [number] {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("{query}: {:?} and not {number}", apart(ask));
+        panic!("{query}: {:?} and not {number}", self.numbers(query));
     }
 }
 

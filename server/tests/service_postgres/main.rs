@@ -22,6 +22,9 @@ mod objects;
 mod queue;
 mod removal;
 mod s3;
+#[path = "../service/schemas.rs"]
+mod schemas;
 mod several;
 #[path = "../service/traces.rs"]
 mod traces;
+mod upgrade;

@@ -49,7 +49,7 @@ async fn how_many_are_removed_in_a_second() {
         let s3 = S3::start().await;
         let server = s3.server(4 << 20).await;
         s3.faults.slow_down(milliseconds);
-        let all = 400;
+        let all = 100;
         let statements = archives(&s3.directory.path().join("bucket"), all);
         server.database().execute(&statements);
         let from = std::time::Instant::now();
