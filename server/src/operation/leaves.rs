@@ -106,6 +106,11 @@ pub(crate) fn keep_pieces(
             ],
         )?;
     }
+    // Nothing goes on any more.
+    tx.later(
+        "DELETE FROM blocks WHERE job = $1 AND attempt = $2",
+        &[id.job.0.into(), id.attempt.into()],
+    )?;
     // Of what is empty there is no row yet.
     keep_streams(tx, id, empty)
 }

@@ -180,25 +180,29 @@ pub(crate) fn removed(
 /// The rows of what is not there any more go behind it.
 fn forget_rows(tx: &mut Transaction<'_>, id: AttemptId, what: &What) -> Result<(), OperationError> {
     let mut of = vec![id.job.0.into(), id.attempt.into()];
-    let [pieces, streams] = match what {
+    let rows = match what {
         What::Attempt => [
             "DELETE FROM pieces WHERE job = $1 AND attempt = $2",
+            "DELETE FROM blocks WHERE job = $1 AND attempt = $2",
             "DELETE FROM streams WHERE job = $1 AND attempt = $2",
         ],
         What::Artifacts => [
             "DELETE FROM pieces WHERE job = $1 AND attempt = $2 AND name LIKE 'artifact-%'",
+            "DELETE FROM blocks WHERE job = $1 AND attempt = $2 AND name LIKE 'artifact-%'",
             "DELETE FROM streams WHERE job = $1 AND attempt = $2 AND name LIKE 'artifact-%'",
         ],
         What::Stream(_) => {
             of.push(what.to_text().into());
             [
                 "DELETE FROM pieces WHERE job = $1 AND attempt = $2 AND name = $3",
+                "DELETE FROM blocks WHERE job = $1 AND attempt = $2 AND name = $3",
                 "DELETE FROM streams WHERE job = $1 AND attempt = $2 AND name = $3",
             ]
         }
     };
-    tx.later(pieces, &of)?;
-    tx.later(streams, &of)?;
+    for rows in rows {
+        tx.later(rows, &of)?;
+    }
     Ok(())
 }
 

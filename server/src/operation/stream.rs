@@ -26,22 +26,47 @@ pub(crate) enum Appended {
     Elsewhere { length: u64 },
 }
 
-/// Length and digests of the full blocks of a stream.
-pub(crate) fn state(
+/// How long a stream is.
+pub(crate) fn length(
     tx: &mut Transaction<'_>,
     id: AttemptId,
     name: &StreamName,
-) -> Result<(u64, Vec<[u8; 32]>), OperationError> {
+) -> Result<u64, OperationError> {
     let row = tx.first(
-        "SELECT length, digests FROM streams WHERE job = $1 AND attempt = $2 AND name = $3",
+        "SELECT length FROM streams WHERE job = $1 AND attempt = $2 AND name = $3",
         &[id.job.0.into(), id.attempt.into(), word(name)?],
     )?;
-    let Some(row) = row else {
-        return Ok((0, Vec::new()));
-    };
-    let digests = row.maybe_blob(1)?.unwrap_or_default().chunks_exact(32);
-    let digests = digests.filter_map(|digest| digest.try_into().ok());
-    Ok((row.number(0)?, digests.collect()))
+    row.map_or(Ok(0), |row| Ok(row.number(0)?))
+}
+
+/// Digests of the full blocks of a stream.
+pub(crate) fn digests(
+    tx: &mut Transaction<'_>,
+    id: AttemptId,
+    name: &StreamName,
+) -> Result<Vec<[u8; 32]>, OperationError> {
+    let stream = [id.job.0.into(), id.attempt.into(), word(name)?];
+    let mut rows = tx.query(
+        "SELECT digests FROM streams WHERE job = $1 AND attempt = $2 AND name = $3",
+        &stream,
+    )?;
+    rows.extend(tx.query(
+        "SELECT digests FROM blocks WHERE job = $1 AND attempt = $2 AND name = $3 ORDER BY first",
+        &stream,
+    )?);
+    let mut digests = Vec::new();
+    for row in &rows {
+        let some = row.maybe_blob(0)?.unwrap_or_default().chunks_exact(32);
+        digests.extend(some.filter_map(|digest| <[u8; 32]>::try_from(digest).ok()));
+    }
+    Ok(digests)
+}
+
+/// Blocks that have become full with a piece: which is the first, and their digests.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NewBlocks {
+    pub(crate) first: u64,
+    pub(crate) digests: Vec<[u8; 32]>,
 }
 
 /// Looks whether an attempt is going on, which it does until the transaction ends.
@@ -63,7 +88,7 @@ pub(crate) fn append(
     id: AttemptId,
     name: &StreamName,
     piece: &PieceRow,
-    digests: &[[u8; 32]],
+    blocks: &NewBlocks,
     retention: Retention,
 ) -> Result<Appended, OperationError> {
     goes_on(tx, id)?;
@@ -72,7 +97,7 @@ pub(crate) fn append(
         "INSERT INTO streams (job, attempt, name, length) VALUES ($1, $2, $3, 0) ON CONFLICT (job, attempt, name) DO NOTHING",
         &stream,
     )?;
-    let (length, _) = state(tx, id, name)?;
+    let length = length(tx, id, name)?;
     if length != piece.start {
         return Ok(Appended::Elsewhere { length });
     }
@@ -87,10 +112,19 @@ pub(crate) fn append(
         "INSERT INTO pieces (job, attempt, name, start, length, object) VALUES ($1, $2, $3, $4, $5, $6)",
         &values,
     )?;
+    if !blocks.digests.is_empty() {
+        let mut values = stream.to_vec();
+        let digests = blocks.digests.as_flattened();
+        values.extend([blocks.first.into(), Value::from(digests)]);
+        tx.execute(
+            "INSERT INTO blocks (job, attempt, name, first, digests) VALUES ($1, $2, $3, $4, $5)",
+            &values,
+        )?;
+    }
     let mut values = stream.to_vec();
-    values.extend([next.into(), Value::from(digests.as_flattened())]);
+    values.push(next.into());
     tx.execute(
-        "UPDATE streams SET length = $4, digests = $5 WHERE job = $1 AND attempt = $2 AND name = $3",
+        "UPDATE streams SET length = $4 WHERE job = $1 AND attempt = $2 AND name = $3",
         &values,
     )?;
     let thrown_away = throw_away(tx, &stream, next, retention)?;
@@ -250,10 +284,12 @@ pub(crate) fn restart(
         "DELETE FROM pieces WHERE job = $1 AND attempt = $2 AND name = $3 RETURNING start, length, object",
         &stream,
     )?;
-    tx.execute(
+    for rows in [
+        "DELETE FROM blocks WHERE job = $1 AND attempt = $2 AND name = $3",
         "DELETE FROM streams WHERE job = $1 AND attempt = $2 AND name = $3",
-        &stream,
-    )?;
+    ] {
+        tx.execute(rows, &stream)?;
+    }
     let pieces: Vec<PieceRow> = rows.iter().map(piece_of).collect::<Result<_, _>>()?;
     Ok(pieces.into_iter().map(|piece| piece.object).collect())
 }

@@ -17,6 +17,7 @@ mod faults;
 mod harness;
 #[path = "../service/logs.rs"]
 mod logs;
+mod losses;
 mod objects;
 #[path = "../service/queue.rs"]
 mod queue;

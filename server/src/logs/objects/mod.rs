@@ -4,7 +4,7 @@
 //! PUT PREFIX/logs/12-1/step-0/OFFSET-RANDOM --> transaction: the stream still ends at OFFSET, its agent still holds the attempt
 //! ```
 //! Whoever loses a race, or dies in between, leaves an object without a row, which nobody reads. When an attempt is finished its
-//! pieces are joined. The digests of the blocks so far are in the stream's row, so that any server can go on.
+//! pieces are joined. The digests of the blocks so far are in rows, so that any server can go on.
 
 mod join;
 mod marker;
@@ -23,7 +23,7 @@ use protocol::service::{AttemptId, BLOCK, BlockHasher, LogEnd, Missing, StreamIn
 
 use super::{LogError, Piece, Retention};
 use crate::database::{Database, OperationError};
-use crate::operation::stream::{self, Appended, PieceRow};
+use crate::operation::stream::{self, Appended, NewBlocks, PieceRow};
 
 /// How many streams are remembered as far as they have come.
 const REMEMBERED: usize = 4_096;
@@ -145,6 +145,7 @@ impl Objects {
         }
         let new = bytes.slice(known..);
         let object = self.name(id, &name, length);
+        let full = hasher.full_blocks().len();
         self.store
             .put(&object, new.clone().into())
             .await
@@ -155,11 +156,14 @@ impl Objects {
             length: new.len() as u64,
             object: object.to_string(),
         };
-        let digests = hasher.full_blocks().to_vec();
+        let blocks = NewBlocks {
+            first: full as u64,
+            digests: hasher.full_blocks()[full..].to_vec(),
+        };
         let (retention, of) = (self.retention.of_stream(&name), name.clone());
         let appended = self
             .database
-            .write(move |tx| stream::append(tx, id, &of, &piece, &digests, retention));
+            .write(move |tx| stream::append(tx, id, &of, &piece, &blocks, retention));
         let appended = match appended.await {
             // Only where it is certain that no row names it: a transaction whose answer is lost may have been committed.
             Err(OperationError::Refused(problem)) => {
@@ -203,13 +207,18 @@ impl Objects {
     /// A stream's hash so far: remembered, or computed from what is behind its last full block.
     async fn hasher(&self, id: AttemptId, name: &StreamName) -> Result<BlockHasher, LogError> {
         let of = name.clone();
-        let (length, digests) = self
+        let length = self
             .database
-            .read(move |tx| stream::state(tx, id, &of))
+            .read(move |tx| stream::length(tx, id, &of))
             .await?;
         if let Some(known) = self.remembered(id, name, length) {
             return Ok(known);
         }
+        let of = name.clone();
+        let digests = self.database.read(move |tx| stream::digests(tx, id, &of));
+        let mut digests = digests.await?;
+        // More may have come in between.
+        digests.truncate(usize::try_from(length).unwrap_or(usize::MAX) / BLOCK);
         let mut hasher = BlockHasher::behind(digests);
         debug_assert!(hasher.full_blocks().len() * BLOCK <= usize::try_from(length).unwrap_or(0));
         while hasher.length() < length {
