@@ -1,8 +1,9 @@
 //! The task that owns a run: it starts jobs, hears from them, stops them, and is the only one to order events.
 
+mod stopping;
+
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use indexmap::IndexMap;
 use pipelines::plan::{Job, Network, Plan};
@@ -14,88 +15,17 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::Settings;
-use super::cells::Cells;
-use super::context::{CancelLevel, Context};
-use super::images::Images;
-use super::job::JobRunner;
-use super::message::Message;
-use super::outcome::{Fault, JobOutcome};
-use super::schedule::{Schedule, ScheduleError, Skipped};
-use super::unsupported::{self, Unsupported};
 use crate::backend::Backend;
 use crate::clock::{milliseconds, unix_ms};
-use crate::log::RunDirectory;
-use crate::sink::{Queue, duration};
-
-/// How long a cancelled run waits for a sink that does not move, such as a terminal stopped with Ctrl-S.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The same when it was cancelled again.
-const LAST_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Everything a run needs.
-#[derive(Debug)]
-pub struct Run<B> {
-    /// What runs containers.
-    pub backend: Arc<B>,
-    /// What to run.
-    pub plan: Plan,
-    /// How.
-    pub settings: Settings,
-    /// Where logs are kept.
-    pub logs: Arc<RunDirectory>,
-    /// Where events and output go.
-    pub queue: Queue,
-    /// What the world wants from the run while it is going on.
-    pub requests: mpsc::UnboundedReceiver<Request>,
-}
-
-/// What the world wants from a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
-    /// Stop: steps are asked to end, and killed after the grace period. Asked again, they are killed at once.
-    Cancel,
-    /// Kill: steps are killed at once.
-    Abort,
-    /// Stop without a word: nobody reads the output any more.
-    OutputLost,
-}
-
-/// A plan that is not run.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// It asks for what cannot be done.
-    #[error(transparent)]
-    Unsupported(#[from] Unsupported),
-    /// Its graphs are not sound.
-    #[error("the plan is not sound: {0}")]
-    Schedule(#[from] ScheduleError),
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Report {
-    /// As told by [`Event::RunFinished`]. A job's failure outweighs another's error: running again would not help.
-    pub conclusion: Conclusion,
-    /// The worst fault of any job.
-    pub fault: Option<Fault>,
-}
-
-/// How one job of a run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobEnd {
-    /// As told by [`Event::JobFinished`].
-    pub conclusion: Conclusion,
-    /// Likewise.
-    pub cause: Option<Cause>,
-    /// What it leaves for jobs that need it.
-    pub outputs: IndexMap<String, String>,
-    /// This machine is to blame, and why: the job may have more luck on another one.
-    pub machine_fault: Option<String>,
-    /// What is kept of its workspace.
-    pub artifacts: Vec<ArtifactEnd>,
-}
+use crate::executor::cells::Cells;
+use crate::executor::context::{CancelLevel, Context};
+use crate::executor::images::Images;
+use crate::executor::job::JobRunner;
+use crate::executor::message::Message;
+use crate::executor::outcome::{Fault, JobOutcome};
+use crate::executor::run::{JobEnd, PlanError, Report, Request, Run};
+use crate::executor::schedule::{Schedule, ScheduleError, Skipped};
+use crate::executor::unsupported;
 
 /// How a job ended, for the jobs that need it.
 #[derive(Debug, Clone)]
@@ -404,67 +334,10 @@ impl<B: Backend> Dispatcher<B> {
         self.finish(index, false);
     }
 
-    /// Stops cells of a matrix because another one has failed.
-    fn stop_cells(&mut self, cells: &[usize]) {
-        for &index in cells {
-            if let Some(cancel) = self.cancel.get(&index) {
-                cancel.send_if_modified(|level| {
-                    let is_news = *level == CancelLevel::None;
-                    *level = (*level).max(CancelLevel::Terminate);
-                    is_news
-                });
-            } else if self.schedule.take(index)
-                && let Some(cause) = self.stopped_by(index, Conclusion::Cancelled)
-            {
-                self.finish_unstarted(index, Conclusion::Cancelled, cause);
-            }
-        }
-    }
-
-    /// Why a cell was cancelled that nobody else has cancelled.
-    fn stopped_by(&self, index: usize, conclusion: Conclusion) -> Option<Cause> {
-        if conclusion != Conclusion::Cancelled || self.level != CancelLevel::None {
-            return None;
-        }
-        let job = self.cells.stopped_by(index)?;
-        Some(Cause::FailFast {
-            job: self.plan.jobs[job].id.clone(),
-        })
-    }
-
     fn on_panic(&mut self, error: &JoinError) {
         if let Some(&index) = self.task_jobs.get(&error.id()) {
             let outcome = JobOutcome::internal(format!("the job's task ended early: {error}"));
             self.on_job_finished(index, &outcome, 0);
-        }
-    }
-
-    fn on_request(&mut self, request: Request) {
-        let level = match (request, self.level) {
-            (Request::Cancel | Request::OutputLost, CancelLevel::None) => CancelLevel::Terminate,
-            _ => CancelLevel::Kill,
-        };
-        self.context.queue.hurry(match level {
-            CancelLevel::None | CancelLevel::Terminate => PATIENCE,
-            CancelLevel::Kill => LAST_PATIENCE,
-        });
-        if self.level == CancelLevel::None {
-            if request == Request::Cancel {
-                let grace = duration(milliseconds(self.context.settings.grace));
-                self.emit(Event::Warning {
-                    message: format!(
-                        "Cancelled: running steps have {grace} to end; cancel again to kill them."
-                    ),
-                });
-            }
-            for index in self.schedule.withdraw() {
-                self.cancelled = true;
-                self.emit_unstarted(index, Conclusion::Cancelled, Cause::Cancelled);
-            }
-        }
-        self.level = level;
-        for cancel in self.cancel.values() {
-            cancel.send_replace(level);
         }
     }
 
