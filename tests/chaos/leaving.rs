@@ -110,19 +110,31 @@ pub(crate) fn unpack(archive: &[u8]) -> Files {
     files
 }
 
-/// `JOB-ATTEMPT` and `artifact-NAME` of all that is in a storage.
+/// `JOB-ATTEMPT` and the stream of all files that are in a storage, whosever they are.
 pub(crate) fn stored(storage: &Path) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     each_file(storage, &mut |path| {
-        let names: Vec<_> = path
+        let below = path.strip_prefix(storage).expect("below it");
+        let names: Vec<_> = below
             .iter()
             .map(|name| name.to_string_lossy().into_owned())
             .collect();
         let is_temporary = names.last().is_some_and(|name| name.starts_with('.'));
-        let at = names.iter().position(|name| name.starts_with("artifact-"));
-        if let Some(at) = at.filter(|at| *at > 0 && !is_temporary) {
-            found.insert((names[at - 1].clone(), names[at].clone()));
+        // The directory's own files, and nothing else, are of no attempt.
+        let at = names.iter().position(|name| name.contains('-'));
+        let is_own = names.len() == 1 && ["lock", "boot", "identity"].contains(&&*names[0]);
+        if is_temporary || is_own {
+            return;
         }
+        let named = at.and_then(|at| Some((names[at].clone(), names.get(at + 1)?)));
+        found.insert(match named {
+            // A part of it.
+            Some((attempt, stream)) => {
+                let stream = stream.split('~').next().unwrap_or_default();
+                (attempt, stream.to_owned())
+            }
+            None => (below.display().to_string(), String::new()),
+        });
     });
     found
 }

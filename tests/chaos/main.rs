@@ -91,7 +91,7 @@ fn lose_nothing(env: &TestEnvironment, servers: usize) {
     }
     println!("{run}in {:.0?}", from.elapsed());
     let kept = run.verify(&asker);
-    verify_storage(&cluster.storage(), &kept);
+    verify_storage(&cluster.storage(), &kept, &asker);
     for place in cluster.places() {
         assert_no_secret(&place);
     }
@@ -245,20 +245,28 @@ impl Run {
     }
 
     /// Every job has ended as it had to, once, its log is what it printed, and what it has left is there.
-    fn verify(&mut self, asker: &Asker<'_>) -> BTreeSet<(String, String)> {
+    fn verify(&mut self, asker: &Asker<'_>) -> Kept {
         self.look(asker);
         let mut names: Vec<_> = self.jobs.values().map(|(name, _)| name.clone()).collect();
         names.sort();
         names.dedup();
         assert_eq!(names.len(), self.noises.len());
-        let mut kept = BTreeSet::new();
+        let mut kept = Kept::default();
         for (id, (name, end)) in &self.jobs {
             let (conclusion, attempts, _) = end.as_ref().expect("an end");
             let noise = self.noise_of(name);
             let expected = if noise.fails { "failure" } else { "success" };
             assert_eq!(conclusion, expected, "{name} after {attempts} attempts");
             let id = id.to_string();
-            kept.extend(verify_artifacts(asker, &id, *attempts, name, noise));
+            let archives = verify_artifacts(asker, &id, *attempts, name, noise);
+            kept.all.extend(archives);
+            kept.all
+                .insert((format!("{id}-{attempts}"), "step-0".to_owned()));
+            for attempt in 1..=*attempts {
+                let logs = ["step-0", "step-0.times"];
+                let logs = logs.map(|log| (format!("{id}-{attempt}"), log.to_owned()));
+                kept.logs.extend(logs);
+            }
             let log = harness::wait::until(PATIENCE, || asker.bytes(&["logs", &id]));
             let (log, expected) = (log.expect("a log"), noise.log());
             let at = log
@@ -281,16 +289,37 @@ impl Run {
     }
 }
 
-/// The storage has every archive of what has ended, and none else.
-fn verify_storage(storage: &Path, kept: &BTreeSet<(String, String)>) {
-    let is_so = || (leaving::stored(storage) == *kept).then_some(());
-    if harness::wait::until(PATIENCE, is_so).is_none() {
-        let stored = leaving::stored(storage);
-        let surplus: Vec<_> = stored.difference(kept).collect();
-        let missing: Vec<_> = kept.difference(&stored).collect();
-        panic!("the storage has {surplus:?} too much, and lacks {missing:?}");
-    }
-    println!("{:6} archives", kept.len());
+/// What has to be in the storage, and what may be: `JOB-ATTEMPT` and the stream.
+#[derive(Default)]
+struct Kept {
+    /// Logs and archives of attempts that were finished.
+    all: BTreeSet<(String, String)>,
+    /// Logs of all attempts: those that came to no end have left what had come.
+    logs: BTreeSet<(String, String)>,
+}
+
+/// The storage has all of what has ended, and nothing that nobody has to have left, once nothing is to be removed any more.
+fn verify_storage(storage: &Path, kept: &Kept, asker: &Asker<'_>) {
+    let removed = harness::wait::until(PATIENCE, || {
+        let figures = asker.get("/metrics")?;
+        figures.contains("slipway_removals 0\n").then_some(())
+    });
+    assert!(removed.is_some(), "something cannot be removed");
+    let stored = leaving::stored(storage);
+    let surplus: Vec<_> = stored
+        .difference(&kept.all)
+        .filter(|stream| !kept.logs.contains(stream))
+        .collect();
+    let missing: Vec<_> = kept.all.difference(&stored).collect();
+    assert!(
+        surplus.is_empty() && missing.is_empty(),
+        "the storage has {surplus:?} too much, and lacks {missing:?}"
+    );
+    println!(
+        "{:6} streams, {:6} of them kept",
+        stored.len(),
+        kept.all.len()
+    );
 }
 
 /// What a job has left is there once, of its last attempt, and whole; the names of these archives in the storage.
