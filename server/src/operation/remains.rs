@@ -76,11 +76,17 @@ fn now(tx: &mut Transaction<'_>) -> Result<u64, DatabaseError> {
     }
 }
 
-/// The one server of a database starts: nobody is on the way any more, and its clock may have been another one.
+/// Nothing waits for so long, milliseconds: a clock was ahead that said so.
+const FAR: u64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// A server starts. Where it is the only one of its database nobody is on the way any more, and its clock may have been another one;
+/// where it is not, that of the database may have been.
 pub(crate) fn start(tx: &mut Transaction<'_>) -> Result<(), OperationError> {
-    if tx.dialect() == Dialect::Sqlite {
-        tx.execute("UPDATE remains SET due = 0", &[])?;
-    }
+    let far = match tx.dialect() {
+        Dialect::Sqlite => 0,
+        Dialect::Postgres => now(tx)?.saturating_add(FAR),
+    };
+    tx.execute("UPDATE remains SET due = 0 WHERE due > $1", &[far.into()])?;
     Ok(())
 }
 

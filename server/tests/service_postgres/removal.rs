@@ -40,6 +40,20 @@ async fn many_are_removed_at_once_and_those_that_are_left_are_counted() {
     server.database().wait_for(rows, 0).await;
 }
 
+#[tokio::test]
+async fn a_clock_of_the_database_that_was_ahead_holds_nothing_up_behind_the_next_start() {
+    let s3 = S3::start().await;
+    let mut server = s3.server(4 << 20).await;
+    server.end().await;
+    let statements = archives(&s3.directory.path().join("bucket"), 1);
+    server.database().execute(&statements);
+    let ahead =
+        "UPDATE remains SET tries = 3, due = (EXTRACT(EPOCH FROM now()) + 365 * 86400) * 1000";
+    server.database().execute(ahead);
+    server.start_again().await;
+    s3.wait_for_objects(0).await;
+}
+
 /// A figure: `cargo test -p server --test service_postgres -- --ignored --nocapture how_many_are_removed`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a figure, no test"]
