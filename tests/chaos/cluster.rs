@@ -22,6 +22,9 @@ const SERVER: &str =
 /// How long a program may take to be there, or to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The exit code of a program that SIGTERM has ended, not by its own doing.
+const TERMINATED: i32 = 143;
+
 /// Bytes of disks: many times what jobs write, of an agent's two, and of all.
 const DISKS: (&str, &str) = ("64m", "192m");
 
@@ -304,9 +307,15 @@ impl<'a> Cluster<'a> {
 
     /// Whether an agent that was asked to end has ended: well, unless something else has ended it. It may need a server for that.
     pub(crate) fn is_drained(&mut self, agent: usize) -> bool {
+        let identity = self.place(&format!("agents/{agent}/disk/data/agent.json"));
+        let is_known = identity.exists();
         let program = &mut self.agents[agent];
         if let Some(running) = program.running.take_if(|running| running.is_over()) {
-            let _ = running.finish().expect(0);
+            let finished = running.finish();
+            // One that has only begun to start has no way of its own to end yet, and one that nobody knows has nothing to end.
+            if finished.code() != TERMINATED && is_known {
+                let _ = finished.expect(0);
+            }
         }
         program.running.is_none()
     }
