@@ -75,6 +75,10 @@ pub struct Logs {
     #[arg(long, value_name = "N")]
     pub attempt: Option<u32>,
 
+    /// Of a job: how long a server is waited for that is full or away, while it is followed
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "1h", requires = "follow")]
+    pub patience: Duration,
+
     /// Of a job: where the server is
     #[command(flatten)]
     pub server: ServerOptions,

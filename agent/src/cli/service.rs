@@ -57,6 +57,9 @@ pub struct Submit {
     /// Show what it does until it is over, and exit as it ends
     #[arg(long, short)]
     pub follow: bool,
+    /// How long a server is waited for that is full or away, while it is followed
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "1h", requires = "follow")]
+    pub patience: Duration,
     /// Print JSON: what the server answers, or one event a line
     #[arg(long)]
     pub json: bool,

@@ -452,7 +452,9 @@ fn publishing(error: &PublicationError) -> Vec<String> {
 /// The exit code for a call to a server that failed.
 const fn of_call(error: &CallError) -> ExitCode {
     match error {
-        CallError::Unreachable { .. } | CallError::Foreign { .. } => ExitCode::Unavailable,
+        CallError::Unreachable { .. } | CallError::Foreign { .. } | CallError::Lasting { .. } => {
+            ExitCode::Unavailable
+        }
         CallError::Refused { status: 500.., .. } => ExitCode::Unavailable,
         CallError::Refused {
             status: 401 | 403 | 400,

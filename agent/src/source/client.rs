@@ -10,7 +10,8 @@ use runtime::registry::check_authorities;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{CallError, Pieces, ServerUrl};
+use super::persist::persist_for;
+use super::{CallError, Patience, Pieces, ServerUrl};
 use crate::chain::chain;
 
 /// How long a connection may take to be there.
@@ -42,6 +43,7 @@ pub struct Client {
     server: ServerUrl,
     /// What the server is shown, as the header says it.
     authorization: Option<Arc<str>>,
+    patience: Option<Patience>,
 }
 
 impl std::fmt::Debug for Client {
@@ -82,6 +84,7 @@ impl Client {
             http,
             server,
             authorization: token.map(|token| format!("Bearer {token}").into()),
+            patience: None,
         })
     }
 
@@ -98,6 +101,38 @@ impl Client {
             authorization: Some(format!("Bearer {token}").into()),
             ..self.clone()
         }
+    }
+
+    /// The same for a person, who hears of a server that is full or away, and does not wait for ever.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self {
+            patience: Some(patience),
+            ..self
+        }
+    }
+
+    pub(super) fn patience(&self) -> Option<Patience> {
+        self.patience.clone()
+    }
+
+    /// Whether a call that is made until it is answered has not been yet: one that is made by the way is to take nobody's place.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.patience.as_ref().is_some_and(Patience::is_tried)
+    }
+
+    /// Makes a call until the server has said something that will not change, as [`persist`](super::persist) does, for as long as
+    /// this client's patience lasts.
+    ///
+    /// # Errors
+    /// The refusal, or [`CallError::Lasting`].
+    pub async fn persist<T, F: Future<Output = Result<T, CallError>>>(
+        &self,
+        what: &str,
+        call: impl FnMut() -> F,
+    ) -> Result<T, CallError> {
+        persist_for(self.patience(), what, call).await
     }
 
     /// Gets something.

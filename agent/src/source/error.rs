@@ -36,6 +36,15 @@ pub enum CallError {
         /// The beginning of it.
         text: String,
     },
+    /// The server was full or away for too long.
+    #[error("the server gave no answer for {}: {source}", humantime::format_duration(*.patience))]
+    Lasting {
+        /// For how long.
+        patience: Duration,
+        /// What came of the last attempt.
+        #[source]
+        source: Box<Self>,
+    },
     /// The authorities that somebody names are no such.
     #[error(transparent)]
     Authorities(#[from] AuthoritiesError),
@@ -52,7 +61,7 @@ impl CallError {
         match self {
             Self::Unreachable { .. } | Self::Foreign { .. } => true,
             Self::Refused { status, .. } => *status >= 500 || matches!(*status, 408 | 429),
-            Self::Authorities(_) | Self::Setup(_) => false,
+            Self::Lasting { .. } | Self::Authorities(_) | Self::Setup(_) => false,
         }
     }
 
@@ -94,6 +103,7 @@ impl CallError {
                 ),
                 _ => None,
             }),
+            Self::Lasting { source, .. } => source.hint(),
             Self::Unreachable { .. } => {
                 Some("is the address right (--server, SLIPWAY_SERVER), and does the server run?".to_owned())
             }

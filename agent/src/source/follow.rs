@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use reqwest::Response;
+use tokio::time::Instant;
 
+use super::patience::Trouble;
 use super::{Backoff, CallError, Client};
 
 /// Longest event, bytes.
@@ -20,6 +22,9 @@ pub struct Follower {
     buffer: Vec<u8>,
     ready: VecDeque<Followed>,
     backoff: Backoff,
+    /// The server is not to be asked before. Kept here: who waits for the next event may stop, and wait for it again.
+    not_before: Option<Instant>,
+    trouble: Trouble,
 }
 
 /// One event.
@@ -45,6 +50,8 @@ impl Follower {
             buffer: Vec::new(),
             ready: VecDeque::new(),
             backoff: Backoff::default(),
+            not_before: None,
+            trouble: Trouble::new(client.patience()),
         }
     }
 
@@ -71,34 +78,46 @@ impl Follower {
                     self.backoff = Backoff::default();
                     self.ready.extend(take(&mut self.buffer));
                     if self.buffer.len() > LONGEST {
-                        self.cut().await;
+                        self.cut();
                     }
                 }
-                Ok(None) | Err(_) => self.cut().await,
+                Ok(None) | Err(_) => self.cut(),
             }
         }
     }
 
+    /// What comes up to the event `last` is known.
+    pub fn skip_to(&mut self, last: String) {
+        self.last = Some(last);
+    }
+
     async fn connect(&mut self) -> Result<(), CallError> {
+        if let Some(at) = self.not_before {
+            tokio::time::sleep_until(at).await;
+            self.not_before = None;
+        }
         match self.client.stream(&self.path, self.last.as_deref()).await {
             Ok(response) => {
+                self.trouble.over();
                 self.response = Some(response);
                 Ok(())
             }
             Err(error) if error.is_worth_another_attempt() => {
-                let wait = error.after().unwrap_or_else(|| self.backoff.wait());
+                let wait = self.backoff.wait();
+                let wait = error.after().map_or(wait, |after| after.max(wait));
                 tracing::debug!(%error, "the server cannot be followed for now");
-                tokio::time::sleep(wait).await;
+                let wait = self.trouble.failed(error, wait)?;
+                self.not_before = Some(Instant::now() + wait);
                 Ok(())
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn cut(&mut self) {
+    fn cut(&mut self) {
         self.response = None;
         self.buffer.clear();
-        tokio::time::sleep(self.backoff.wait()).await;
+        self.not_before = Some(Instant::now() + self.backoff.wait());
     }
 }
 

@@ -31,7 +31,7 @@ use crate::log::{Chunk, RunDirectory, StepId};
 use crate::machine::Machine;
 use crate::output::{Stdout, complain};
 use crate::sink::{Json, Layout, Plain, Printer, Queue, Sink, Style, Terminal, Verbosity};
-use crate::source::{CallError, Client, Follower, persist};
+use crate::source::{CallError, Client, Follower};
 
 /// How long a server keeps the pipeline until it has changed.
 const WAIT: Duration = Duration::from_secs(20);
@@ -96,14 +96,30 @@ async fn look(
     tag: Option<&str>,
 ) -> Result<(Pipeline, Option<String>), CallError> {
     let address = path::of_pipeline(path::PIPELINE, id);
-    let mut tag = tag;
+    if tag.is_some() {
+        match client.changed(&address, tag, WAIT).await {
+            Ok(Some(changed)) => return Ok(changed),
+            // Agents come and go without a change of the pipeline, and what its jobs wait for is another thing then.
+            Ok(None) => {}
+            // A server without a place for one more who waits is asked now and then.
+            Err(error) if error.is_worth_another_attempt() => {
+                tokio::time::sleep(error.after().unwrap_or_default()).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
     loop {
-        let looking = persist("pipeline", || client.changed(&address, tag, WAIT));
+        let looking = client.persist("pipeline", || client.changed(&address, None, WAIT));
         if let Some(changed) = looking.await? {
             return Ok(changed);
         }
-        // Agents come and go without a change of the pipeline, and what its jobs wait for is another thing then.
-        tag = None;
+    }
+}
+
+/// Ends when something that is followed has no place at the server: this waits for the pipeline in one.
+async fn is_waiting(client: &Client) {
+    while !client.is_waiting() {
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -219,10 +235,14 @@ async fn follow(
             }
             Some(result) = following.join_next() => told.extend(result.unwrap_or(Ok(None))?),
             changed = async {
-                if tag.is_none() {
-                    tokio::time::sleep(LOOK).await;
+                if let Some(tag) = tag.as_deref().filter(|_| !client.is_waiting()) {
+                    tokio::select! {
+                        changed = look(client, id, Some(tag)) => return changed,
+                        () = is_waiting(client) => {}
+                    }
                 }
-                look(client, id, tag.as_deref()).await
+                tokio::time::sleep(LOOK).await;
+                look(client, id, None).await
             } => {
                 (pipeline, tag) = changed?;
                 unchanged_since = tokio::time::Instant::now();
@@ -295,6 +315,12 @@ impl Attempt {
                 piece = grows(&mut self.active) => {
                     let (at, bytes) = piece?;
                     self.take(at, &bytes)?;
+                }
+                // Without a place for it the log is read now and then.
+                () = tokio::time::sleep(WORTH_A_WORD), if self.active.is_some() => {
+                    if self.client.is_waiting() {
+                        self.pump().await?;
+                    }
                 }
             }
         }
@@ -369,7 +395,11 @@ impl Attempt {
         rest(&client, &address, &mut offset, |at, bytes| {
             self.take(at, bytes)
         })
-        .await
+        .await?;
+        if let Some(active) = &mut self.active {
+            active.tail.skip_to(offset);
+        }
+        Ok(())
     }
 
     /// Keeps a piece of the log of the step that is shown, and shows it.

@@ -8,10 +8,11 @@ use protocol::service::{AttemptId, AttemptState, Job, JobId, JobState, StreamNam
 use super::super::CommandError;
 use super::super::error::starting;
 use super::read::{Ended, Tail, Times, rest};
-use super::{client, wait};
+use super::{client, patient, show, wait};
 use crate::cli::Logs;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
+use crate::output::complain;
 use crate::source::Client;
 
 /// How often a log that grows is looked at.
@@ -75,6 +76,10 @@ fn last_lines(text: &[u8], lines: usize) -> usize {
 /// Prints the logs of a job's steps, one behind the other.
 pub fn logs(id: JobId, arguments: &Logs, machine: &Machine) -> Result<ExitCode, CommandError> {
     let client = client(&arguments.server, machine)?;
+    let client = match arguments.follow {
+        true => patient(client, arguments.patience),
+        false => client,
+    };
     wait(async {
         let wanted = Wanted {
             step: arguments.step.as_deref(),
@@ -104,14 +109,20 @@ async fn print(
     out: &mut Out,
 ) -> Result<(), CommandError> {
     let address = path::of_job(path::JOB, id);
+    // An address that is wrong is not to be waited for.
+    let mut job: Job = client.get(&address).await?;
+    let mut is_first = true;
+    let mut told = None;
     loop {
-        let job: Job = client.get(&address).await?;
+        if !std::mem::take(&mut is_first) {
+            tokio::time::sleep(LOOK).await;
+            job = client.persist("job", || client.get(&address)).await?;
+        }
         let last = job.attempts.last();
         let is_between = last.is_some_and(|last| last.state != AttemptState::Running)
             && job.summary.state != JobState::Finished;
         if wanted.follow && attempt.is_none() && is_between {
             // The attempt was lost, and there will be another one.
-            tokio::time::sleep(LOOK).await;
             continue;
         }
         let last = last.map(|last| last.attempt);
@@ -122,8 +133,15 @@ async fn print(
             }
         };
         let Some(of) = of else {
+            let state = show::state(&job.summary);
+            if attempt.is_none() && told.as_ref() != Some(&state) {
+                complain(format_args!(
+                    "{} has no log: {state}",
+                    show::named(&job.summary)
+                ));
+                told = Some(state);
+            }
             if wanted.follow && job.summary.state != JobState::Finished {
-                tokio::time::sleep(LOOK).await;
                 continue;
             }
             return match attempt {

@@ -21,6 +21,7 @@ pub use submit::submit;
 pub use tokens::tokens;
 
 use std::future::Future;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -31,7 +32,9 @@ use super::printing::print;
 use crate::cli::ServerOptions;
 use crate::config::Config;
 use crate::machine::Machine;
-use crate::source::{CallError, Client};
+use crate::output::complain;
+use crate::sink::sanitise;
+use crate::source::{CallError, Client, Patience};
 
 /// A client for what the command line, the environment and the configuration say.
 fn client(options: &ServerOptions, machine: &Machine) -> Result<Client, CommandError> {
@@ -43,6 +46,11 @@ fn client(options: &ServerOptions, machine: &Machine) -> Result<Client, CommandE
 pub(super) fn is_named(options: &ServerOptions, machine: &Machine) -> Result<bool, CommandError> {
     let config = Config::load(machine.config.as_ref())?;
     Ok(options.server.is_some() || config.client.server.is_some())
+}
+
+/// The same for who follows something: a server that is full or away is waited for, so long at most, and told of once.
+fn patient(client: Client, patience: Duration) -> Client {
+    client.with_patience(Patience::new(patience, |text| complain(sanitise(text))))
 }
 
 /// Waits for calls.

@@ -8,7 +8,7 @@ use protocol::service::{AttemptId, EventPage, LogPiece, ProblemCode, StreamName,
 use protocol::{Event, Output};
 
 use super::super::CommandError;
-use crate::source::{CallError, Client, Follower, persist};
+use crate::source::{CallError, Client, Follower};
 
 /// Reads what there is of a log from an offset on, which moves behind it. A log that has not begun is empty; where a
 /// server has not kept everything, a line says so.
@@ -19,7 +19,10 @@ pub(super) async fn rest(
     mut take: impl FnMut(u64, &[u8]) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     loop {
-        let (from, answer) = (*offset, persist("log", || client.bytes(address, *offset)));
+        let (from, answer) = (
+            *offset,
+            client.persist("log", || client.bytes(address, *offset)),
+        );
         let mut pieces = match answer.await {
             Ok(pieces) => pieces,
             Err(CallError::Refused {
@@ -113,6 +116,14 @@ impl Tail {
         }
     }
 
+    /// What comes up to there is known.
+    pub(super) fn skip_to(&mut self, offset: u64) {
+        if offset > self.offset {
+            self.offset = offset;
+            self.follower.skip_to(offset.to_string());
+        }
+    }
+
     /// How far it has come.
     pub(super) const fn offset(&self) -> u64 {
         self.offset
@@ -145,7 +156,8 @@ impl Ended {
     pub(super) async fn has(&mut self, step: Option<&str>) -> Result<bool, CommandError> {
         while !self.is_over(step) {
             let address = format!("{}?from={}", self.address, self.from);
-            let page: EventPage = persist("events", || self.client.get(&address)).await?;
+            let call = || self.client.get(&address);
+            let page: EventPage = self.client.persist("events", call).await?;
             self.all = page.complete;
             let is_new = page.next > self.from;
             self.from = page.next;

@@ -34,6 +34,11 @@ pub(super) const fn conclusion(conclusion: Conclusion) -> &'static str {
     }
 }
 
+/// What a job is called.
+pub(super) fn named(job: &JobSummary) -> String {
+    format!("job {} ({})", job.id, sanitise(&job.name))
+}
+
 /// How far a job is, and for what it waits.
 pub(super) fn state(job: &JobSummary) -> String {
     match (job.state, job.conclusion) {

@@ -10,7 +10,7 @@ use protocol::service::{Submit as Wanted, Submitted, Trigger, path};
 
 use super::super::CommandError;
 use super::super::printing::print;
-use super::{client, follow, print_json, wait};
+use super::{client, follow, patient, print_json, wait};
 use crate::cli::{self, Submit};
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
@@ -28,6 +28,7 @@ pub fn submit(arguments: &Submit, machine: &Machine) -> Result<ExitCode, Command
     let wanted = wanted(arguments)?;
     let submitted: Submitted = wait(send(&client, &wanted))?;
     if arguments.follow {
+        let client = patient(client, arguments.patience);
         return follow::pipeline(&client, submitted.pipeline, arguments.json, machine);
     }
     match arguments.json {

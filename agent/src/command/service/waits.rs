@@ -6,7 +6,7 @@ use protocol::Event;
 use protocol::service::{Job, JobId, JobState, JobSummary, Pipeline, Waiting, path};
 
 use super::show;
-use crate::source::{CallError, Client, persist};
+use crate::source::{CallError, Client};
 
 /// What has been told of each job.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Waits {
             Some(Waiting::Approval) => format!("{state}: `agent approve {}`", job.id),
             Some(Waiting::Agent) => {
                 let address = path::of_job(path::JOB, job.id);
-                let asked: Job = persist("job", || client.get(&address)).await?;
+                let asked: Job = client.persist("job", || client.get(&address)).await?;
                 match asked.summary.waiting {
                     Some(Waiting::Labels { .. }) => show::state(&asked.summary),
                     _ => state,
