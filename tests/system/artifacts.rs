@@ -263,13 +263,18 @@ fn an_artifact_arrives_whole_whoever_dies_on_the_way(env: &TestEnvironment) {
     let begun = harness::wait::until(harness::wait::PATIENCE, || (length() > 0).then_some(()));
     assert!(begun.is_some(), "nothing of the artifact comes");
     let ci = restart(env, ci);
+    // The job is over, also for its agent.
+    let spool = env.root().join("data/jobs/1-1");
+    let is_over = || (!spool.exists() || spool.join("finished.json").exists()).then_some(());
+    let over = harness::wait::until(harness::wait::PATIENCE, is_over);
+    assert!(over.is_some(), "the job does not end");
     agent.signal(Signal::KILL);
     let _ = agent.finish();
     let ci = restart(env, ci);
     let agent = ci.agent("data", &[]);
     let done = following.finish().expect(0);
     let job = wait_for_state(&ci, "1", "finished");
-    // It was over before its agent died: nothing has run twice.
+    // Nothing has run twice.
     assert_eq!(job["attempts"].as_array().map(Vec::len), Some(1), "{job:#}");
     let file = env.root().join("app.tar.gz");
     let to = file.to_str().expect("text");
