@@ -46,10 +46,15 @@ pub(crate) fn retry_pipeline(
         .map(|(index, _)| index)
         .collect();
     if again.is_empty() {
-        return refuse(
+        let problem = Problem::new(
             ProblemCode::Conflict,
             format!("no job of pipeline {id} is over without success"),
         );
+        let help = match loaded.graph.conclusion() {
+            Some(_) => "to run all of it again: `agent retry --all`",
+            None => "it goes on: wait for its end, or stop it with `agent cancel`",
+        };
+        return Err(problem.help(help).into());
     }
     loaded.graph.retry(&again);
     flow.reopen(id)?;
@@ -61,7 +66,12 @@ pub(crate) fn retry_job(tx: &mut Transaction<'_>, id: JobId) -> Result<(), Opera
     let mut flow = Flow::new(tx);
     let (loaded, index) = flow.job(id)?;
     if loaded.graph.nodes[index].state != State::Finished {
-        return refuse(ProblemCode::Conflict, format!("job {id} is not over yet"));
+        let help = match loaded.graph.nodes[index].state.is_with_agent() {
+            true => "it runs: wait for its end, or stop it with `agent cancel`",
+            false => "it has not run yet",
+        };
+        let problem = Problem::new(ProblemCode::Conflict, format!("job {id} is not over yet"));
+        return Err(problem.help(help).into());
     }
     loaded.graph.retry(&[index]);
     let pipeline = loaded.id;

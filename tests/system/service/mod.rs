@@ -6,6 +6,7 @@ mod deaths;
 mod following;
 mod logs;
 mod runs;
+mod states;
 
 use harness::{Agent, Finished, Running, TestEnvironment};
 use rustix::process::Signal;

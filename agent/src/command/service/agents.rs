@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::service::{self, AgentInfo, AgentState, path};
+use protocol::service::{self, AgentInfo, AgentState, ProblemCode, path};
 
 use super::super::CommandError;
 use super::super::printing::{aligned, print};
@@ -11,6 +11,7 @@ use crate::cli::{Agents, Drain};
 use crate::clock::unix_ms;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
+use crate::output::complain;
 use crate::sink::sanitise;
 
 /// How often an agent is looked at that is waited for.
@@ -58,12 +59,24 @@ pub fn drain(arguments: &Drain, machine: &Machine) -> Result<ExitCode, CommandEr
             return Ok(ExitCode::Success);
         }
         let mut state: service::Drain = client.post(&address, &()).await?;
+        let at = path::of_agent(path::AGENT, arguments.agent);
+        let info: AgentInfo = client.get(&at).await?;
+        if info.state == AgentState::Offline {
+            complain(format_args!(
+                "agent {} ({}) is not there: it was seen {}, and takes no more jobs when it is back",
+                info.id,
+                sanitise(&info.description.name),
+                show::ago(info.seen_at, unix_ms())
+            ));
+        }
         while arguments.wait && !state.holds.is_empty() {
             tokio::time::sleep(LOOK).await;
-            let info: AgentInfo = client
-                .get(&path::of_agent(path::AGENT, arguments.agent))
-                .await?;
-            state.holds = info.holds;
+            match client.get::<AgentInfo>(&at).await {
+                Ok(info) => state.holds = info.holds,
+                // One for one job is forgotten behind it.
+                Err(error) if error.code() == Some(ProblemCode::NotFound) => state.holds.clear(),
+                Err(error) => return Err(error.into()),
+            }
         }
         if !state.holds.is_empty() {
             let jobs: Vec<String> = state.holds.iter().map(|id| id.job.to_string()).collect();

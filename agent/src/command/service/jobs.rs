@@ -1,6 +1,8 @@
 //! `agent jobs`, `cancel`, `retry` and `approve`.
 
-use protocol::service::{self, AttemptState, Job, JobSummary, Pipeline, path};
+use protocol::service::{
+    self, AttemptState, Job, JobState, JobSummary, Pipeline, PipelineState, PipelineSummary, path,
+};
 
 use super::super::CommandError;
 use super::super::printing::{aligned, print};
@@ -9,7 +11,9 @@ use crate::cli::{Approve, Cancel, Jobs, Retry, Which};
 use crate::clock::unix_ms;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
+use crate::output::complain;
 use crate::sink::sanitise;
+use crate::source::{CallError, Client};
 
 /// Lists jobs, or shows one.
 pub fn jobs(arguments: &Jobs, machine: &Machine) -> Result<ExitCode, CommandError> {
@@ -40,12 +44,27 @@ pub fn jobs(arguments: &Jobs, machine: &Machine) -> Result<ExitCode, CommandErro
     })
 }
 
-/// Stops jobs.
+/// Stops jobs, and says what there was to stop.
 pub fn cancel(arguments: &Cancel, machine: &Machine) -> Result<ExitCode, CommandError> {
     let client = client(&arguments.server, machine)?;
     let address = address(&arguments.which, path::JOB_CANCEL, path::PIPELINE_CANCEL);
     wait(async {
+        let before = look(&client, &arguments.which).await?;
         client.tell(&address, None::<&()>).await?;
+        if let Some(ended) = before.ended() {
+            complain(format_args!("{} is over: {ended}", before.named()));
+            return Ok(ExitCode::Success);
+        }
+        // What was asked for is done, whatever comes of this.
+        if let Ok(after) = look(&client, &arguments.which).await {
+            match after.ended() {
+                Some(ended) => complain(format_args!("{}: {ended}", after.named())),
+                None => complain(format_args!(
+                    "{} is asked to end; once more kills it",
+                    after.named()
+                )),
+            }
+        }
         Ok(ExitCode::Success)
     })
 }
@@ -57,6 +76,14 @@ pub fn retry(arguments: &Retry, machine: &Machine) -> Result<ExitCode, CommandEr
     let retry = service::Retry { all: arguments.all };
     wait(async {
         client.tell(&address, Some(&retry)).await?;
+        // What was asked for is done, whatever comes of this.
+        if let Ok(after) = look(&client, &arguments.which).await {
+            complain(format_args!(
+                "{} is to run again: {}",
+                after.named(),
+                after.state()
+            ));
+        }
         Ok(ExitCode::Success)
     })
 }
@@ -67,8 +94,62 @@ pub fn approve(arguments: &Approve, machine: &Machine) -> Result<ExitCode, Comma
     let address = address(&arguments.which, path::JOB_APPROVE, path::PIPELINE_APPROVE);
     wait(async {
         client.tell(&address, None::<&()>).await?;
+        if let Ok(after) = look(&client, &arguments.which).await {
+            complain(format_args!(
+                "{} is approved: {}",
+                after.named(),
+                after.state()
+            ));
+        }
         Ok(ExitCode::Success)
     })
+}
+
+/// What something was done to.
+enum Looked {
+    Job(Box<JobSummary>),
+    Pipeline(Box<PipelineSummary>),
+}
+
+async fn look(client: &Client, which: &Which) -> Result<Looked, CallError> {
+    let address = address(which, path::JOB, path::PIPELINE);
+    if which.job.is_some() {
+        let job: Job = client.get(&address).await?;
+        return Ok(Looked::Job(Box::new(job.summary)));
+    }
+    let pipeline: Pipeline = client.get(&address).await?;
+    Ok(Looked::Pipeline(Box::new(pipeline.summary)))
+}
+
+impl Looked {
+    fn named(&self) -> String {
+        match self {
+            Self::Job(job) => show::named(job),
+            Self::Pipeline(pipeline) => format!("pipeline {}", pipeline.id),
+        }
+    }
+
+    /// How far it is.
+    fn state(&self) -> String {
+        match self {
+            Self::Job(job) => show::state(job),
+            Self::Pipeline(pipeline) => match (pipeline.state, pipeline.conclusion) {
+                (PipelineState::Finished, Some(ended)) => show::conclusion(ended).to_owned(),
+                (PipelineState::Finished, None) => "finished".to_owned(),
+                (PipelineState::Running, _) => "running".to_owned(),
+                (PipelineState::Queued, _) => "queued".to_owned(),
+            },
+        }
+    }
+
+    /// The same if that is its end.
+    fn ended(&self) -> Option<String> {
+        let is_over = match self {
+            Self::Job(job) => job.state == JobState::Finished,
+            Self::Pipeline(pipeline) => pipeline.state == PipelineState::Finished,
+        };
+        is_over.then(|| self.state())
+    }
 }
 
 fn address(which: &Which, job: &str, pipeline: &str) -> String {
