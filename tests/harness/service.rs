@@ -26,6 +26,8 @@ pub struct AttemptState {
     pub logs: BTreeMap<String, Vec<u8>>,
     /// How it was finished.
     pub finish: Option<Value>,
+    /// How often that was tried.
+    pub finishes: u64,
     /// Why it was given back.
     pub release: Option<Value>,
 }
@@ -41,6 +43,8 @@ pub struct Faults {
     pub stutter: bool,
     /// Every write in an attempt's name is refused.
     pub fence: bool,
+    /// More events than these are too large.
+    pub most_events: Option<u64>,
     /// What heartbeats are answered with; `continue` otherwise.
     pub order: Option<&'static str>,
     /// Heartbeats say that the agent is to take no more.
@@ -246,9 +250,9 @@ fn answer(state: &mut State, request: &Request) -> (u16, Value) {
                 return (409, problem("fenced", &Value::Null));
             }
             let id = (job.parse().unwrap_or(0), number.parse().unwrap_or(0));
-            let spoil = &mut state.faults.spoil;
+            let faults = &mut state.faults;
             let attempt = state.attempts.entry(id).or_default();
-            of_attempt(attempt, spoil, method, rest, request, body)
+            of_attempt(attempt, faults, method, rest, request, body)
         }
         _ => (404, problem("not_found", &Value::Null)),
     }
@@ -256,7 +260,7 @@ fn answer(state: &mut State, request: &Request) -> (u16, Value) {
 
 fn of_attempt(
     attempt: &mut AttemptState,
-    spoil: &mut Option<String>,
+    faults: &mut Faults,
     method: &str,
     rest: &[&str],
     request: &Request,
@@ -275,6 +279,10 @@ fn of_attempt(
             }
             let events = body["events"].as_array().cloned().unwrap_or_default();
             let known = usize::try_from(next - first).unwrap_or(usize::MAX);
+            let after = first + events.len() as u64;
+            if faults.most_events.is_some_and(|most| after > most) {
+                return (413, problem("too_large", &Value::Null));
+            }
             attempt.events.extend(events.into_iter().skip(known));
             (200, json!({ "next": attempt.events.len() }))
         }
@@ -289,7 +297,8 @@ fn of_attempt(
             (200, json!({ "next": log.len() }))
         }
         ("POST", ["finish"]) => {
-            if let Some(name) = spoil.take() {
+            attempt.finishes += 1;
+            if let Some(name) = faults.spoil.take() {
                 attempt.logs.remove(&name);
                 let missing = json!({ "missing": [{ "log": name, "from": 0 }] });
                 return (409, problem("incomplete", &missing));

@@ -26,6 +26,7 @@ for_one_user!(
     an_agent_without_room_takes_no_jobs_until_there_is_some,
     an_agent_that_is_to_end_does_not_wait_for_a_server_that_is_away,
     a_job_that_cannot_be_read_is_given_back_with_the_reason,
+    a_job_whose_events_are_too_large_is_given_back_with_the_reason,
 );
 
 /// A job that waits for a file `go` of the machine, and what tells it to go on.
@@ -371,4 +372,37 @@ fn a_job_that_cannot_be_read_is_given_back_with_the_reason(env: &TestEnvironment
     let (finish, _) = service.wait_for_finish(2);
     assert_eq!(finish["conclusion"], "success");
     let _ = drain(agent);
+}
+
+fn a_job_whose_events_are_too_large_is_given_back_with_the_reason(env: &TestEnvironment) {
+    // While it runs, and when only its end is too much.
+    for at_once in [true, false] {
+        let service = Service::start();
+        waiting(env, &service, 1, "echo begin");
+        if at_once {
+            service.set(|faults| faults.most_events = Some(0));
+        }
+        let agent = start(env, &service, &[]).spawn();
+        if !at_once {
+            has_begun(&service, 1);
+            let begun = service.wait(1, |attempt| {
+                let last = attempt.events.last();
+                last.is_some_and(|last| last["type"] == "step_started")
+            });
+            let most = begun.events.len() as u64;
+            service.set(|faults| faults.most_events = Some(most));
+            env.write("shared/go", "");
+        }
+        let attempt = service.wait(1, |attempt| attempt.release.is_some());
+        let release = attempt.release.unwrap_or_default();
+        assert_eq!(release["reason"], "broken");
+        assert_eq!(
+            release["message"],
+            "the server refuses what the job has left: scripted: too_large"
+        );
+        // What can never be whole is not sent again and again.
+        assert_eq!(attempt.finishes, 0);
+        let _ = drain(agent);
+        assert!(!env.data().join("jobs/1-1").exists());
+    }
 }

@@ -333,6 +333,10 @@ impl Attempt {
             if let Err(error) = self.unless_told(upload.round()).await? {
                 match error {
                     UploadError::Fenced(_) => return Err(Stopped::Lost),
+                    // It can never be whole there. Why is worth more to who reads it than that something lacks.
+                    error @ UploadError::Refused(_) if matches!(last, Last::Finish(_)) => {
+                        return Err(Stopped::Hopeless(error.to_string()));
+                    }
                     // What cannot be sent is not a reason to be silent about the end.
                     error => tell(format_args!("error: job {}: {error}", self.id)),
                 }
