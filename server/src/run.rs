@@ -327,12 +327,17 @@ async fn listen(config: &Config, service: Service) -> Result<Listening, ServerEr
 /// How often a connection with many streams has to show that somebody is there.
 const PING: std::time::Duration = std::time::Duration::from_secs(20);
 
+/// Bytes that are read from a connection at once, and that the head of a request has at most. Where it is more, hyper makes its buffer anew, twice
+/// as large, as soon as the first bytes have told which version of HTTP it is: for each agent that waits.
+const PIECE: usize = 8 << 10;
+
 /// Who sends a request byte by byte does not keep a connection.
 fn be_impatient(builder: &mut Builder<TokioExecutor>, patience: Patience) {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(patience.head);
+        .header_read_timeout(patience.head)
+        .max_buf_size(PIECE);
     builder
         .http2()
         .timer(TokioTimer::new())

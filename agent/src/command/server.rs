@@ -151,6 +151,8 @@ pub fn execute(arguments: &Server, machine: &Machine) -> Result<ExitCode, Comman
     let format = arguments.log_format.or(settings.log_format);
     tracing_output::start_server(format == Some(LogFormat::Json))?;
     let config = config(arguments, settings, data)?;
+    // What only the beginning needed; that it stays is no failure.
+    let _ = runtime::idle::give_back();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

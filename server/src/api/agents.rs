@@ -91,7 +91,8 @@ pub(super) async fn acquire(
     Body(acquire): Body<Acquire>,
 ) -> Result<Response, ApiError> {
     let database = &service.database;
-    let labels = database.read(move |tx| agent::asking(tx, id)).await?;
+    // What is over before it waits, and what comes behind that, takes no room in what waits: of these there is one for each agent.
+    let labels = Box::pin(database.read(move |tx| agent::asking(tx, id))).await?;
     let Some(labels) = labels.filter(|_| acquire.free > 0) else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
@@ -113,7 +114,7 @@ pub(super) async fn acquire(
     Ok(match assignment {
         Some(assignment) => {
             tracing::info!(agent = %id, job = %assignment.id, "a job is offered");
-            hand_out(&service, *assignment).await?
+            Box::pin(hand_out(&service, *assignment)).await?
         }
         None => StatusCode::NO_CONTENT.into_response(),
     })

@@ -39,7 +39,7 @@ async fn identity(parts: &Parts, service: &Service) -> Result<Identity, ApiError
             {
                 return Err(too_many(wait));
             }
-            service.identities.of(&service.database, hash).await?
+            Box::pin(service.identities.of(&service.database, hash)).await?
         }
     };
     let who = match &identity {

@@ -25,11 +25,17 @@ const BATCH: usize = 256;
 /// Threads that read.
 const READERS: usize = 2;
 
+/// Pages that the writer keeps, KiB as a negative number: <https://sqlite.org/pragma.html#pragma_cache_size>.
+const WRITERS_CACHE: &str = "PRAGMA cache_size = -4096";
+
+/// Readers throw theirs away whenever something was written; the kernel has the pages as well.
+const READERS_CACHE: &str = "PRAGMA cache_size = -1024";
+
 /// Opens, makes or upgrades the database and starts its threads.
 pub(super) fn open(path: &Path, signals: Arc<Signals>) -> Result<Pool, DatabaseError> {
     let clock = Clock::start();
     let structures = Arc::default();
-    let mut writer = Session::open(path, &structures)?;
+    let mut writer = Session::open(path, &structures, WRITERS_CACHE)?;
     writer.batch("BEGIN IMMEDIATE")?;
     migration::migrate(&mut transaction(&mut writer))?;
     writer.batch("COMMIT")?;
@@ -40,7 +46,7 @@ pub(super) fn open(path: &Path, signals: Arc<Signals>) -> Result<Pool, DatabaseE
     let (reads, received) = mpsc::channel::<Box<dyn Work>>(1_024);
     let received = Arc::new(std::sync::Mutex::new(received));
     for _ in 0..READERS {
-        let session = Session::open(path, &structures)?;
+        let session = Session::open(path, &structures, READERS_CACHE)?;
         let received = Arc::clone(&received);
         spawn("sqlite-reader", move || read(session, &received, clock))?;
     }
@@ -188,7 +194,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    fn open(path: &Path, structures: &Arc<Structures>) -> Result<Self, DatabaseError> {
+    fn open(path: &Path, structures: &Arc<Structures>, cache: &str) -> Result<Self, DatabaseError> {
         let connection = Connection::open(path).map_err(failed)?;
         connection
             .busy_timeout(Duration::from_secs(10))
@@ -201,9 +207,9 @@ impl Session {
         };
         session.batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-             PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; \
-             PRAGMA wal_autocheckpoint = 4000",
+             PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000",
         )?;
+        session.batch(cache)?;
         Ok(session)
     }
 
