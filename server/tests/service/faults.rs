@@ -214,7 +214,7 @@ async fn a_job_that_agents_cannot_read_is_an_error_that_says_why() {
 }
 
 #[tokio::test]
-async fn who_sends_byte_by_byte_does_not_keep_a_connection() {
+async fn who_sends_byte_by_byte_or_without_end_does_not_keep_a_connection() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let server = Server::start_with(|config| {
         config.patience.head = Duration::from_millis(300);
@@ -226,9 +226,11 @@ async fn who_sends_byte_by_byte_does_not_keep_a_connection() {
         path::PIPELINES,
         server.admin.token
     );
+    let long = format!("GET /healthz HTTP/1.1\r\nhost: {}", "x".repeat(8 << 10));
     for (sent, answer) in [
         ("GET /healthz HTTP/1.1\r\nhost:", ""),
         (&head, "HTTP/1.1 408 "),
+        (&long, "HTTP/1.1 431 "),
     ] {
         let address = server.running().address;
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
