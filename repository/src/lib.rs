@@ -47,5 +47,5 @@ pub use prune::Keep;
 pub use remote::Remote;
 pub use resolve::Resolved;
 pub use transport::{Bounds, Transport, serve as serve_transport};
-pub use url::{Allowed, Scheme, Url, UrlError};
+pub use url::{Allowed, Scheme, Url, UrlError, identity};
 pub use watch::{Unwatched, Watch};

@@ -37,6 +37,8 @@ struct Found {
     remote: Remote,
     commit: Commit,
     source: Source,
+    /// By which it is known.
+    identity: String,
     name: String,
 }
 
@@ -79,7 +81,7 @@ impl Compiler {
         }
         let (repository, source) = match &found {
             None => (String::new(), None),
-            Some(found) => (found.source.url.clone(), Some(found.source.clone())),
+            Some(found) => (found.identity.clone(), Some(found.source.clone())),
         };
         let submission = |plan, diagnostics| Submission {
             repository,
@@ -130,9 +132,9 @@ impl Compiler {
         })
     }
 
-    /// A repository's URL as pipelines of it have it: without credentials, written in one way.
+    /// A repository's URL by which the server knows it, however it is written: without credentials, and without `.git`.
     pub(crate) fn name_of(&self, url: &str) -> Result<String, Problem> {
-        self.parse(url).map(|url| url.to_string())
+        self.parse(url).map(|url| url.identity())
     }
 
     /// A pattern for repositories as [`Scope`] has it: a URL, or what some start with and `/*`.
@@ -143,7 +145,11 @@ impl Compiler {
                 "`repositories`: a `*` stands at the end only, behind a `/`",
             )),
             None => self.name_of(text),
-            Some(start) => Ok(format!("{}/*", self.name_of(start)?.trim_end_matches('/'))),
+            // Below `x.git` is something else than below `x`.
+            Some(start) => {
+                let start = self.parse(start)?.to_string();
+                Ok(format!("{}/*", start.trim_end_matches('/')))
+            }
         }
     }
 
@@ -160,7 +166,8 @@ impl Compiler {
         trigger: &Trigger,
     ) -> Result<Found, Problem> {
         let url = self.parse(url)?;
-        let (shown, name) = (url.to_string(), url.repository_name().to_owned());
+        let (shown, identity) = (url.to_string(), url.identity());
+        let name = url.repository_name().to_owned();
         let remote = Remote::public(url);
         let watch = Deadline(Instant::now() + PATIENCE);
         let (commit, reference) = match &trigger.commit {
@@ -188,6 +195,7 @@ impl Compiler {
                 commit: commit.to_string(),
                 reference,
             },
+            identity,
             name,
         })
     }

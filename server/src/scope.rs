@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use repository::identity;
+
 /// All repositories, or some.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -39,7 +41,8 @@ impl Scope {
 
 fn is_match(pattern: &str, url: &str) -> bool {
     match pattern.strip_suffix('*') {
-        None => pattern == url,
+        // What was written down by an earlier server may have a `.git`.
+        None => identity(pattern) == identity(url),
         Some(start) => {
             let rest = url.strip_prefix(start);
             rest.is_some_and(|rest| !rest.is_empty() && !may_climb(rest))
@@ -88,6 +91,23 @@ mod tests {
         ] {
             assert!(!scope.covers(url), "{url}");
         }
+        // `.git` at the end makes no other repository of it, and nothing else does.
+        let old = Scope::new(Some(vec!["https://host/own/old.git".to_owned()]));
+        assert!(scope.covers("https://host/own/name.git"));
+        assert!(old.covers("https://host/own/old") && old.covers("https://host/own/old.git"));
+        for url in [
+            "https://host/own/name.git.git",
+            "https://host/own/name.GIT",
+            "https://host/own/name/.git",
+            "https://host/own/nam.git",
+        ] {
+            assert!(!scope.covers(url), "{url}");
+        }
+        for url in ["https://host/own/old.git.git", "https://host/own/old.git/x"] {
+            assert!(!old.covers(url), "{url}");
+        }
+        let local = Scope::new(Some(vec!["file:///srv/x".to_owned()]));
+        assert!(local.covers("file:///srv/x") && !local.covers("file:///srv/x.git"));
         assert!(Scope::All.covers("") && Scope::All.covers("https://x/y"));
         assert!(!Scope::new(Some(Vec::new())).covers("https://x/y"));
     }

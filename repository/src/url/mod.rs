@@ -4,6 +4,7 @@
 //! `https://`, `ssh://`, `user@host:path`, `http://` and absolute paths (`file://` too) are left here.
 
 mod error;
+mod identity;
 mod parse;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use error::UrlError;
+pub use identity::identity;
 use parse::check_path;
 
 use crate::place;

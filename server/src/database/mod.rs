@@ -155,8 +155,8 @@ mod tests {
         let version = |tx: &mut Transaction<'_>| {
             Ok(tx.one("SELECT version FROM schema_version", &[])?.int(0)?)
         };
-        assert_eq!(database.write(version).await.unwrap(), 10);
-        assert_eq!(database.read(version).await.unwrap(), 10);
+        assert_eq!(database.write(version).await.unwrap(), 11);
+        assert_eq!(database.read(version).await.unwrap(), 11);
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use pipelines::Event;
 use protocol::service::{ProblemCode, Secret, SecretText, Secrets, Trigger, Withheld};
+use repository::identity;
 
 use crate::database::{DatabaseError, OperationError, Row, Transaction, Value, refuse};
 use crate::keyring::{Binding, Keyring};
@@ -21,6 +22,13 @@ pub(crate) struct Sealed {
 /// How many secrets a repository may have, and the whole server.
 const MOST: i64 = 1_000;
 
+/// Under which name an earlier server may have kept those of a repository, where that was another one: each is bound to it, and so
+/// cannot be given a new one.
+fn old_name(repository: &str) -> Option<String> {
+    let old = format!("{repository}.git");
+    (!repository.is_empty() && identity(&old) == repository).then_some(old)
+}
+
 /// Sets one, in place of what it was.
 pub(crate) fn set(tx: &mut Transaction<'_>, secret: &Sealed) -> Result<(), OperationError> {
     let now = tx.now();
@@ -38,6 +46,14 @@ pub(crate) fn set(tx: &mut Transaction<'_>, secret: &Sealed) -> Result<(), Opera
             (&secret.set_by).into(),
         ],
     )?;
+    // What an earlier server has kept of the same repository under its other name.
+    if let Some(old) = old_name(&secret.repository) {
+        let of = [old.as_str().into(), secret.name.as_str().into()];
+        tx.execute(
+            "DELETE FROM secrets WHERE repository = $1 AND name = $2",
+            &of,
+        )?;
+    }
     let count = tx.one(
         "SELECT count(*) FROM secrets WHERE repository = $1",
         &[(&secret.repository).into()],
@@ -53,14 +69,16 @@ pub(crate) fn set(tx: &mut Transaction<'_>, secret: &Sealed) -> Result<(), Opera
 
 /// Those of a repository, or of the whole server: everything but their values.
 pub(crate) fn list(tx: &mut Transaction<'_>, repository: &str) -> Result<Secrets, OperationError> {
+    let old = old_name(repository).unwrap_or_else(|| repository.to_owned());
     let rows = tx.query(
-        "SELECT name, repository, events, branches, set_at, set_by FROM secrets WHERE repository = $1 ORDER BY name",
-        &[repository.into()],
+        "SELECT name, repository, events, branches, set_at, set_by FROM secrets s WHERE repository = $1 \
+         OR (repository = $2 AND NOT EXISTS (SELECT 1 FROM secrets n WHERE n.repository = $1 AND n.name = s.name)) ORDER BY name",
+        &[repository.into(), old.into()],
     )?;
     let secret = |row: &Row| {
         Ok(Secret {
             name: row.text(0)?.to_owned(),
-            repository: Some(row.text(1)?.to_owned()).filter(|url| !url.is_empty()),
+            repository: Some(identity(row.text(1)?).to_owned()).filter(|url| !url.is_empty()),
             events: row.json(2)?,
             branches: row.json(3)?,
             set_at: row.number(4)?,
@@ -77,9 +95,10 @@ pub(crate) fn remove(
     repository: &str,
     name: &str,
 ) -> Result<(), OperationError> {
+    let old = old_name(repository).unwrap_or_else(|| repository.to_owned());
     let gone = tx.execute(
-        "DELETE FROM secrets WHERE repository = $1 AND name = $2",
-        &[repository.into(), name.into()],
+        "DELETE FROM secrets WHERE (repository = $1 OR repository = $2) AND name = $3",
+        &[repository.into(), old.into(), name.into()],
     )?;
     match gone {
         0 => refuse(ProblemCode::NotFound, format!("there is no secret {name}")),
@@ -103,11 +122,17 @@ pub(crate) fn of_job(
     name: &str,
     keyring: Option<&Keyring>,
 ) -> Result<Found, OperationError> {
+    let url = tx.first(
+        "SELECT url FROM repositories WHERE id = $1",
+        &[repository.into()],
+    )?;
+    let url = url.map(|row| row.text(0).map(|url| identity(url).to_owned()));
+    let url = url.transpose()?.unwrap_or_default();
+    let old = old_name(&url).unwrap_or_default();
     let row = tx.first(
         "SELECT s.repository, s.sealed, s.events, s.branches FROM secrets s WHERE s.name = $1 \
-         AND (s.repository = '' OR s.repository = (SELECT r.url FROM repositories r WHERE r.id = $2)) \
-         ORDER BY s.repository DESC LIMIT 1",
-        &[name.into(), repository.into()],
+         AND s.repository IN ('', $2, $3) ORDER BY length(s.repository) = 0, length(s.repository) LIMIT 1",
+        &[name.into(), url.into(), old.into()],
     )?;
     let Some(row) = row else {
         return Ok(Found::Withheld(Withheld::NotSet));
@@ -238,4 +263,87 @@ fn decode(text: &str) -> Vec<u8> {
     use base64::Engine as _;
     let decoded = base64::engine::general_purpose::STANDARD.decode(text);
     decoded.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::{Database, Location};
+
+    fn sealed(keyring: &Keyring, repository: &str) -> Sealed {
+        let name = "TOKEN";
+        let value = SecretText::new(format!("of {repository}"));
+        Sealed {
+            repository: repository.to_owned(),
+            name: name.to_owned(),
+            sealed: keyring
+                .seal(Binding::Secret { repository, name }, &value)
+                .unwrap(),
+            events: Vec::new(),
+            branches: Vec::new(),
+            set_by: "me".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_server_kept_under_a_name_with_git_is_the_repositorys_and_nobody_elses()
+    {
+        let directory = tempfile::TempDir::new().unwrap();
+        let database = Database::open(&Location::Sqlite(directory.path().join("db"))).unwrap();
+        let keyring = Keyring::make(&directory.path().join("key")).unwrap();
+        let asked = database.write(move |tx| {
+            let urls = [
+                "https://h/a",
+                "https://h/a.git",
+                "https://h/a.git.git",
+                "https://h/a/b",
+                "file:///a",
+                "",
+            ];
+            for (id, url) in (1_i64..).zip(urls) {
+                tx.execute(
+                    "INSERT INTO repositories (id, url) VALUES ($1, $2)",
+                    &[id.into(), url.into()],
+                )?;
+            }
+            let found = |tx: &mut Transaction<'_>| -> Result<Vec<String>, OperationError> {
+                (1_i64..)
+                    .zip(urls)
+                    .map(|(id, _)| {
+                        let found = of_job(tx, id, &Trigger::default(), "TOKEN", Some(&keyring));
+                        Ok(match found? {
+                            Found::Value(value) => value.expose().to_owned(),
+                            Found::Withheld(_) => String::new(),
+                        })
+                    })
+                    .collect()
+            };
+            for repository in ["https://h/a.git", "file:///a.git"] {
+                set(tx, &sealed(&keyring, repository))?;
+            }
+            let old = "of https://h/a.git";
+            assert_eq!(found(tx)?, [old, old, "", "", "", ""]);
+            let listed = list(tx, "https://h/a")?.secrets;
+            assert_eq!(listed.len(), 1);
+            assert_eq!(listed[0].repository.as_deref(), Some("https://h/a"));
+            assert!(list(tx, "file:///a")?.secrets.is_empty());
+            // One that is set anew is the only one.
+            set(tx, &sealed(&keyring, "https://h/a"))?;
+            let new = "of https://h/a";
+            assert_eq!(found(tx)?, [new, new, "", "", "", ""]);
+            assert_eq!(list(tx, "https://h/a")?.secrets.len(), 1);
+            remove(tx, "https://h/a", "TOKEN")?;
+            assert_eq!(found(tx)?, [""; 6]);
+            // One that is removed is removed under both.
+            set(tx, &sealed(&keyring, "https://h/a.git"))?;
+            remove(tx, "https://h/a", "TOKEN")?;
+            assert_eq!(found(tx)?, [""; 6]);
+            // The server's own is everybody's who has none.
+            set(tx, &sealed(&keyring, ""))?;
+            set(tx, &sealed(&keyring, "https://h/a.git"))?;
+            assert_eq!(found(tx)?, [old, old, "of ", "of ", "of ", "of "]);
+            Ok(())
+        });
+        asked.await.unwrap();
+    }
 }

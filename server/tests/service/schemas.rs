@@ -10,6 +10,9 @@ pub(crate) const LEFT: [&str; 3] = [
     "SELECT repository FROM artifacts WHERE expired = 0 ORDER BY 1",
     "SELECT CAST(SUM(bytes) AS BIGINT) FROM artifact_bytes GROUP BY repository ORDER BY 1",
 ];
+/// Those of its repositories that are known by the names that they have to have: hosts take `.git` and leave it.
+pub(crate) const KNOWN: &str = "SELECT id FROM repositories WHERE url IN ('https://h/a/b', 'https://h/c/d', 'https://h/c/d.git', \
+     'file:///srv/x.git', 'ssh://git@h/~/.git', 'https://h/e.git.git', 'https://h/f.GIT', 'ssh://git@h/~/a/b') ORDER BY id";
 pub(crate) const UNSAID: &str =
     "SELECT job * 100 + attempt FROM remains WHERE what LIKE 'artifact-%' ORDER BY 1";
 

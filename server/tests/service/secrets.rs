@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use server::{KeyError, ServerError};
 
-use crate::harness::{Server, problem};
+use crate::harness::{Server, User, problem};
 
 const VALUE: &str = "hunter2-and-more";
 
@@ -263,4 +263,54 @@ async fn rows_that_change_places_do_not_open() {
     let assignment = server.agent(&[]).await.take().await;
     assert_eq!(assignment.withheld["TOKEN"], Withheld::Unreadable);
     assert!(!given(&assignment).contains(&format!("TOKEN: {VALUE} of DB")));
+}
+
+#[tokio::test]
+async fn git_at_the_end_of_a_url_makes_no_other_repository_of_it() {
+    let server = with_key().await;
+    let wanted = json!({
+        "name": "mine", "kind": "user", "role": "admin",
+        "repositories": ["https://git.example.org/x/y.git", "https://git.example.org/z.git/*", "/srv/local"],
+    });
+    let created: protocol::service::CreatedToken = server.admin.post(path::TOKENS, &wanted).await;
+    let user = User::new(&server.admin.base, &created.secret);
+    let set = |url: &str| {
+        let request = user.request(Method::PUT, &path::of_secret("TOKEN", Some(url)));
+        request.json(&json!({ "value": VALUE })).send()
+    };
+    for mine in [
+        "https://git.example.org/x/y",
+        "https://git.example.org/x/y.git",
+        "https://git.example.org/x/y.git/",
+        "https://me:password@git.example.org/x/y.git",
+        "https://git.example.org/z.git/below",
+        "/srv/local",
+    ] {
+        assert_eq!(set(mine).await.unwrap().status(), 204, "{mine}");
+    }
+    for other in [
+        "https://git.example.org/x/y.git.git",
+        "https://git.example.org/x/y/.git",
+        "https://git.example.org/x/y.GIT",
+        "https://git.example.org/x/y.git/z",
+        "https://git.example.org/z/below",
+        "ssh://git.example.org/x/y",
+        "/srv/local.git",
+    ] {
+        assert_eq!(set(other).await.unwrap().status(), 403, "{other}");
+    }
+    let of = |url: &str| {
+        let address = format!("{}?repository={url}", path::SECRETS);
+        let user = &user;
+        async move { user.get::<Secrets>(&address).await.secrets }
+    };
+    for url in [
+        "https://git.example.org/x/y",
+        "https://git.example.org/x/y.git",
+    ] {
+        let secrets = of(url).await;
+        assert_eq!(secrets.len(), 1, "{url}");
+        let known = secrets[0].repository.as_deref();
+        assert_eq!(known, Some("https://git.example.org/x/y"));
+    }
 }

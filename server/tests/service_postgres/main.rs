@@ -25,6 +25,8 @@ mod removal;
 mod s3;
 #[path = "../service/schemas.rs"]
 mod schemas;
+#[path = "../service/secrets.rs"]
+mod secrets;
 mod several;
 #[path = "../service/traces.rs"]
 mod traces;

@@ -18,4 +18,8 @@ async fn what_servers_of_schema_4_have_left_of_artifacts_is_sorted_out() {
     let left = schemas::LEFT.map(|query| database.numbers(query));
     assert_eq!(left, [vec![101, 201], vec![0, 5, 5], vec![30, 80]]);
     assert_eq!(database.numbers(schemas::UNSAID), [102]);
+    assert_eq!(
+        database.numbers(schemas::KNOWN),
+        [6, 7, 8, 9, 10, 11, 12, 13]
+    );
 }
