@@ -27,6 +27,7 @@ for_one_user!(
     an_agent_that_is_to_end_does_not_wait_for_a_server_that_is_away,
     a_job_that_cannot_be_read_is_given_back_with_the_reason,
     a_job_whose_events_are_too_large_is_given_back_with_the_reason,
+    a_job_that_was_over_and_whose_events_are_too_large_is_not_sent_again_and_again,
 );
 
 /// A job that waits for a file `go` of the machine, and what tells it to go on.
@@ -405,4 +406,33 @@ fn a_job_whose_events_are_too_large_is_given_back_with_the_reason(env: &TestEnvi
         let _ = drain(agent);
         assert!(!env.data().join("jobs/1-1").exists());
     }
+}
+
+fn a_job_that_was_over_and_whose_events_are_too_large_is_not_sent_again_and_again(
+    env: &TestEnvironment,
+) {
+    let service = Service::start();
+    waiting(env, &service, 1, "echo begin");
+    let agent = start(env, &service, &[]).spawn();
+    has_begun(&service, 1);
+    service.set(|faults| faults.away = true);
+    env.write("shared/go", "");
+    let spool = env.data().join("jobs/1-1/finished.json");
+    let over = harness::wait::until(harness::wait::PATIENCE, || spool.exists().then_some(()));
+    assert!(over.is_some(), "the job did not go on");
+    agent.signal(Signal::KILL);
+    let _ = agent.finish();
+    service.set(|faults| {
+        faults.away = false;
+        faults.most_events = Some(1);
+    });
+    let agent = start(env, &service, &[]).spawn();
+    let attempt = service.wait(1, |attempt| attempt.release.is_some());
+    let release = attempt.release.unwrap_or_default();
+    assert_eq!(
+        release["message"],
+        "the server refuses what the job has left: scripted: too_large"
+    );
+    assert_eq!(attempt.finishes, 0);
+    let _ = drain(agent);
 }
