@@ -24,6 +24,7 @@ fn an_assignment_survives_the_wire_and_shows_no_secret() {
             log_bytes: 1 << 28,
             artifact_bytes: 1 << 30,
             artifacts_bytes: 1 << 32,
+            cache_bytes: 10 << 30,
         },
         plan: plan.unwrap(),
         needs: [].into(),

@@ -15,6 +15,8 @@ pub struct Resolved {
     pub commit: Commit,
     /// The name in full: `refs/heads/main`, `refs/tags/v1`; `None` for a commit's id, and for a `HEAD` that is no branch.
     pub reference: Option<String>,
+    /// The branch that the host's `HEAD` is, in full, where it says so.
+    pub default: Option<String>,
 }
 
 /// Our name for what the place in the list of candidates stands for.
@@ -32,6 +34,7 @@ pub(crate) fn resolve(
         return Ok(Resolved {
             commit,
             reference: None,
+            default: None,
         });
     }
     check(reference)?;
@@ -67,9 +70,10 @@ pub(crate) fn resolve(
     Ok(Resolved {
         commit,
         reference: match name.as_str() {
-            "HEAD" => default,
+            "HEAD" => default.clone(),
             _ => Some(name),
         },
+        default,
     })
 }
 

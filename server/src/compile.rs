@@ -40,6 +40,8 @@ struct Found {
     /// By which it is known.
     identity: String,
     name: String,
+    /// The branch that all jobs of the repository trust, where the host has said so.
+    default: Option<String>,
 }
 
 /// Ends a transfer that takes too long.
@@ -83,8 +85,10 @@ impl Compiler {
             None => (String::new(), None),
             Some(found) => (found.identity.clone(), Some(found.source.clone())),
         };
+        let default_branch = found.as_ref().and_then(|found| found.default.clone());
         let submission = |plan, diagnostics| Submission {
             repository,
+            default_branch,
             key: submit.key,
             name: None,
             source,
@@ -170,18 +174,18 @@ impl Compiler {
         let name = url.repository_name().to_owned();
         let remote = Remote::public(url);
         let watch = Deadline(Instant::now() + PATIENCE);
-        let (commit, reference) = match &trigger.commit {
+        let (commit, reference, default) = match &trigger.commit {
             Some(commit) => {
                 let commit: Commit = commit.parse().map_err(|_| {
                     Problem::new(ProblemCode::Invalid, "`commit` is no full id of a commit")
                 })?;
-                (commit, reference.map(str::to_owned))
+                (commit, reference.map(str::to_owned), None)
             }
             None => {
                 let wanted = reference.unwrap_or("HEAD");
                 let resolved = self.mirrors.resolve(&remote, wanted, &watch);
                 let resolved = resolved.map_err(|error| unavailable(&error))?;
-                (resolved.commit, resolved.reference)
+                (resolved.commit, resolved.reference, resolved.default)
             }
         };
         let want = Want::commit(commit).seen_at(reference.clone());
@@ -197,6 +201,7 @@ impl Compiler {
             },
             identity,
             name,
+            default: default.and_then(|name| Some(name.strip_prefix("refs/heads/")?.to_owned())),
         })
     }
 

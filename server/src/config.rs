@@ -41,6 +41,8 @@ pub struct Config {
     pub doubt: Duration,
     /// How much of artifacts is kept, and for how long.
     pub artifacts: Artifacts,
+    /// How much of caches is kept, and for how long.
+    pub caches: Caches,
     /// Where traces of pipelines go, if anywhere.
     pub otlp: Option<Otlp>,
     /// Whether pull requests of forks wait for a person.
@@ -156,6 +158,24 @@ impl Default for Artifacts {
     }
 }
 
+/// How much of caches is kept, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caches {
+    /// All caches of a repository have at most so many bytes together; those not used for longest go. 0: there are none.
+    pub bytes: u64,
+    /// How long one is kept that no job starts from; `None` is for ever.
+    pub keep: Option<Duration>,
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        Self {
+            bytes: 10 << 30,
+            keep: Some(Duration::from_secs(7 * 24 * 60 * 60)),
+        }
+    }
+}
+
 /// How long leases last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
@@ -227,6 +247,7 @@ impl Config {
             keep: None,
             doubt: Duration::from_secs(600),
             artifacts: Artifacts::default(),
+            caches: Caches::default(),
             otlp: None,
             fork_approval: true,
             retry: RetryPolicy::default(),

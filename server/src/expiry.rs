@@ -1,4 +1,4 @@
-//! Decides that what was kept for as long as it was to be is kept no longer: artifacts, and pipelines with everything that came of
+//! Decides that what was kept for as long as it was to be is kept no longer: artifacts, caches, and pipelines with everything that came of
 //! them. What they are in the storage is removed behind that ([`remains`](crate::remains)).
 //!
 //! What is old is told by the machine's clock, and what is removed does not come back. So nothing is removed right behind the
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 use crate::database::{Database, OperationError};
-use crate::operation::{artifact, expiry};
+use crate::operation::{artifact, cache, expiry};
 
 /// How often it looks.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -25,11 +25,13 @@ const EXPIRED: usize = 100;
 pub(crate) struct Rules {
     /// How long a pipeline that is over is kept.
     pub(crate) keep: Option<Duration>,
+    /// How long a cache is kept that no job starts from.
+    pub(crate) keep_caches: Option<Duration>,
     /// How long nothing is removed behind the start.
     pub(crate) doubt: Duration,
 }
 
-/// Removes artifacts and pipelines whose time is over, until the server ends. Several servers may do so at once.
+/// Removes artifacts, caches and pipelines whose time is over, until the server ends. Several servers may do so at once.
 pub(crate) async fn expire(database: Database, rules: Rules, mut ending: watch::Receiver<bool>) {
     let started = Instant::now();
     let mut pause = rules.doubt.min(PERIOD);
@@ -44,6 +46,11 @@ pub(crate) async fn expire(database: Database, rules: Rules, mut ending: watch::
         }
         if let Err(error) = expire_artifacts(&database).await {
             tracing::warn!(%error, "artifacts whose time is over cannot be looked for");
+        }
+        if let Some(keep) = rules.keep_caches
+            && let Err(error) = expire_caches(&database, keep).await
+        {
+            tracing::warn!(%error, "caches that nobody uses cannot be looked for");
         }
         if let Some(keep) = rules.keep
             && let Err(error) = forget(&database, keep).await
@@ -107,6 +114,25 @@ async fn expire_artifacts(database: &Database) -> Result<(), OperationError> {
     }
     if all > 0 {
         tracing::info!(artifacts = all, "artifacts have expired");
+    }
+    Ok(())
+}
+
+/// Has caches expire that no job has started from for so long.
+async fn expire_caches(database: &Database, keep: Duration) -> Result<(), OperationError> {
+    let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+    let mut all = 0;
+    loop {
+        let expired = database
+            .write(move |tx| cache::expire_due(tx, keep))
+            .await?;
+        all += expired;
+        if expired == 0 {
+            break;
+        }
+    }
+    if all > 0 {
+        tracing::info!(caches = all, "caches have expired");
     }
     Ok(())
 }

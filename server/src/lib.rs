@@ -38,7 +38,7 @@ mod storage;
 mod sweeper;
 mod trace;
 
-pub use config::{Artifacts, Config, ConfigError, Followers, Patience, Storage, Terms};
+pub use config::{Artifacts, Caches, Config, ConfigError, Followers, Patience, Storage, Terms};
 pub use database::{DatabaseError, Location, OperationError};
 pub use keyring::KeyError;
 pub use logs::Retention;

@@ -253,6 +253,7 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         database.clone(),
         expiry::Rules {
             keep: config.keep,
+            keep_caches: config.caches.keep,
             doubt: config.doubt,
         },
         ended.clone(),

@@ -80,6 +80,7 @@ pub(crate) fn terms(config: &Config) -> WireTerms {
         heartbeat_ms: ms(config.terms.heartbeat),
         log_bytes: config.retention.bytes(),
         artifact_bytes: config.artifacts.bytes,
+        cache_bytes: config.caches.bytes,
         artifacts_bytes: config.artifacts.of_attempt().0,
     }
 }

@@ -43,6 +43,18 @@ impl Order {
     }
 }
 
+/// With what a line begins that is the answer to a question of the job's, a [`CacheReply`](crate::caches::CacheReply).
+pub const ANSWER: &str = "cache ";
+
+/// What came from the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// What it wants of the job.
+    Order(Order),
+    /// What it answers.
+    Answer(String),
+}
+
 /// What came cannot be understood.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
@@ -102,19 +114,25 @@ impl Orders {
                 Ok(1..)
             );
         if self.seen.is_none() && is_there {
-            self.seen = Some(self.wait());
+            // Nobody has asked anything yet.
+            if let Heard::Order(order) = self.wait() {
+                self.seen = Some(order);
+            }
         }
         self.seen
     }
 
-    /// Waits for the next order.
-    pub fn wait(&mut self) -> Order {
+    /// Waits for what comes next.
+    pub fn wait(&mut self) -> Heard {
         if let Some(order) = self.seen.take() {
-            return order;
+            return Heard::Order(order);
         }
         match self.line() {
-            Ok(Some(line)) if line == b"cancel" => Order::Cancel,
-            _ => Order::Abort,
+            Ok(Some(line)) if line == b"cancel" => Heard::Order(Order::Cancel),
+            Ok(Some(line)) if line.starts_with(ANSWER.as_bytes()) => {
+                Heard::Answer(String::from_utf8_lossy(&line[ANSWER.len()..]).into_owned())
+            }
+            _ => Heard::Order(Order::Abort),
         }
     }
 

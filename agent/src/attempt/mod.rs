@@ -9,6 +9,6 @@ mod input;
 mod sink;
 mod spool;
 
-pub use input::{Input, InputError, Order, Orders};
-pub use sink::{News, Spooled};
+pub use input::{ANSWER, Heard, Input, InputError, Order, Orders};
+pub use sink::{News, Spooled, poke};
 pub use spool::{Finished, Spool, SpoolError};

@@ -57,3 +57,8 @@ impl Write for News {
         Ok(())
     }
 }
+
+/// Tells the daemon that there is something new, as [`News`] does.
+pub fn poke() {
+    let _ = rustix::io::write(io::stdout().as_fd(), b"\n");
+}

@@ -3,19 +3,20 @@
 //! ```text
 //! <data>/jobs/12-1/assignment.json   what was assigned, without the values of secrets
 //!                  events.jsonl      one event a line; a line's number is the event's
-//!                  logs/step-0       and service-db, each with .times beside it; artifact-NAME
+//!                  logs/step-0       and service-db, each with .times beside it; artifact-NAME, cache-0
+//!                  cache-wanted.json what the job looks for, until the daemon has seen it
 //!                  tree/             the commit's files, while the job runs
 //!                  finished.json     how the job ended; once it is there, nothing else changes any more
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
-use protocol::service::{ArtifactEnd, Assignment, AttemptId, JobId, StreamName};
-use protocol::{Cause, Conclusion};
+use protocol::service::{ArtifactEnd, Assignment, AttemptId, CacheEnd, JobId, StreamName};
+use protocol::{Cause, Conclusion, Event};
 use serde::{Deserialize, Serialize};
 
 use crate::log::ATTEMPT_LOGS;
@@ -40,6 +41,9 @@ pub struct Finished {
     /// What it has kept of its workspace; the archives are among the streams.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<ArtifactEnd>,
+    /// The same of caches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<CacheEnd>,
 }
 
 /// An attempt's directory.
@@ -129,6 +133,33 @@ impl Spool {
     #[must_use]
     pub fn events(&self) -> PathBuf {
         self.directory.join("events.jsonl")
+    }
+
+    /// Adds events behind those that the job's process has left, which is over. Nothing where its last line is not whole: who
+    /// reads events stops there.
+    ///
+    /// # Errors
+    /// See [`SpoolError`].
+    pub fn add_events(&self, events: impl IntoIterator<Item = Event>) -> Result<(), SpoolError> {
+        let path = self.events();
+        let add = || -> io::Result<()> {
+            let mut lines = Vec::new();
+            for event in events {
+                serde_json::to_writer(&mut lines, &event)?;
+                lines.push(b'\n');
+            }
+            let mut file = OpenOptions::new().read(true).append(true).open(&path)?;
+            let mut last = [b'\n'];
+            if file.metadata()?.len() > 0 {
+                file.seek(SeekFrom::End(-1))?;
+                file.read_exact(&mut last)?;
+            }
+            match last == *b"\n" {
+                true => file.write_all(&lines),
+                false => Ok(()),
+            }
+        };
+        add().map_err(failed("write", &path))
     }
 
     /// Where the job's files are checked out.

@@ -26,6 +26,9 @@ pub enum CacheError {
         /// What there may be.
         most: u64,
     },
+    /// The server cannot be asked, or refuses.
+    #[error("{0}")]
+    Server(String),
     /// Nobody is there who does it.
     #[error("whoever was to do it is gone: {0}")]
     Gone(String),

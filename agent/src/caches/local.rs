@@ -80,6 +80,7 @@ impl Local {
             files: made.files,
             created_at: unix_ms(),
         };
+        draft.settle()?;
         let guard = self.store.lock()?;
         let is_taken = index::all(&self.store, &self.repository)
             .iter()

@@ -9,12 +9,14 @@
 mod error;
 mod index;
 mod local;
+mod remote;
 mod store;
 mod wanted;
 
 pub use error::CacheError;
 pub use index::Entry;
 pub use local::Local;
+pub use remote::{CacheReply, Remote, WANTED};
 pub use store::{Draft, Store};
 pub use wanted::{Place, Wanted};
 
@@ -58,6 +60,8 @@ pub enum Kept {
 pub enum Caches {
     /// On this machine only.
     Local(Local),
+    /// A server's.
+    Remote(Remote),
 }
 
 impl Caches {
@@ -66,6 +70,16 @@ impl Caches {
     pub const fn store(&self) -> &Store {
         match self {
             Self::Local(local) => local.store(),
+            Self::Remote(remote) => remote.store(),
+        }
+    }
+
+    /// How many bytes the files of the next one may have that a job keeps.
+    #[must_use]
+    pub fn room(&self) -> u64 {
+        match self {
+            Self::Local(local) => local.store().most_of_one(),
+            Self::Remote(remote) => remote.room(),
         }
     }
 
@@ -79,6 +93,7 @@ impl Caches {
                 let (local, wanted) = (local.clone(), wanted.clone());
                 blocking(move || local.find(&wanted)).await
             }
+            Self::Remote(remote) => remote.find(wanted).await,
         }
     }
 
@@ -105,6 +120,10 @@ impl Caches {
             Self::Local(local) => {
                 let (local, wanted) = (local.clone(), wanted.clone());
                 blocking(move || local.keep(&wanted, draft, &made)).await
+            }
+            Self::Remote(remote) => {
+                let (remote, wanted) = (remote.clone(), wanted.clone());
+                blocking(move || remote.keep(&wanted, draft, &made)).await
             }
         }
     }

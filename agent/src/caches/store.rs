@@ -29,6 +29,8 @@ pub struct Store {
     root: Arc<PathBuf>,
     /// Bytes that all archives may have.
     most: u64,
+    /// Bytes that one may have.
+    most_of_one: u64,
 }
 
 /// An archive in the making. Dropped, nothing of it stays.
@@ -72,13 +74,14 @@ impl Store {
         Self {
             root: Arc::new(data.join("caches")),
             most,
+            most_of_one: most,
         }
     }
 
     /// How many bytes one archive, or its files, may have.
     #[must_use]
-    pub const fn most(&self) -> u64 {
-        self.most
+    pub const fn most_of_one(&self) -> u64 {
+        self.most_of_one
     }
 
     pub(super) fn index(&self) -> PathBuf {
@@ -111,7 +114,25 @@ impl Store {
         Ok(draft)
     }
 
-    /// Gives an archive its name, and makes room for it.
+    /// Adds an archive. Answers where it is.
+    ///
+    /// # Errors
+    /// When it is too large, or cannot be written to the disk.
+    pub fn add(&self, draft: Draft, sha256: &str) -> Result<PathBuf, CacheError> {
+        draft.settle()?;
+        let guard = self.lock()?;
+        self.adopt(&guard, draft, sha256)?;
+        Ok(self.blob(sha256))
+    }
+
+    /// The same store with less room for one archive.
+    #[must_use]
+    pub fn with_at_most(mut self, bytes: u64) -> Self {
+        self.most_of_one = self.most_of_one.min(bytes);
+        self
+    }
+
+    /// Gives an archive that is on the disk its name, and makes room for it.
     ///
     /// # Errors
     /// When it is too large, or cannot be written to the disk.
@@ -134,10 +155,6 @@ impl Store {
         }
         self.remove_remains(guard);
         self.make_room(guard, size, sha256)?;
-        draft
-            .file
-            .sync_all()
-            .map_err(failed("write", &draft.path))?;
         let blob = self.blob(sha256);
         fs::rename(&draft.path, &blob).map_err(failed("name", &blob))?;
         draft.is_kept = true;
@@ -170,7 +187,8 @@ impl Store {
     }
 
     /// Whether there is one with these contents, by its name alone.
-    pub(super) fn has(&self, sha256: &str) -> bool {
+    #[must_use]
+    pub fn has(&self, sha256: &str) -> bool {
         self.blob(sha256).exists()
     }
 
@@ -282,6 +300,13 @@ impl Store {
                 tracing::debug!(%error, path = %path.display(), "a remain stays");
             }
         }
+    }
+}
+
+impl Draft {
+    /// Has all of it on the disk. Not while others wait: it may take long.
+    pub(super) fn settle(&self) -> Result<(), CacheError> {
+        self.file.sync_all().map_err(failed("write", &self.path))
     }
 }
 

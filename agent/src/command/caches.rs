@@ -2,6 +2,7 @@
 
 use super::CommandError;
 use super::printing::print;
+use super::service;
 use crate::caches::Store;
 use crate::cli::{CacheOperation, Caches};
 use crate::config::Config;
@@ -14,7 +15,13 @@ use crate::sink::size;
 /// # Errors
 /// When the data directory cannot be used.
 pub fn execute(arguments: &Caches, machine: &Machine) -> Result<ExitCode, CommandError> {
-    match arguments.operation {
+    match &arguments.operation {
+        CacheOperation::List { server, repo, json } => {
+            service::caches(server, repo.as_deref(), *json, machine)
+        }
+        CacheOperation::Remove { server, caches } => {
+            service::remove_caches(server, caches, machine)
+        }
         CacheOperation::Clear => clear(machine),
     }
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indexmap::IndexMap;
 use pipelines::Tree;
 use pipelines::plan::Plan;
-use protocol::service::Assignment;
+use protocol::service::{Assignment, Terms};
 use protocol::{Cause, Conclusion, Event, WorkspaceMode};
 use repository::{Keep, Mirrors, Watch};
 use runtime::zygote::Zygote;
@@ -24,8 +24,9 @@ use tokio::sync::mpsc;
 use super::error::starting;
 use super::{CommandError, git_transport, predefined};
 use crate::artifacts::ArtifactPlace;
-use crate::attempt::{Finished, News, Order, Orders, Spool, Spooled};
+use crate::attempt::{Finished, Heard, News, Order, Orders, Spool, Spooled, poke};
 use crate::backend::{Backend, BackendOptions, ConnectError};
+use crate::caches::{CacheError, Caches, Remote, Store};
 use crate::chain::chain;
 use crate::config::Config;
 use crate::executor::{Before, Dispatcher, JobEnd, Publications, Request, Run, Settings};
@@ -48,7 +49,8 @@ pub fn execute<B: Backend>(
     let spool = Spool::at(input.directory);
     let assignment = input.assignment;
     let name = assignment.plan.jobs.first().map(|job| job.id.clone());
-    let ready = prepare(assignment, &spool, machine, &mut orders, connect);
+    let (replies, answers) = mpsc::unbounded_channel();
+    let ready = prepare(assignment, &spool, machine, &mut orders, answers, connect);
 
     // From here on there are threads.
     let events = OpenOptions::new()
@@ -73,7 +75,8 @@ pub fn execute<B: Backend>(
         .map_err(starting("start the async runtime"))?;
     let finished = match ready {
         Ok(ready) => {
-            obey(orders, requests).map_err(starting("start the thread that hears orders"))?;
+            obey(orders, requests, replies)
+                .map_err(starting("start the thread that hears orders"))?;
             let queue = printer.queue();
             runtime.block_on(ready.run(queue, receiver))
         }
@@ -122,10 +125,21 @@ fn die_with(daemon: u32) -> io::Result<()> {
 }
 
 /// Hands on what the daemon orders, on a thread of its own.
-fn obey(mut orders: Orders, requests: mpsc::UnboundedSender<Request>) -> io::Result<()> {
+fn obey(
+    mut orders: Orders,
+    requests: mpsc::UnboundedSender<Request>,
+    replies: mpsc::UnboundedSender<String>,
+) -> io::Result<()> {
     let body = move || {
         loop {
-            let order = orders.wait();
+            let order = match orders.wait() {
+                Heard::Order(order) => order,
+                Heard::Answer(reply) => {
+                    // Nobody may wait for it any more.
+                    let _ = replies.send(reply);
+                    continue;
+                }
+            };
             let request = match order {
                 Order::Cancel => Request::Cancel,
                 Order::Abort => Request::Abort,
@@ -186,6 +200,7 @@ impl Obstacle {
             outputs: IndexMap::new(),
             machine_fault,
             artifacts: Vec::new(),
+            caches: Vec::new(),
         }
     }
 }
@@ -205,6 +220,7 @@ fn prepare<B: Backend>(
     spool: &Spool,
     machine: &Machine,
     orders: &mut Orders,
+    answers: mpsc::UnboundedReceiver<String>,
     connect: impl FnOnce(BackendOptions) -> Result<B, ConnectError>,
 ) -> Result<Ready<B>, Obstacle> {
     let config =
@@ -284,7 +300,8 @@ fn prepare<B: Backend>(
             .artifact()
             .min(assignment.terms.artifact_bytes),
         artifacts_bytes: assignment.terms.artifacts_bytes,
-        caches: None,
+        caches: caches(machine, &config, &plan, assignment.terms, spool, answers)
+            .map_err(|error| Obstacle::machine(&error))?,
     };
     let backend = connect(BackendOptions {
         data: machine.data.clone(),
@@ -305,9 +322,28 @@ fn prepare<B: Backend>(
     })
 }
 
+/// Where caches are, when there are any and the server keeps some.
+fn caches(
+    machine: &Machine,
+    config: &Config,
+    plan: &Plan,
+    terms: Terms,
+    spool: &Spool,
+    answers: mpsc::UnboundedReceiver<String>,
+) -> Result<Option<Caches>, CacheError> {
+    if terms.cache_bytes == 0 || plan.jobs.iter().all(|job| job.cache.is_empty()) {
+        return Ok(None);
+    }
+    let store = Store::open(&machine.data, config.limits.caches())?;
+    let store = store.with_at_most(terms.cache_bytes);
+    let remote = Remote::new(store, spool.path().to_owned(), answers, poke);
+    Ok(Some(Caches::Remote(remote)))
+}
+
 impl<B: Backend> Ready<B> {
     async fn run(self, queue: Queue, requests: mpsc::UnboundedReceiver<Request>) -> Finished {
         let masks = Arc::clone(&self.settings.masks);
+        let caches = self.settings.caches.clone();
         let name = self.plan.jobs.first().map(|job| job.id.clone());
         let dispatcher = Dispatcher::new(Run {
             backend: Arc::new(self.backend),
@@ -326,7 +362,13 @@ impl<B: Backend> Ready<B> {
         }
         let (_, ends) = dispatcher.run_jobs().await;
         match ends.into_iter().next() {
-            Some(end) => finished(end, &masks, &queue),
+            Some(end) => {
+                let mut finished = finished(end, &masks, &queue);
+                if let Some(Caches::Remote(remote)) = caches {
+                    finished.caches = remote.take_kept();
+                }
+                finished
+            }
             None => Obstacle::Failed("the server sent a plan without a job".to_owned())
                 .tell(&queue, String::new()),
         }
@@ -352,6 +394,7 @@ fn finished(end: JobEnd, masks: &Arc<Masks>, queue: &Queue) -> Finished {
         outputs,
         machine_fault: end.machine_fault.map(|message| masks.text(message)),
         artifacts: end.artifacts,
+        caches: Vec::new(),
     }
 }
 

@@ -43,6 +43,8 @@ struct Settings {
     keep: Option<Duration>,
     /// Of artifacts.
     artifacts: ArtifactSettings,
+    /// Of caches.
+    caches: CacheSettings,
     /// Where traces go.
     otlp: Option<OtlpSettings>,
     /// Whether pull requests of forks wait for a person.
@@ -89,6 +91,16 @@ struct ArtifactSettings {
     /// How long one is kept at most; 0 is for ever.
     #[serde(deserialize_with = "duration")]
     max_keep: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CacheSettings {
+    /// Of all of one repository; 0: there are none.
+    bytes: Option<u64>,
+    /// How long one is kept that no job starts from; 0 is for ever.
+    #[serde(deserialize_with = "duration")]
+    keep: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -266,6 +278,10 @@ fn config(
     }
     config.otlp = otlp(arguments, settings.otlp);
     artifacts(&mut config.artifacts, &settings.artifacts);
+    config.caches.bytes = settings.caches.bytes.unwrap_or(config.caches.bytes);
+    if let Some(keep) = settings.caches.keep {
+        config.caches.keep = Some(keep).filter(|keep| !keep.is_zero());
+    }
     if let Some(attempts) = settings.attempts {
         config.retry = RetryPolicy { attempts };
     }

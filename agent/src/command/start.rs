@@ -6,6 +6,7 @@ use protocol::service::{AgentDescription, limits};
 use super::CommandError;
 use super::connection::Connection;
 use super::error::starting;
+use crate::caches::Store;
 use crate::cli::Start;
 use crate::config::{self, Config};
 use crate::daemon::{self, Ending, Settings};
@@ -55,6 +56,7 @@ pub fn execute(arguments: &Start, machine: &Machine) -> Result<ExitCode, Command
         description,
         token: connection.token.clone(),
         free_disk: config.agent.free_disk,
+        caches: Store::open(&machine.data, config.limits.caches())?,
     };
     let client = connection.client()?;
     // One thread: an agent that waits is to be small, and what it does is to wait.

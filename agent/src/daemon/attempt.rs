@@ -7,19 +7,24 @@
 //! the server says that it is another's: killed, thrown away
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::service::{Assignment, AttemptId, Finish, ProblemCode, Release, ReleaseReason, path};
-use protocol::{Cause, Conclusion};
+use protocol::service::{
+    Assignment, AttemptId, CacheEnd, Finish, ProblemCode, Release, ReleaseReason, StreamName, path,
+};
+use protocol::{Cause, Conclusion, Event};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::cache;
 use super::process::{Process, sweep};
 use super::tell;
 use super::upload::{Upload, UploadError};
 use crate::attempt::{Finished, Input, Order, Spool};
+use crate::caches::{CacheReply, Store};
 use crate::source::{CallError, Client, persist};
 
 /// How often the spool is looked at when nobody says that there is something: services do not.
@@ -68,6 +73,8 @@ pub(super) struct Attempt {
     pub(super) client: Client,
     pub(super) words: mpsc::UnboundedReceiver<Word>,
     pub(super) news: mpsc::UnboundedSender<News>,
+    /// Where archives of caches are.
+    pub(super) caches: Store,
     /// Its process came to no end of its own: containers may have left something.
     pub(super) killed: bool,
     /// The daemon is about to end: nothing is waited for any longer.
@@ -245,6 +252,7 @@ impl Attempt {
         let mut ordered = None;
         let mut kill_at = None;
         let mut shutdown = false;
+        let mut looking: Option<AbortOnDrop<CacheReply>> = None;
         loop {
             tokio::select! {
                 biased;
@@ -279,9 +287,21 @@ impl Attempt {
                     kill_at = None;
                     process.kill();
                 }
+                reply = answered(&mut looking) => {
+                    looking = None;
+                    process.answer(&reply).await;
+                }
                 is_over = process.hear() => match is_over {
                     true => break,
-                    false => wake.notify_one(),
+                    false => {
+                        wake.notify_one();
+                        // One that asks again has not waited for the answer.
+                        if let Some(query) = cache::asked(&self.spool) {
+                            let (client, store) = (self.client.clone(), self.caches.clone());
+                            let look = cache::look(client, self.id, store, query);
+                            looking = Some(AbortOnDrop(tokio::spawn(look)));
+                        }
+                    }
                 },
             }
         }
@@ -318,6 +338,7 @@ impl Attempt {
                 outputs: indexmap::IndexMap::new(),
                 machine_fault: None,
                 artifacts: Vec::new(),
+                caches: Vec::new(),
             }),
             Ok(None) => self.broken(format!(
                 "the job's process ended without a result: {ending}"
@@ -329,6 +350,7 @@ impl Attempt {
     /// Sends what is left, and then that it is over.
     async fn hand_over(&mut self, mut upload: Upload, last: Last) -> Result<(), Stopped> {
         let mut resendings = 0;
+        let mut told = 0;
         loop {
             if let Err(error) = self.unless_told(upload.round()).await? {
                 match error {
@@ -340,6 +362,13 @@ impl Attempt {
                     // What cannot be sent is not a reason to be silent about the end.
                     error => tell(format_args!("error: job {}: {error}", self.id)),
                 }
+            }
+            if let Last::Finish(finished) = &last
+                && upload.refused().len() > told
+            {
+                told = upload.refused().len();
+                self.tell_refused(upload.refused(), &finished.caches);
+                continue;
             }
             let said = match &last {
                 Last::Finish(finished) => self.finish(&mut upload, finished).await?,
@@ -370,6 +399,18 @@ impl Attempt {
         }
     }
 
+    /// Says in the job's own log which of its caches the server does not take.
+    fn tell_refused(&self, refused: &BTreeMap<StreamName, String>, caches: &[CacheEnd]) {
+        let warnings = caches.iter().filter_map(|cache| {
+            let why = refused.get(&cache.stream)?;
+            let message = format!("Cache `{}` is not kept: {why}.", cache.key);
+            Some(Event::Warning { message })
+        });
+        if let Err(error) = self.spool.add_events(warnings) {
+            tell(format_args!("error: job {}: {error}", self.id));
+        }
+    }
+
     async fn finish(
         &mut self,
         upload: &mut Upload,
@@ -379,6 +420,9 @@ impl Attempt {
             Ok(ends) => ends,
             Err(error) => return Err(Stopped::Hopeless(error.to_string())),
         };
+        // What the server has refused is nothing that it could keep.
+        let is_there = |cache: &&CacheEnd| logs.iter().any(|log| log.name == cache.stream);
+        let caches = finished.caches.iter().filter(is_there).cloned().collect();
         let finish = Finish {
             conclusion: finished.conclusion,
             cause: finished.cause.clone(),
@@ -386,6 +430,7 @@ impl Attempt {
             events,
             logs,
             artifacts: finished.artifacts.clone(),
+            caches,
         };
         let address = path::of_attempt(path::FINISH, self.id);
         let client = self.client.clone();
@@ -456,6 +501,16 @@ async fn follow(
             _ = over.changed() => {}
             () = tokio::time::sleep(LOOK) => {}
         }
+    }
+}
+
+/// What was found, once it is known; never where nobody looks.
+async fn answered(looking: &mut Option<AbortOnDrop<CacheReply>>) -> CacheReply {
+    match looking {
+        Some(task) => (&mut task.0)
+            .await
+            .unwrap_or_else(|error| CacheReply::Failed(error.to_string())),
+        None => std::future::pending().await,
     }
 }
 

@@ -10,6 +10,7 @@
 //! One thread. A server that is away is waited for: jobs go on, and what they leave is on the disk.
 
 mod attempt;
+mod cache;
 mod fitness;
 mod identity;
 mod offer;
@@ -35,6 +36,7 @@ use tokio::task::JoinSet;
 pub use identity::IdentityError;
 
 use crate::attempt::{Order, Spool};
+use crate::caches::Store;
 use crate::source::{Backoff, CallError, Client};
 use attempt::{Attempt, News, Word};
 use fitness::Fitness;
@@ -63,6 +65,8 @@ pub struct Settings {
     pub token: Option<String>,
     /// So much of the disk must be free before it takes a job, bytes.
     pub free_disk: u64,
+    /// Where archives of caches are.
+    pub caches: Store,
 }
 
 /// Why an agent cannot work.
@@ -431,6 +435,7 @@ impl Daemon {
             id,
             spool,
             client: self.client.clone(),
+            caches: self.settings.caches.clone(),
             words: receiver,
             news: self.teller.clone(),
             killed: false,

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use crate::attempt::{Input, Order};
+use crate::caches::CacheReply;
 
 /// So much of what it complains about is kept, bytes.
 const COMPLAINTS: usize = 4 << 10;
@@ -96,6 +97,15 @@ impl Process {
     pub(super) async fn order(&mut self, order: Order) {
         if let Err(error) = self.orders.write_all(order.line()).await {
             tracing::debug!(%error, ?order, "the job's process does not listen");
+        }
+    }
+
+    /// Answers what it has asked.
+    pub(super) async fn answer(&mut self, reply: &CacheReply) {
+        let text = serde_json::to_string(reply).unwrap_or_default();
+        let line = format!("{}{text}\n", crate::attempt::ANSWER);
+        if let Err(error) = self.orders.write_all(line.as_bytes()).await {
+            tracing::debug!(%error, "the job's process does not listen");
         }
     }
 

@@ -75,6 +75,8 @@ pub(super) struct Upload {
     streams: BTreeMap<StreamName, Stream>,
     /// The number of the next event, and where its line begins.
     events: (u64, u64),
+    /// Caches that the server does not take, and why. No job ends another way for one.
+    refused: BTreeMap<StreamName, String>,
 }
 
 impl Upload {
@@ -85,6 +87,7 @@ impl Upload {
             spool: spool.clone(),
             streams: BTreeMap::new(),
             events: (0, 0),
+            refused: BTreeMap::new(),
         }
     }
 
@@ -93,16 +96,33 @@ impl Upload {
         let events_end = length(self.spool.events())?;
         let mut bytes = 0;
         for name in self.spool.logs()? {
-            bytes += self.log(&name).await?;
+            if self.refused.contains_key(&name) {
+                continue;
+            }
+            match self.log(&name).await {
+                Ok(sent) => bytes += sent,
+                Err(UploadError::Refused(error)) if name.is_cache() => {
+                    tracing::warn!(job = %self.id, %name, %error, "a cache is left out");
+                    self.refused.insert(name, error.to_string());
+                }
+                Err(error) => return Err(error),
+            }
         }
         bytes += self.events(events_end).await?;
         Ok(bytes)
     }
 
+    /// Caches that the server does not take, and why.
+    pub(super) const fn refused(&self) -> &BTreeMap<StreamName, String> {
+        &self.refused
+    }
+
     /// What the server must have in the end, from what is on the disk.
     pub(super) async fn ends(&mut self) -> Result<(u64, Vec<LogEnd>), UploadError> {
         let mut logs = Vec::new();
-        for name in self.spool.logs()? {
+        let mut names = self.spool.logs()?;
+        names.retain(|name| !self.refused.contains_key(name));
+        for name in names {
             let path = self.spool.log(&name);
             let stream = self.streams.entry(name.clone()).or_default();
             let hasher = std::mem::take(&mut stream.hasher);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pipelines::plan::{Cache, CachePath, is_cache_key};
 use protocol::{Conclusion, Event, RunValues, WorkspaceMode};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::context::{CancelLevel, cancelled};
 use super::job::JobRunner;
@@ -14,7 +14,8 @@ use crate::backend::{Backend, FilePart, FilesError};
 use crate::caches::{CacheError, Caches, Kept, Made, Wanted};
 use crate::clock::milliseconds;
 
-/// How long putting one back, or keeping it, may take: longer than making anew what is worth a cache.
+/// How long putting all of a job's back may take together, and keeping one: longer than making anew what is worth a cache. The job's
+/// own `timeout` begins behind the first and does not know of the second.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// What is told when that is over.
@@ -151,12 +152,13 @@ impl<B: Backend> JobRunner<B> {
     pub(super) async fn restore_caches(&self, workspace: &B::Workspace, planned: &mut JobCaches) {
         let Some(caches) = &self.context.settings.caches else {
             if let Some(cache) = planned.caches.first() {
-                self.warn_of(&cache.wanted.key, "caches are not kept here");
+                self.warn_of(&cache.wanted.key, "the server keeps no caches");
             }
             return;
         };
+        let until = Instant::now() + LONGEST;
         for cache in &mut planned.caches {
-            let restoring = timeout(LONGEST, self.restore(caches, workspace, cache));
+            let restoring = timeout_at(until, self.restore(caches, workspace, cache));
             let outcome = tokio::select! {
                 biased;
                 () = cancelled(&self.cancel) => Err(Obstacle::Cancelled),
@@ -190,7 +192,7 @@ impl<B: Backend> JobRunner<B> {
                 .tell(Message::Event(Event::CacheMissed { job, key }));
             return Ok(false);
         };
-        let most = caches.store().most();
+        let most = caches.store().most_of_one();
         let restored = self
             .context
             .backend
@@ -246,7 +248,7 @@ impl<B: Backend> JobRunner<B> {
         let context = &self.context;
         let draft = caches.draft().await?;
         let forbidden = context.settings.masks.patterns();
-        let most = caches.store().most();
+        let most = caches.room();
         let saved = context
             .backend
             .save_files(workspace, &cache.parts, most, &forbidden, &draft.file)

@@ -71,15 +71,14 @@ impl<B: Backend> JobRunner<B> {
     /// Runs the job and tells how it ended.
     pub(super) async fn run(mut self) {
         let started = Instant::now();
-        let deadline = self
-            .job
-            .timeout
-            .and_then(|length| Deadline::after(length, true));
         let mut caches = self.plan_caches();
         let outcome = match self.open(caches.directories()).await {
             Err(error) => JobOutcome::internal(error.to_string()),
             Ok(workspace) => {
                 self.restore_caches(&workspace, &mut caches).await;
+                // What it starts from is not the job's work.
+                let length = self.job.timeout;
+                let deadline = length.and_then(|length| Deadline::after(length, true));
                 let decisive = self.serve(&workspace, deadline).await;
                 let outcome = self.conclude(decisive);
                 let outcome = self.keep_artifacts(&workspace, outcome).await;

@@ -14,9 +14,16 @@ pub enum Scope {
     /// A tag.
     Tag(String),
     /// A pull request: whoever has opened it, who may be anybody. The full ref that it is fetched by, or where it comes from
-    /// and goes to.
+    /// and goes to, and the commit: others may come from and go to branches that are called alike.
     PullRequest(String),
-    /// Jobs of which nobody knows where their code is from.
+    /// The same of a fork, which may call its branches as it likes: what a pull request of the repository itself reads is not
+    /// its own.
+    Fork(String),
+    /// A ref that is none of a branch or a tag, in full: what is there may be anybody's, as `refs/pull/7/merge` is.
+    Reference(String),
+    /// A commit that was named by its id: nobody knows whose it is.
+    Commit(String),
+    /// Jobs without a repository, which share nothing.
     Unnamed,
 }
 
@@ -26,6 +33,9 @@ impl fmt::Display for Scope {
             Self::Branch(name) => write!(f, "branch:{name}"),
             Self::Tag(name) => write!(f, "tag:{name}"),
             Self::PullRequest(name) => write!(f, "pull-request:{name}"),
+            Self::Fork(name) => write!(f, "fork:{name}"),
+            Self::Reference(name) => write!(f, "ref:{name}"),
+            Self::Commit(id) => write!(f, "commit:{id}"),
             Self::Unnamed => f.write_str("unnamed"),
         }
     }
@@ -51,7 +61,7 @@ impl Scopes {
         let branch = |name: &str| Scope::Branch(name.to_owned());
         let default = default.map(branch);
         let (own, target) = match trigger.event {
-            Event::PullRequest => {
+            event if event == Event::PullRequest || trigger.fork => {
                 let reference = source.and_then(|source| source.reference.as_deref());
                 // A branch of this repository or of a fork, which may be called as one of this repository.
                 let reference = reference.filter(|name| !name.starts_with("refs/heads/"));
@@ -59,19 +69,21 @@ impl Scopes {
                     || {
                         let (from, to) = (&trigger.branch, &trigger.base);
                         let name = |name: &Option<String>| name.clone().unwrap_or_default();
-                        format!("{} -> {}", name(from), name(to))
+                        let commit = source.map_or("", |source| source.commit.as_str());
+                        format!("{} -> {} {commit}", name(from), name(to))
                     },
                     str::to_owned,
                 );
-                (
-                    Scope::PullRequest(name),
-                    trigger.base.as_deref().map(branch),
-                )
+                let own = match trigger.fork {
+                    true => Scope::Fork(name),
+                    false => Scope::PullRequest(name),
+                };
+                (own, trigger.base.as_deref().map(branch))
             }
             _ => match (&trigger.tag, &trigger.branch) {
                 (Some(tag), _) => (Scope::Tag(tag.clone()), None),
                 (None, Some(name)) => (branch(name), None),
-                (None, None) => (Scope::Unnamed, None),
+                (None, None) => (unnamed(source), None),
             },
         };
         let mut others: Vec<Scope> = Vec::new();
@@ -86,6 +98,17 @@ impl Scopes {
     /// All that are read, the own one first.
     pub fn read(&self) -> impl Iterator<Item = &Scope> {
         std::iter::once(&self.own).chain(&self.others)
+    }
+}
+
+/// The scope of jobs that are none of a branch, a tag or a pull request, as far as anybody has said.
+fn unnamed(source: Option<&Source>) -> Scope {
+    match source {
+        None => Scope::Unnamed,
+        Some(source) => match &source.reference {
+            Some(name) => Scope::Reference(name.clone()),
+            None => Scope::Commit(source.commit.clone()),
+        },
     }
 }
 
@@ -124,6 +147,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_run_by_a_ref_or_a_commit_has_a_scope_of_its_own() {
+        let of = |reference: Option<&str>| {
+            let source = Source {
+                url: "https://git.example.org/o/r".into(),
+                commit: "0a".repeat(20),
+                reference: reference.map(str::to_owned),
+            };
+            let manual = Trigger::of(Event::Manual);
+            shown(&Scopes::of(&manual, Some(&source), Some("main")))
+        };
+        assert_eq!(
+            of(Some("refs/pull/7/merge")),
+            ["ref:refs/pull/7/merge", "branch:main"]
+        );
+        let commit = format!("commit:{}", "0a".repeat(20));
+        assert_eq!(of(None), [commit.as_str(), "branch:main"]);
+    }
+
+    #[test]
     fn a_pull_request_reads_where_it_goes_to_and_writes_where_nobody_else_reads() {
         let source = |reference: &str| Source {
             url: "https://git.example.org/o/r".into(),
@@ -141,7 +183,19 @@ mod tests {
             ]
         );
         let scopes = Scopes::of(&request, Some(&source("refs/heads/main")), Some("main"));
-        assert_eq!(scopes.own.to_string(), "pull-request:main -> stable");
+        assert_eq!(
+            scopes.own.to_string(),
+            format!("pull-request:main -> stable {}", "0".repeat(40))
+        );
+        let fork = Trigger {
+            fork: true,
+            ..request
+        };
+        let scopes = Scopes::of(&fork, None, Some("main"));
+        assert_eq!(
+            shown(&scopes),
+            ["fork:main -> stable ", "branch:stable", "branch:main"]
+        );
     }
 
     fn names() -> impl Strategy<Value = Option<String>> {
@@ -161,14 +215,17 @@ mod tests {
             Just(Event::Manual),
             Just(Event::Schedule),
         ];
-        (event, names(), names(), names(), names()).prop_map(
-            |(event, branch, base, tag, reference)| {
-                let source = reference.map(|reference| Source {
+        let fork = proptest::bool::ANY;
+        let source = proptest::option::of(("[ab]", names()));
+        (event, fork, names(), names(), names(), source).prop_map(
+            |(event, fork, branch, base, tag, source)| {
+                let source = source.map(|(commit, reference)| Source {
                     url: String::new(),
-                    commit: String::new(),
-                    reference: Some(reference),
+                    commit: commit.repeat(40),
+                    reference,
                 });
                 let trigger = Trigger {
+                    fork,
                     branch,
                     base,
                     tag,
@@ -195,8 +252,22 @@ mod tests {
                 let written = written.to_string();
                 prop_assert!(scopes.read().all(|scope| scope.to_string() != written));
             }
-            if other.event != Event::PullRequest {
+            if other.fork != request.fork || (other.event != Event::PullRequest && !other.fork) {
                 prop_assert!(scopes.read().all(|scope| *scope != written));
+            }
+        }
+
+        #[test]
+        fn who_shares_a_scope_that_is_no_branch_runs_the_same_ref_or_commit(
+            (one, from) in anything(),
+            (other, others) in anything(),
+        ) {
+            let scope = Scopes::of(&one, from.as_ref(), None).own;
+            let is_shared = scope == Scopes::of(&other, others.as_ref(), None).own;
+            let is_named = matches!(scope, Scope::Branch(_) | Scope::Tag(_) | Scope::Unnamed);
+            if let (Some(from), Some(others), true) = (from, others, is_shared && !is_named) {
+                let is_same_ref = from.reference.is_some() && from.reference == others.reference;
+                prop_assert!(is_same_ref || from.commit == others.commit, "{scope}");
             }
         }
 
@@ -210,7 +281,7 @@ mod tests {
                 let Scope::Branch(name) = scope else {
                     return Err(TestCaseError::fail("not a branch"));
                 };
-                let is_base = trigger.event == Event::PullRequest
+                let is_base = (trigger.event == Event::PullRequest || trigger.fork)
                     && trigger.base.as_ref() == Some(name);
                 prop_assert!(is_base || default.as_ref() == Some(name));
                 prop_assert!(*scope != scopes.own);

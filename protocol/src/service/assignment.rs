@@ -95,6 +95,9 @@ pub struct Terms {
     /// How many bytes the archives of all artifacts of the attempt may have together.
     #[serde(default = "boundless")]
     pub artifacts_bytes: u64,
+    /// How many bytes the archive of a cache may have. 0: the server has none.
+    #[serde(default)]
+    pub cache_bytes: u64,
 }
 
 /// Of a server that has no such bound.

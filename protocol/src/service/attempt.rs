@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ArtifactEnd, AttemptId, Checksum, StreamName};
+use super::{ArtifactEnd, AttemptId, CacheEnd, Checksum, StreamName};
 use crate::{Cause, Conclusion, Event, Output};
 
 /// What an agent holds, all of it: attempts that it has accepted and not yet finished or released. One call an agent.
@@ -124,6 +124,9 @@ pub struct Finish {
     /// here is thrown away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<ArtifactEnd>,
+    /// The same of caches; at most [`limits::CACHES`](super::limits::CACHES). One whose key is taken is thrown away as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<CacheEnd>,
 }
 
 /// What a stream must be when it is complete.

@@ -18,6 +18,12 @@ pub const EVENT_BYTES: u64 = 64 << 20;
 /// Artifacts of one attempt: as many as a job may ask for.
 pub const ARTIFACTS: usize = 64;
 
+/// Caches of one attempt: as many as a job may ask for.
+pub const CACHES: usize = 16;
+
+/// Beginnings of keys that a cache may be looked for by.
+pub const CACHE_KEYS: usize = 64;
+
 /// Streams of one attempt: the steps' and the services' logs with their times, and archives of artifacts.
 pub const STREAMS: usize = 8_192;
 

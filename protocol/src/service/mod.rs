@@ -12,6 +12,7 @@ mod agent;
 mod artifact;
 mod assignment;
 mod attempt;
+mod cache;
 mod checksum;
 mod id;
 mod job;
@@ -33,6 +34,7 @@ pub use attempt::{
     EventBatch, EventPage, EventsKept, Finish, Heartbeat, HeartbeatAnswer, LogEnd, LogKept,
     LogPiece, Order, Release, ReleaseReason, Standing,
 };
+pub use cache::{Cache, CacheAnswer, CacheEnd, CacheFound, CacheId, CacheQuery, Caches};
 pub use checksum::{BLOCK, BlockHasher, Checksum, ChecksumError};
 pub use id::{AgentId, AttemptId, JobId, PipelineId, TokenId};
 pub use job::{Attempt, AttemptState, Job, JobState, JobSummary, Jobs, StreamInfo, Waiting};

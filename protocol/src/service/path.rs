@@ -22,12 +22,16 @@
 //! | [`ARTIFACT`] | GET, with `Range` |
 //! | [`SECRETS`] | GET lists those of `?repository=`, of the whole server without |
 //! | [`SECRET`] | PUT sets · DELETE removes; `?repository=` likewise |
+//! | [`CACHE_FIND`] | POST, by the agent that holds the attempt |
+//! | [`CACHE_ARCHIVE`] | GET, with `Range`, by the agent that holds the attempt |
+//! | [`CACHES`] | GET lists |
+//! | [`CACHE`] | DELETE |
 //! | [`TOKENS`] | POST creates · GET lists |
 //! | [`TOKEN`] | DELETE revokes |
 
 use std::fmt::Display;
 
-use super::{AgentId, AttemptId, JobId, PipelineId, StreamName, TokenId};
+use super::{AgentId, AttemptId, CacheId, JobId, PipelineId, StreamName, TokenId};
 
 /// The description of the API, OpenAPI 3.1.
 pub const OPENAPI: &str = "/api/v1/openapi.json";
@@ -97,6 +101,14 @@ pub const ARTIFACT: &str = "/api/v1/jobs/{job}/attempts/{attempt}/artifacts/{nam
 pub const SECRETS: &str = "/api/v1/secrets";
 /// One secret.
 pub const SECRET: &str = "/api/v1/secrets/{secret}";
+/// What an attempt starts from.
+pub const CACHE_FIND: &str = "/api/v1/jobs/{job}/attempts/{attempt}/caches";
+/// The archive of a cache that was found for it.
+pub const CACHE_ARCHIVE: &str = "/api/v1/jobs/{job}/attempts/{attempt}/caches/{cache}";
+/// All caches.
+pub const CACHES: &str = "/api/v1/caches";
+/// One cache.
+pub const CACHE: &str = "/api/v1/caches/{cache}";
 
 /// All tokens.
 pub const TOKENS: &str = "/api/v1/tokens";
@@ -133,13 +145,32 @@ pub fn of_job(template: &str, job: JobId) -> String {
     fill(template, &[("job", &job)])
 }
 
-/// [`ACCEPT`], [`FINISH`], [`RELEASE`], [`EVENTS`] or [`EVENTS_FOLLOW`] of an attempt.
+/// [`ACCEPT`], [`FINISH`], [`RELEASE`], [`EVENTS`], [`EVENTS_FOLLOW`] or [`CACHE_FIND`] of an attempt.
 #[must_use]
 pub fn of_attempt(template: &str, attempt: AttemptId) -> String {
     fill(
         template,
         &[("job", &attempt.job), ("attempt", &attempt.attempt)],
     )
+}
+
+/// [`CACHE_ARCHIVE`] of a cache, for an attempt.
+#[must_use]
+pub fn of_cache_archive(attempt: AttemptId, cache: CacheId) -> String {
+    fill(
+        CACHE_ARCHIVE,
+        &[
+            ("job", &attempt.job),
+            ("attempt", &attempt.attempt),
+            ("cache", &cache),
+        ],
+    )
+}
+
+/// [`CACHE`] of a cache.
+#[must_use]
+pub fn of_cache(cache: CacheId) -> String {
+    fill(CACHE, &[("cache", &cache)])
 }
 
 /// [`LOG`] or [`LOG_FOLLOW`] of a stream. A stream's name needs no escaping.

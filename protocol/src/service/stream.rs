@@ -10,7 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 /// A stream of bytes that an attempt leaves: a log, the times of its bytes, or an artifact.
 ///
-/// `step-3`, `service-db`, and each of them with `.times` behind it; `artifact-NAME`, which is kept whole. A times stream has lines `OFFSET UNIX_MS\n`, both
+/// `step-3`, `service-db`, and each of them with `.times` behind it; `artifact-NAME` and `cache-0`, which are kept whole. A times stream has lines `OFFSET UNIX_MS\n`, both
 /// decimal: the log's bytes from that offset on came at that time. Offsets grow. A line's time is that of its first byte.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -30,12 +30,14 @@ pub enum StreamKind {
     Service(String),
     /// The archive of the artifact of this name, which has no times.
     Artifact(String),
+    /// The archive of a cache, counted from 0, which has none either.
+    Cache(u32),
 }
 
 /// A text is not the name of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a stream is called `step-N` or `service-NAME`, with `.times` behind it for the times of its bytes, or `artifact-NAME`"
+    "a stream is called `step-N` or `service-NAME`, with `.times` behind it for the times of its bytes, or `artifact-NAME`, or `cache-N`"
 )]
 pub struct StreamNameError;
 
@@ -72,8 +74,29 @@ impl StreamName {
     pub const fn as_artifact(&self) -> Option<&str> {
         match &self.kind {
             StreamKind::Artifact(name) => Some(name.as_str()),
-            StreamKind::Step(_) | StreamKind::Service(_) => None,
+            StreamKind::Step(_) | StreamKind::Service(_) | StreamKind::Cache(_) => None,
         }
+    }
+
+    /// The archive of a cache.
+    #[must_use]
+    pub const fn cache(number: u32) -> Self {
+        Self {
+            kind: StreamKind::Cache(number),
+            times: false,
+        }
+    }
+
+    /// Whether it is the archive of a cache.
+    #[must_use]
+    pub const fn is_cache(&self) -> bool {
+        matches!(self.kind, StreamKind::Cache(_))
+    }
+
+    /// Whether it is an archive, which is kept whole, and no log.
+    #[must_use]
+    pub const fn is_archive(&self) -> bool {
+        matches!(self.kind, StreamKind::Artifact(_) | StreamKind::Cache(_))
     }
 
     /// The stream with the times of this log's bytes.
@@ -92,6 +115,7 @@ impl fmt::Display for StreamName {
             StreamKind::Step(index) => write!(f, "step-{index}")?,
             StreamKind::Service(name) => write!(f, "service-{name}")?,
             StreamKind::Artifact(name) => write!(f, "artifact-{name}")?,
+            StreamKind::Cache(number) => write!(f, "cache-{number}")?,
         }
         f.write_str(if self.times { ".times" } else { "" })
     }
@@ -103,6 +127,9 @@ impl FromStr for StreamName {
     fn from_str(text: &str) -> Result<Self, StreamNameError> {
         if let Some(name) = text.strip_prefix("artifact-") {
             return Self::artifact(name).ok_or(StreamNameError);
+        }
+        if let Some(number) = text.strip_prefix("cache-") {
+            return index(number).map(Self::cache);
         }
         let (log, times) = match text.strip_suffix(".times") {
             Some(log) => (log, true),
@@ -140,7 +167,7 @@ impl PartialSchema for StreamName {
         ObjectBuilder::new()
             .schema_type(Type::String)
             .pattern(Some(
-                r"^((step-[0-9]{1,5}|service-[a-z0-9_-]{1,64})(\.times)?|artifact-[A-Za-z0-9_-][A-Za-z0-9._-]{0,63})$",
+                r"^((step-[0-9]{1,5}|service-[a-z0-9_-]{1,64})(\.times)?|artifact-[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}|cache-[0-9]{1,5})$",
             ))
             .into()
     }
@@ -176,6 +203,7 @@ mod tests {
             "artifact-binary",
             "artifact-x.times",
             "artifact--a.b_C",
+            "cache-0",
         ] {
             let parsed: StreamName = name.parse().unwrap();
             assert_eq!(parsed.to_string(), name);
@@ -198,6 +226,10 @@ mod tests {
             "service-a.b",
             "step-1.times.times",
             "log-1",
+            "cache-",
+            "cache-01",
+            "cache-0.times",
+            "cache-x",
             "artifact-",
             "artifact-.x",
             "artifact-a/b",

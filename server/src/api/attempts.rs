@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::extract::{Agent, Body, Params};
 use super::unbroken::unbroken;
 use crate::logs::Logs;
-use crate::operation::{artifact, attempt, events, leaves, loss};
+use crate::operation::{artifact, attempt, cache, events, leaves, loss};
 use crate::service::Service;
 
 pub(super) const fn id((job, attempt): (u64, u32)) -> AttemptId {
@@ -94,6 +94,14 @@ pub(super) async fn finish(
         );
         return Err(ApiError::new(ProblemCode::Invalid, message));
     }
+    if finish.caches.len() > limits::CACHES {
+        let message = format!("an attempt has at most {} caches", limits::CACHES);
+        return Err(ApiError::new(ProblemCode::TooLarge, message));
+    }
+    if let Some(wrong) = finish.caches.iter().find(|cache| !cache.is_sound()) {
+        let message = format!("{:?} is no key of a cache, or has no checksum", wrong.key);
+        return Err(ApiError::new(ProblemCode::Invalid, message));
+    }
     let outputs = finish.outputs.iter();
     let size: usize = outputs.map(|(name, value)| name.len() + value.len()).sum();
     if size > limits::OUTPUTS {
@@ -130,7 +138,7 @@ async fn conclude(
     let attempt::Finishing {
         pipeline,
         events,
-        leaves_artifacts,
+        leaves_archives,
     } = finishing;
     let mut missing = Vec::new();
     if events != finish.events {
@@ -159,13 +167,14 @@ async fn conclude(
     if !missing.is_empty() {
         return Err(incomplete(missing));
     }
-    let found = match leaves_artifacts {
+    let found = match leaves_archives {
         true => service.logs.archives(id).await?,
         false => Vec::new(),
     };
     let are_objects = matches!(service.logs, Logs::Objects(_));
     let conclusion = finish.conclusion;
     let rules = service.config.artifacts;
+    let cache_bytes = service.config.caches.bytes;
     let is_news = service
         .database
         .write(move |tx| {
@@ -176,8 +185,9 @@ async fn conclude(
                     false => leaves::keep_streams(tx, id, &streams)?,
                 }
                 artifact::keep(tx, id, &finish.artifacts, &streams, rules)?;
-                if leaves_artifacts {
+                if leaves_archives {
                     artifact::leave_out(tx, id, &finish.artifacts, &found)?;
+                    cache::keep(tx, id, &finish.caches, &streams, &found, cache_bytes)?;
                 }
             }
             Ok(is_news)

@@ -40,7 +40,7 @@ pub(super) async fn get(
                 attempt: attempt.attempt,
             };
             attempt.logs = service.logs.list(id).await?;
-            attempt.logs.retain(|log| log.name.as_artifact().is_none());
+            attempt.logs.retain(|log| !log.name.is_archive());
         }
     }
     Ok(Json(job))

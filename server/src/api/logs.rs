@@ -76,7 +76,7 @@ async fn keep(
         .database
         .read(move |tx| attempt::writes(tx, agent, id, unknown.as_ref()))
         .await?;
-    if name.as_artifact().is_some() {
+    if name.is_archive() {
         let end = offset.saturating_add(piece.len() as u64);
         check_room(service, id, name.clone(), end).await?;
     }
@@ -97,17 +97,30 @@ async fn check_room(
     let refused = |what: &str, most: u64, setting: &str| {
         let message = format!("{what} at most {most} bytes here");
         let problem = Problem::new(ProblemCode::TooLarge, message);
-        let help = format!("the server's setting `artifacts.{setting}` says how many");
+        let help = format!("the server's setting `{setting}` says how many");
         Err(problem.help(help).into())
     };
-    if end > limits.bytes {
-        return refused("an artifact has", limits.bytes, "bytes");
+    if name.is_cache() {
+        let most = service.config.caches.bytes;
+        let others = service.logs.archive_bytes(id, name).await?;
+        return match others.saturating_add(end) > most {
+            true => refused(
+                "the caches of a repository have together",
+                most,
+                "caches.bytes",
+            ),
+            false => Ok(()),
+        };
     }
-    let others = service.logs.artifact_bytes(id, name).await?;
+    if end > limits.bytes {
+        return refused("an artifact has", limits.bytes, "artifacts.bytes");
+    }
+    let others = service.logs.archive_bytes(id, name).await?;
     let (most, setting) = limits.of_attempt();
     if others.saturating_add(end) > most {
         let what = "the artifacts of an attempt have together";
-        return refused(what, most, setting);
+        let setting = format!("artifacts.{setting}");
+        return refused(what, most, &setting);
     }
     Ok(())
 }
@@ -120,6 +133,10 @@ async fn find(
 ) -> Result<(StreamInfo, bool), ApiError> {
     if name.as_artifact().is_some() {
         let message = "an artifact is no log: `../artifacts/NAME` has it once its job is over";
+        return Err(ApiError::new(ProblemCode::NotFound, message));
+    }
+    if name.is_cache() {
+        let message = "a cache is no log: only jobs read it";
         return Err(ApiError::new(ProblemCode::NotFound, message));
     }
     let wanted = name.clone();
@@ -166,6 +183,7 @@ pub(super) async fn read(
 pub(super) enum Content {
     Log,
     Archive,
+    Cache,
 }
 
 /// Answers with a stream, or the range of it that is asked for.
@@ -206,6 +224,7 @@ pub(super) fn deliver(
     let kind = match content {
         Content::Log => "text/plain; charset=utf-8",
         Content::Archive => "application/gzip",
+        Content::Cache => "application/zstd",
     };
     set(&mut response, header::CONTENT_TYPE, kind);
     set(&mut response, header::ACCEPT_RANGES, "bytes");

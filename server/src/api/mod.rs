@@ -5,6 +5,7 @@ mod agents;
 mod answer;
 mod artifacts;
 mod attempts;
+mod caches;
 mod error;
 mod events;
 mod extract;
@@ -76,6 +77,10 @@ pub(crate) fn router(service: Service) -> Router {
         .route(path::ARTIFACT, get(artifacts::read))
         .route(path::SECRETS, get(secrets::list))
         .route(path::SECRET, put(secrets::set).delete(secrets::remove))
+        .route(path::CACHE_FIND, post(caches::find))
+        .route(path::CACHE_ARCHIVE, get(caches::read))
+        .route(path::CACHES, get(caches::list))
+        .route(path::CACHE, delete(caches::remove))
         .route(path::TOKENS, post(tokens::create).get(tokens::list))
         .route(path::TOKEN, delete(tokens::revoke))
         .route(path::OPENAPI, get(openapi::get))

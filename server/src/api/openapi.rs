@@ -49,6 +49,9 @@ fn describe() -> OpenApi {
     add::<types::Jobs>(&mut schemas);
     add::<types::Job>(&mut schemas);
     add::<types::Artifacts>(&mut schemas);
+    add::<types::CacheQuery>(&mut schemas);
+    add::<types::CacheAnswer>(&mut schemas);
+    add::<types::Caches>(&mut schemas);
     add::<types::Finish>(&mut schemas);
     add::<types::Release>(&mut schemas);
     add::<types::EventsKept>(&mut schemas);
@@ -112,7 +115,7 @@ fn operation((method, path, who, summary, body, status, answer): &Row) -> Operat
     if *path == path::ACQUIRE {
         operation = operation.response("204", response("There is none", Nothing));
     }
-    if [path::LOG, path::ARTIFACT].contains(path) && *method == Get {
+    if [path::LOG, path::ARTIFACT, path::CACHE_ARCHIVE].contains(path) && *method == Get {
         operation = operation.response("206", response("A range of it", *answer));
     }
     if let Some((kind, content)) = content(*body) {

@@ -148,15 +148,15 @@ mod tests {
         let location = Location::Sqlite(directory.path().join("db"));
         let database = Database::open(&location).unwrap();
         let write = database.write(|tx| -> Result<(), OperationError> {
-            tx.execute("UPDATE schema_version SET version = 7", &[])?;
+            tx.execute("UPDATE schema_version SET version = 70", &[])?;
             panic!("a bug");
         });
         assert!(write.await.is_err());
         let version = |tx: &mut Transaction<'_>| {
             Ok(tx.one("SELECT version FROM schema_version", &[])?.int(0)?)
         };
-        assert_eq!(database.write(version).await.unwrap(), 11);
-        assert_eq!(database.read(version).await.unwrap(), 11);
+        assert_eq!(database.write(version).await.unwrap(), 12);
+        assert_eq!(database.read(version).await.unwrap(), 12);
     }
 
     #[tokio::test]

@@ -200,8 +200,8 @@ impl Logs {
         }
     }
 
-    /// Bytes of all archives of an attempt but this one.
-    pub(crate) async fn artifact_bytes(
+    /// Bytes of all archives of an attempt that are of the kind of this one, artifacts or caches, but this one.
+    pub(crate) async fn archive_bytes(
         &self,
         id: AttemptId,
         but: StreamName,
@@ -209,9 +209,9 @@ impl Logs {
         match self {
             Self::Directory(directory) => {
                 let directory = directory.clone();
-                blocking(move || directory.artifact_bytes(id, &but)).await
+                blocking(move || directory.archive_bytes(id, &but)).await
             }
-            Self::Objects(objects) => objects.artifact_bytes(id, but).await,
+            Self::Objects(objects) => objects.archive_bytes(id, but).await,
         }
     }
 

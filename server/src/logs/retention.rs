@@ -39,11 +39,11 @@ impl Retention {
         Self { bytes: head * 2 }
     }
 
-    /// What holds for a stream: an artifact is kept whole.
+    /// What holds for a stream: an archive is kept whole.
     pub(crate) const fn of_stream(self, name: &StreamName) -> Self {
-        match name.as_artifact() {
-            Some(_) => Self { bytes: u64::MAX },
-            None => self,
+        match name.is_archive() {
+            true => Self { bytes: u64::MAX },
+            false => self,
         }
     }
 

@@ -175,7 +175,7 @@ pub(crate) struct Finishing {
     /// Events of it that have come.
     pub(crate) events: u64,
     /// The job may leave artifacts.
-    pub(crate) leaves_artifacts: bool,
+    pub(crate) leaves_archives: bool,
 }
 
 /// Looks whether an attempt can be finished that leaves these streams. `None`: it was finished before.
@@ -203,7 +203,7 @@ pub(crate) fn finishing(
         Some(events) => Ok(Some(Finishing {
             pipeline: held.pipeline,
             events,
-            leaves_artifacts: leaving.has_artifacts(),
+            leaves_archives: leaving.has_archives(),
         })),
         None => refuse(ProblemCode::Conflict, "the attempt was not accepted yet"),
     }

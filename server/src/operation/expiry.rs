@@ -54,6 +54,8 @@ pub(crate) fn forget(
     artifact::forget(tx, pipeline)?;
     // Where objects are their rows know: those go behind the objects.
     for of_jobs in [
+        // Their archives go with what the attempts have left.
+        "DELETE FROM caches WHERE job IN (SELECT id FROM jobs WHERE pipeline = $1)",
         "DELETE FROM events WHERE job IN (SELECT id FROM jobs WHERE pipeline = $1)",
         "DELETE FROM attempts WHERE job IN (SELECT id FROM jobs WHERE pipeline = $1)",
         "DELETE FROM jobs WHERE pipeline = $1",

@@ -25,6 +25,8 @@ struct LeavingJob {
     services: Vec<LeavingService>,
     #[serde(default)]
     artifacts: Vec<LeavingArtifact>,
+    #[serde(default)]
+    cache: Vec<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,13 +47,14 @@ struct LeavingService {
 }
 
 impl Leaving {
-    /// Whether there are artifacts among it.
-    pub(super) fn has_artifacts(&self) -> bool {
-        self.jobs.iter().any(|job| !job.artifacts.is_empty())
+    /// Whether there are archives among it: artifacts or caches.
+    pub(super) fn has_archives(&self) -> bool {
+        let mut jobs = self.jobs.iter();
+        jobs.any(|job| !job.artifacts.is_empty() || !job.cache.is_empty())
     }
 }
 
-/// Looks whether a job leaves streams of these names: its steps, its services and its artifacts do.
+/// Looks whether a job leaves streams of these names: its steps, its services, its artifacts and its caches do.
 pub(super) fn check<'n>(
     id: AttemptId,
     Leaving { jobs }: &Leaving,
@@ -66,13 +69,16 @@ pub(super) fn check<'n>(
             StreamKind::Artifact(name) => {
                 job.artifacts.iter().any(|artifact| artifact.may_be(name))
             }
+            StreamKind::Cache(number) => {
+                usize::try_from(*number).is_ok_and(|number| number < job.cache.len())
+            }
         })
     };
     let mut seen = HashSet::new();
     for name in names {
         if !has(name) {
             let message = format!(
-                "job {} has no step, service or artifact with a stream {name}",
+                "job {} has no step, service, artifact or cache with a stream {name}",
                 id.job
             );
             return refuse(ProblemCode::Invalid, message);

@@ -5,6 +5,7 @@ pub(crate) mod agent;
 pub(crate) mod artifact;
 pub(crate) mod assign;
 pub(crate) mod attempt;
+pub(crate) mod cache;
 pub(crate) mod control;
 pub(crate) mod events;
 pub(crate) mod expiry;

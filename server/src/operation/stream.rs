@@ -218,16 +218,20 @@ pub(crate) fn objects(
     rows.iter().map(object).collect()
 }
 
-/// Bytes of all archives of an attempt but this one.
-pub(crate) fn artifact_bytes(
+/// Bytes of all archives of an attempt that are of the kind of this one, but this one.
+pub(crate) fn archive_bytes(
     tx: &mut Transaction<'_>,
     id: AttemptId,
     but: &StreamName,
 ) -> Result<u64, OperationError> {
+    let kind = match but.is_cache() {
+        true => "cache-%",
+        false => "artifact-%",
+    };
     let row = tx.one(
         "SELECT CAST(COALESCE(SUM(length), 0) AS BIGINT) FROM streams WHERE job = $1 AND attempt = $2 \
-         AND name LIKE 'artifact-%' AND name <> $3",
-        &[id.job.0.into(), id.attempt.into(), word(but)?],
+         AND name LIKE $4 AND name <> $3",
+        &[id.job.0.into(), id.attempt.into(), word(but)?, kind.into()],
     )?;
     Ok(row.number(0)?)
 }

@@ -17,6 +17,8 @@ use crate::queue::{Graph, Group, Node, Structure};
 pub(crate) struct Submission {
     /// The repository's URL; empty for none.
     pub(crate) repository: String,
+    /// The branch that its host's `HEAD` is, where that is known.
+    pub(crate) default_branch: Option<String>,
     pub(crate) key: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) source: Option<Source>,
@@ -45,6 +47,12 @@ pub(crate) fn submit(
     }
     let now = tx.now();
     let repository = repository(tx, &submission.repository)?;
+    if let Some(branch) = &submission.default_branch {
+        tx.execute(
+            "UPDATE repositories SET default_branch = $2 WHERE id = $1",
+            &[repository.into(), branch.into()],
+        )?;
+    }
     let group = group(tx, repository, submission)?;
     let is_held = submission.needs_approval || group.is_some();
     let (state, conclusion, reason, finished_at) = match (&submission.plan, is_held) {

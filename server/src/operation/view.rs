@@ -267,7 +267,7 @@ pub(crate) fn job(
             attempt: attempt.attempt,
         };
         attempt.logs = streams(tx, id)?;
-        attempt.logs.retain(|log| log.name.as_artifact().is_none());
+        attempt.logs.retain(|log| !log.name.is_archive());
     }
     Ok(Job {
         outputs: node.end.map(|end| end.outputs).unwrap_or_default(),

@@ -56,6 +56,10 @@ const ROWS: &[(&str, &str, For, Reach)] = &[
     ("GET", path::LOG_FOLLOW, Users(Reader), Named),
     ("GET", path::ARTIFACTS, Users(Reader), Named),
     ("GET", path::ARTIFACT, Users(Reader), Named),
+    ("POST", path::CACHE_FIND, Agents, Nothing),
+    ("GET", path::CACHE_ARCHIVE, Agents, Nothing),
+    ("GET", path::CACHES, Users(Reader), Listed),
+    ("DELETE", path::CACHE, Users(Writer), Nothing),
     ("GET", path::AGENTS, Users(Reader), Nothing),
     ("GET", path::AGENT, Users(Reader), Nothing),
     ("POST", path::PIPELINES, Users(Writer), Asked),
@@ -179,6 +183,7 @@ async fn every_address_answers_whom_it_is_for_and_nobody_else() {
                 .replace("{name}", "step-0")
                 .replace("{secret}", "TOKEN")
                 .replace("{agent}", "77")
+                .replace("{cache}", "77")
                 .replace("{token}", "77");
             if address.contains("/secrets") {
                 filled += &format!("?repository={own}");

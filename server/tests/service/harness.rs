@@ -371,6 +371,7 @@ pub(crate) fn finish(conclusion: Conclusion) -> Finish {
         events: 0,
         logs: Vec::new(),
         artifacts: Vec::new(),
+        caches: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ mod api;
 mod artifacts;
 mod backup;
 mod bounds;
+mod caches;
 mod database;
 mod faults;
 mod forks;

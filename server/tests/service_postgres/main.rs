@@ -10,6 +10,8 @@ mod backup;
 #[path = "../service/bounds.rs"]
 mod bounds;
 mod bucket;
+#[path = "../service/caches.rs"]
+mod caches;
 mod database;
 #[path = "../service/faults.rs"]
 mod faults;

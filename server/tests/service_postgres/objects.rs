@@ -6,6 +6,7 @@ use reqwest::Method;
 use server::{ServerError, Storage};
 
 use crate::artifacts;
+use crate::caches;
 use crate::harness::{Agent, ONE, end, finish, problem};
 use crate::s3::S3;
 
@@ -273,4 +274,27 @@ async fn a_bucket_that_fails_for_a_while_is_asked_again_and_nothing_is_lost() {
     let read = server.admin.request(Method::GET, &log).send().await;
     assert_eq!(read.unwrap().bytes().await.unwrap(), "hello world");
     s3.wait_for_objects(1).await;
+}
+
+#[tokio::test]
+async fn a_cache_is_kept_whole_and_goes_with_its_objects() {
+    let s3 = S3::start().await;
+    let one = s3.server(4 << 20).await;
+    let url = one.repository("r", caches::KEEPING);
+    let agent = one.agent(&[]).await;
+    let id = caches::push(&one, &agent, &url, "main").await;
+    let whole: Vec<u8> = (0_u32..2_500_000).flat_map(u32::to_le_bytes).collect();
+    caches::keeping(&agent, id, "a", &whole).await;
+    let id = caches::push(&one, &agent, &url, "main").await;
+    let found = caches::found(&agent, id, &caches::query("a", &[])).await;
+    let found = found.unwrap();
+    assert_eq!(caches::bytes_of(&agent, id, &found).await, whole);
+    let removed = one
+        .admin
+        .request(Method::DELETE, &path::of_cache(found.id))
+        .send()
+        .await;
+    assert_eq!(removed.unwrap().status(), 204);
+    // Nothing but what tells the bucket from another.
+    s3.wait_for_objects(0).await;
 }

@@ -101,6 +101,7 @@ impl Fake {
         self.note(format!("restore {} {}", workspace.0, places(parts)));
         let mut text = String::new();
         std::io::Read::read_to_string(&mut archive, &mut text).unwrap();
+        tokio::time::sleep(self.restoring_takes).await;
         if self.restoring_fails {
             return Err(FilesError {
                 is_of_the_files: true,

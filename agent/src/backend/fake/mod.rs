@@ -38,6 +38,7 @@ pub(crate) struct Fake {
     files: Vec<&'static str>,
     packing_hangs: bool,
     restoring_fails: bool,
+    restoring_takes: std::time::Duration,
     journal: Arc<Mutex<Vec<String>>>,
     started: watch::Sender<Vec<String>>,
 }
@@ -84,6 +85,12 @@ impl Fake {
     /// Archives are written for ever.
     pub(crate) const fn packing_for_ever(mut self) -> Self {
         self.packing_hangs = true;
+        self
+    }
+
+    /// It takes so long to put files back.
+    pub(crate) fn restoring_for(mut self, length: std::time::Duration) -> Self {
+        self.restoring_takes = length;
         self
     }
 

@@ -2,6 +2,7 @@
 
 mod agents;
 mod artifacts;
+mod caches;
 mod follow;
 mod jobs;
 mod log;
@@ -14,6 +15,7 @@ mod waits;
 
 pub use agents::{agents, drain};
 pub use artifacts::artifacts;
+pub use caches::{caches, remove_caches};
 pub use jobs::{approve, cancel, jobs, retry};
 pub use log::logs;
 pub use secrets::secrets;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use pipelines::expression::Template;
 use pipelines::plan::{Cache, Job};
 use protocol::Conclusion;
@@ -106,6 +108,26 @@ async fn whatever_goes_wrong_is_a_warning() {
     for outcome in [empty, large, damaged] {
         assert_eq!(outcome.report.conclusion, Conclusion::Success);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_job_starts_from_takes_nothing_of_its_time_and_all_of_it_has_a_time_of_its_own() {
+    let data = tempfile::tempdir().unwrap();
+    let caches = || vec![cache("a", &[], &["a"]), cache("b", &[], &["b"])];
+    run(&data, caches(), Fake::default().with_files(&["x"])).await;
+    let slow = Fake::default().restoring_for(Duration::from_secs(10 * 60));
+    let mut run = TestRun::of([Job {
+        timeout: Some(Duration::from_secs(60)),
+        ..with(caches())
+    }]);
+    run.caches = Some(data.path().to_owned());
+    let outcome = run.on(slow).await;
+    insta::assert_snapshot!(told(&outcome), @"
+    === main / cache a: restored: 1 file, 1 B (0ms)
+    warning: Cache `b` of job `main`: it is not restored: it takes more than 15 minutes.
+    warning: Cache `b` of job `main`: it is not saved: there is nothing at its paths.
+    ");
+    assert_eq!(outcome.report.conclusion, Conclusion::Success);
 }
 
 #[tokio::test(start_paused = true)]

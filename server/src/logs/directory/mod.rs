@@ -240,7 +240,7 @@ impl Directory {
     pub(super) fn everything(&self, id: AttemptId) -> Result<Settling, LogError> {
         let (mut lengths, mut paths, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         let names = self.names(id)?.into_iter();
-        for name in names.filter(|name| name.as_artifact().is_none()) {
+        for name in names.filter(|name| !name.is_archive()) {
             let stream = self.stream(id, &name);
             let mut slot = lock(&stream);
             let files = self.files(id, &name);
@@ -263,11 +263,11 @@ impl Directory {
         })
     }
 
-    /// Bytes of all archives of an attempt but this one.
-    pub(super) fn artifact_bytes(&self, id: AttemptId, but: &StreamName) -> Result<u64, LogError> {
+    /// Bytes of all archives of an attempt that are of the kind of this one, but this one.
+    pub(super) fn archive_bytes(&self, id: AttemptId, but: &StreamName) -> Result<u64, LogError> {
         let mut bytes: u64 = 0;
         let names = self.archives(id)?.into_iter();
-        for name in names.filter(|name| name != but) {
+        for name in names.filter(|name| name != but && name.is_cache() == but.is_cache()) {
             let layout = self.files(id, &name).layout()?;
             bytes = bytes.saturating_add(layout.map_or(0, |layout| layout.length));
         }
@@ -292,7 +292,7 @@ impl Directory {
     /// An attempt's archives.
     pub(super) fn archives(&self, id: AttemptId) -> Result<Vec<StreamName>, LogError> {
         let mut names = self.names(id)?;
-        names.retain(|name| name.as_artifact().is_some());
+        names.retain(StreamName::is_archive);
         Ok(names)
     }
 

@@ -352,15 +352,15 @@ impl Objects {
         }
     }
 
-    /// Bytes of all archives of an attempt but this one.
-    pub(super) async fn artifact_bytes(
+    /// Bytes of all archives of an attempt that are of the kind of this one, but this one.
+    pub(super) async fn archive_bytes(
         &self,
         id: AttemptId,
         but: StreamName,
     ) -> Result<u64, LogError> {
         let bytes = self
             .database
-            .read(move |tx| stream::artifact_bytes(tx, id, &but));
+            .read(move |tx| stream::archive_bytes(tx, id, &but));
         Ok(bytes.await?)
     }
 

@@ -28,7 +28,7 @@ impl Objects {
     /// All archives of an attempt.
     pub(in crate::logs) async fn delete_artifacts(&self, id: AttemptId) -> Result<(), LogError> {
         for info in self.list(id).await? {
-            if info.name.as_artifact().is_some() {
+            if info.name.is_archive() {
                 self.delete_stream(id, &info.name).await?;
             }
         }
@@ -41,7 +41,7 @@ impl Objects {
         for place in found {
             let name = place.parts().next_back();
             let name = name.and_then(|name| name.as_ref().parse::<StreamName>().ok());
-            if name.is_some_and(|name| name.as_artifact().is_some()) {
+            if name.is_some_and(|name| name.is_archive()) {
                 self.delete_unnamed(&place).await?;
             }
         }
