@@ -11,21 +11,14 @@
 //!     old.example.org:8443: { user: ci, password_file: /etc/slipway/password }
 //! ```
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use protocol::service::Source;
-use repository::{
-    Allowed, CheckedOut, Credentials, Error, KnownHosts, Limits, Mirrors, Remote, Secret, Url,
-    Want, Watch,
-};
+use repository::{Allowed, CheckedOut, Error, Host, Limits, Mirrors, Remote, Url, Want, Watch};
 use serde::Deserialize;
-
-/// Largest file with a credential, bytes.
-const LARGEST: u64 = 1 << 20;
 
 /// How often a host is asked that cannot be reached.
 const ATTEMPTS: u32 = 4;
@@ -45,24 +38,6 @@ pub struct Repositories {
     pub submodules: bool,
     /// What is shown to hosts, by `host` or `host:port`.
     pub hosts: IndexMap<String, Host>,
-}
-
-/// What is shown to one host. A token, a password or a key.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Host {
-    /// A file with a token, for https.
-    pub token_file: Option<PathBuf>,
-    /// A user's name, for https.
-    pub user: Option<String>,
-    /// A file with its password.
-    pub password_file: Option<PathBuf>,
-    /// A file with a private key, for ssh.
-    pub key_file: Option<PathBuf>,
-    /// A file with what the key is encrypted with.
-    pub passphrase_file: Option<PathBuf>,
-    /// The keys of the host, for ssh; the user's `~/.ssh/known_hosts` otherwise.
-    pub known_hosts_file: Option<PathBuf>,
 }
 
 impl Default for Repositories {
@@ -145,7 +120,11 @@ impl Repositories {
             .and_then(|name| self.hosts.get_key_value(&name))
             .or_else(|| self.hosts.get_key_value(url.host()));
         match host {
-            Some((name, host)) => host.remote(name, url),
+            Some((name, host)) => host.remote(url).map_err(|error| SourceError::Credential {
+                path: error.path,
+                host: name.clone(),
+                source: error.source,
+            }),
             None => Ok(Remote::public(url)),
         }
     }
@@ -198,57 +177,6 @@ fn wait(length: Duration, watch: &dyn Watch) -> Result<(), Error> {
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
-}
-
-impl Host {
-    fn remote(&self, name: &str, url: Url) -> Result<Remote, SourceError> {
-        let read = |path: &PathBuf| read(path, name);
-        let secret = |path: &PathBuf| {
-            let text = read(path)?;
-            Ok::<_, SourceError>(Secret::new(text.trim_end_matches(['\n', '\r']).to_owned()))
-        };
-        let credentials = match (&self.token_file, &self.password_file, &self.key_file) {
-            (Some(token), _, _) => Credentials::Token(secret(token)?),
-            (None, Some(password), _) => Credentials::Password {
-                user: self.user.clone().unwrap_or_else(|| "git".to_owned()),
-                password: secret(password)?,
-            },
-            (None, None, Some(key)) => Credentials::Key {
-                private: Secret::new(read(key)?),
-                passphrase: self.passphrase_file.as_ref().map(secret).transpose()?,
-            },
-            (None, None, None) => Credentials::None,
-        };
-        let known_hosts =
-            match &self.known_hosts_file {
-                None => None,
-                Some(path) => Some(KnownHosts::parse(&read(path)?).map_err(|error| {
-                    SourceError::Credential {
-                        path: path.clone(),
-                        host: name.to_owned(),
-                        source: io::Error::other(error),
-                    }
-                })?),
-            };
-        Ok(Remote {
-            url,
-            credentials,
-            known_hosts,
-        })
-    }
-}
-
-fn read(path: &Path, host: &str) -> Result<String, SourceError> {
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
-    match read {
-        Ok(_) => Ok(text),
-        Err(source) => Err(SourceError::Credential {
-            path: path.to_owned(),
-            host: host.to_owned(),
-            source,
-        }),
-    }
 }
 
 /// What a person should hear of a checkout.

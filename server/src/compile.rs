@@ -11,6 +11,7 @@ use repository::{Allowed, Commit, Error, Mirrors, Remote, Url, Want, Watch};
 
 use crate::config::Config;
 use crate::operation::submit::Submission;
+use crate::private::{Private, PrivateError};
 use crate::scope::Scope;
 
 /// Where a pipeline is looked for.
@@ -27,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Compiler {
     mirrors: Mirrors,
     allowed: Allowed,
+    private: Private,
     /// Pull requests of forks wait for a person.
     fork_approval: bool,
 }
@@ -56,17 +58,22 @@ impl Watch for Deadline {
 
 impl Compiler {
     /// Keeps mirrors of repositories.
-    pub(crate) fn new(mirrors: Mirrors, config: &Config) -> Self {
+    ///
+    /// # Errors
+    /// What the configuration says of private repositories cannot be used.
+    pub(crate) fn new(mirrors: Mirrors, config: &Config) -> Result<Self, PrivateError> {
         let allow_local = config.allow_file_repositories;
-        Self {
+        let allowed = Allowed {
+            files: allow_local,
+            plain_http: false,
+            this_machine: allow_local,
+        };
+        Ok(Self {
             mirrors,
-            allowed: Allowed {
-                files: allow_local,
-                plain_http: false,
-                this_machine: allow_local,
-            },
+            allowed,
+            private: Private::new(&config.repositories, allowed)?,
             fork_approval: config.fork_approval,
-        }
+        })
     }
 
     /// Fetches and compiles. Waits for the network: to be called where that keeps nobody waiting. A pipeline that is wrong is
@@ -115,7 +122,7 @@ impl Compiler {
         };
         let mut source = Text::new(FILE, text);
         pipelines::gather(&mut source, &mut |inclusion| {
-            self.include(found.as_ref(), scope, inclusion)
+            self.include(found.as_ref(), scope, trigger.fork, inclusion)
         });
         let options = Options {
             overrides: Overrides::default(),
@@ -172,7 +179,7 @@ impl Compiler {
         let url = self.parse(url)?;
         let (shown, identity) = (url.to_string(), url.identity());
         let name = url.repository_name().to_owned();
-        let remote = Remote::public(url);
+        let remote = self.private.remote(url)?;
         let watch = Deadline(Instant::now() + PATIENCE);
         let (commit, reference, default) = match &trigger.commit {
             Some(commit) => {
@@ -224,12 +231,13 @@ impl Compiler {
     }
 
     /// A file that a pipeline includes.
-    /// Who may see some repositories only reads no others of this machine so: of those on other machines, the server is shown what
-    /// everybody is.
+    /// Who may see some repositories only reads no others of this machine so, and no private ones: of all others, the server is shown
+    /// what everybody is.
     fn include(
         &self,
         found: Option<&Found>,
         scope: &Scope,
+        fork: bool,
         inclusion: &Inclusion,
     ) -> Result<Vec<u8>, String> {
         let nothing = || "there is no such file".to_owned();
@@ -243,8 +251,14 @@ impl Compiler {
             }
             (Inclusion::Git { url, commit, path }, _) => {
                 let parsed = self.parse(url).map_err(|problem| problem.message)?;
-                if parsed.directory().is_some() && !scope.covers(&parsed.to_string()) {
+                let is_for_some =
+                    parsed.directory().is_some() || self.private.group(&parsed).is_some();
+                if is_for_some && !scope.covers(&parsed.to_string()) {
                     return Err("your token is not for this repository".to_owned());
+                }
+                let by = found.map(|found| &found.remote.url);
+                if !self.private.may_include(&parsed, by, fork) {
+                    return Err("this repository is private, and not for this pipeline".to_owned());
                 }
                 let trigger = Trigger {
                     commit: Some(commit.clone()),

@@ -26,6 +26,7 @@ mod metrics;
 mod mirrors;
 mod once;
 mod operation;
+mod private;
 mod queue;
 mod remains;
 mod room;
@@ -42,6 +43,7 @@ pub use config::{Artifacts, Caches, Config, ConfigError, Followers, Patience, St
 pub use database::{DatabaseError, Location, OperationError};
 pub use keyring::KeyError;
 pub use logs::Retention;
+pub use private::PrivateError;
 pub use queue::RetryPolicy;
 pub use run::{Running, ServerError, Shutdown, start};
 pub use trace::{Otlp, SERVICE};

@@ -26,6 +26,7 @@ use crate::keyring::KeyError;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::operation::token;
+use crate::private::PrivateError;
 use crate::queue::watch::LeaseTerms;
 use crate::seen::Seen;
 use crate::service::{Service, patience, terms};
@@ -53,6 +54,9 @@ pub enum ServerError {
     /// A setting makes no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What is said of private repositories makes no sense.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     /// The data directory or something in it cannot be used.
     #[error("failed to {action} {path}: {source}", path = path.display())]
     File {
@@ -224,7 +228,7 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         limiter: Arc::new(Limiter::new(config.requests_per_second)),
         followers: Arc::new(Followers::new(config.followers)),
         readings: Arc::default(),
-        compiler: Arc::new(Compiler::new(mirrors.clone(), &config)),
+        compiler: Arc::new(Compiler::new(mirrors.clone(), &config)?),
         compiling: Arc::new(Semaphore::new(COMPILING)),
         metrics,
         seen: Arc::new(Seen::new(patience(&config))),

@@ -39,7 +39,8 @@ impl Scope {
     }
 }
 
-fn is_match(pattern: &str, url: &str) -> bool {
+/// Whether one pattern covers a repository.
+pub(crate) fn is_match(pattern: &str, url: &str) -> bool {
     match pattern.strip_suffix('*') {
         // What was written down by an earlier server may have a `.git`.
         None => identity(pattern) == identity(url),

@@ -34,6 +34,8 @@ struct Settings {
     tls: Option<Tls>,
     log_format: Option<LogFormat>,
     allow_file_repositories: bool,
+    /// What is shown to the hosts of private repositories.
+    repositories: indexmap::IndexMap<String, repository::Host>,
     /// How long leases last.
     lease: LeaseSettings,
     /// How much of one log is kept, bytes.
@@ -263,6 +265,7 @@ fn config(
     config.tls = given.or(of_file);
     config.allow_file_repositories =
         arguments.allow_file_repositories || settings.allow_file_repositories;
+    config.repositories = settings.repositories;
     let LeaseSettings {
         accept,
         lasts,
@@ -362,6 +365,7 @@ pub(super) const fn exit_code(error: &ServerError) -> ExitCode {
         ServerError::Config(_)
         | ServerError::Certificate { .. }
         | ServerError::Key(_)
+        | ServerError::Private(_)
         | ServerError::OtherStorage { .. }
         | ServerError::TakenStorage { .. } => ExitCode::Usage,
         ServerError::Database(_) | ServerError::Secrets(_) | ServerError::Storage { .. } => {
@@ -385,7 +389,7 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
-        let file = "listen: 127.0.0.1:1\ndatabase: postgres://u:p@h/d\nlease: { lasts: 2m, heartbeat: 20s }\nkeep: 30d\nmirrors: { unused_for: 7d }\n";
+        let file = "listen: 127.0.0.1:1\ndatabase: postgres://u:p@h/d\nlease: { lasts: 2m, heartbeat: 20s }\nkeep: 30d\nmirrors: { unused_for: 7d }\nrepositories: { 'https://h/o/*': { token_file: /t } }\n";
         let arguments = Server {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))),
             ..Server::default()
@@ -402,6 +406,8 @@ mod tests {
         assert_eq!(config.keep, Some(Duration::from_secs(30 * 24 * 3_600)));
         assert_eq!(config.mirrors.unused_for, Duration::from_secs(7 * 86_400));
         assert_eq!(config.mirrors.bytes, 20 << 30);
+        let shown = config.repositories.get("https://h/o/*").unwrap();
+        assert_eq!(shown.token_file, Some(PathBuf::from("/t")));
     }
 
     #[test]

@@ -12,7 +12,10 @@ mod database;
 mod faults;
 mod forks;
 mod harness;
+#[path = "../../../repository/tests/support/http.rs"]
+mod http_backend;
 mod logs;
+mod private;
 mod queue;
 mod repositories;
 mod schemas;
