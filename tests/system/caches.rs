@@ -111,6 +111,15 @@ fn directories_of_a_job_are_the_same_for_all_of_its_steps(env: &TestEnvironment)
     pipeline(env, &images::busybox(), cache, &[read]);
     let done = run_local(env, &[]).expect(0);
     let _ = done.says(": restored: ").says("\none\ntwo\nthree\nfresh\n");
+    // Above what is kept there is room for more: a home is its user's.
+    let beside = "stat -c %U ~/.cache; mkdir ~/.cache/other && echo beside > ~/.cache/other/x && cat ~/.cache/other/x";
+    pipeline(
+        env,
+        &images::busybox(),
+        "[{ key: c, paths: [~/.cache/pip] }]",
+        &[beside],
+    );
+    let _ = run_local(env, &[]).expect(0).says("\napp\nbeside\n");
     // Whoever the steps are, and wherever they say that they live.
     env.pipeline(&format!(
         "image: \"{}\"\njobs:\n  main:\n    cache: [{{ key: b, paths: [~/.tool] }}]\n    steps:\n      \

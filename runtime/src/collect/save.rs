@@ -71,6 +71,10 @@ fn everything(root: BorrowedFd<'_>, part: &Part) -> Result<Vec<Found>, CollectEr
     all.sort();
     // A path may be below another one.
     all.dedup();
+    // A directory that is there in any case, with nothing in it.
+    if all.iter().all(|found| found.path.is_empty()) {
+        all.clear();
+    }
     if all.len() as u64 > super::list::MOST {
         return Err(CollectError::TooMuch {
             what: TooMuch::Files,

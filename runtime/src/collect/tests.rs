@@ -234,6 +234,19 @@ fn saved(
 }
 
 #[test]
+fn of_directories_with_nothing_in_them_nothing_is_saved() {
+    let (tree, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (collected, _) = saved(tree.path(), home.path(), &[]).unwrap();
+    assert_eq!(collected.files, 0);
+    fs::write(home.path().join("x"), "x").unwrap();
+    let (collected, _) = saved(tree.path(), home.path(), &[]).unwrap();
+    assert_eq!(
+        collected.files, 2,
+        "the directory, whose mode counts, and the file"
+    );
+}
+
+#[test]
 fn what_is_saved_is_put_back_as_it_was() {
     use crate::layer::{Into, Limits, restore};
     use std::io::{Seek as _, Write as _};

@@ -41,7 +41,8 @@ pub struct Restored {
 }
 
 /// Puts the files of an archive into these directories. What is in their place is replaced; a directory keeps what else is in
-/// it. When it fails, what was not there before is taken away again.
+/// it. When it fails, what was not there before is taken away again, and so is the file
+/// that it was at.
 ///
 /// # Errors
 /// The archive is damaged, hostile or too large, or the kernel refuses.
@@ -110,7 +111,12 @@ impl Restoring<'_> {
             }
             self.restored.files += 1;
             self.restored.bytes += entry.size;
-            extractor.place(&entry, &mut archive)?;
+            let placed = extractor.place(&entry, &mut archive);
+            if placed.is_err() && entry.kind == Kind::File {
+                // Of what it was to replace nothing is left, and the half of a file is worse than none.
+                self.made.push((root, entry.path));
+            }
+            placed?;
         }
         archive.into_input().finish().map(drop)
     }

@@ -5,7 +5,10 @@ use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fstat, mkdirat, openat, openat2,
+    unlinkat,
+};
 use rustix::io::Errno;
 use rustix::mount::{
     MountPropagationFlags, MoveMountFlags, UnmountFlags, mount_change, move_mount,
@@ -37,6 +40,24 @@ fn not_followed() -> OFlags {
     } else {
         OFlags::empty()
     }
+}
+
+/// Makes a directory that belongs to whom the one above it belongs to: in somebody's home it is theirs, and what else they put there finds room.
+/// Where the kernel does not let it be given away, it stays root's.
+fn make_directory(above: &OwnedFd, name: &Path) -> Result<(), Errno> {
+    mkdirat(above, name, Mode::from_raw_mode(0o755))?;
+    let owner = fstat(above)?;
+    if (owner.st_uid, owner.st_gid) != (0, 0) {
+        let (user, group) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
+        let _ = chownat(
+            above,
+            name,
+            Some(user),
+            Some(group),
+            AtFlags::SYMLINK_NOFOLLOW,
+        );
+    }
+    Ok(())
 }
 
 /// A container's root, mounted and not yet entered.
@@ -93,7 +114,7 @@ impl Root {
             here = match open() {
                 Err(Errno::NOENT) => {
                     if number < names.len() || is_directory(tree)? {
-                        mkdirat(&here, name, Mode::from_raw_mode(0o755))
+                        make_directory(&here, name)
                     } else {
                         let flags =
                             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
@@ -132,8 +153,7 @@ impl Root {
     pub(super) fn directory(&self, path: &Path) -> Result<OwnedFd, StartError> {
         let mut here = self.directory.try_clone().during("duplicate the root")?;
         for name in normal_components(path) {
-            let mode = Mode::from_raw_mode(0o755);
-            match mkdirat(&here, &name, mode) {
+            match make_directory(&here, &name) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(refused(path, "a directory", errno)),
             }

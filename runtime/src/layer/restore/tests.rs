@@ -194,3 +194,17 @@ fn what_is_too_much_or_cut_short_leaves_nothing() {
     assert_eq!(names(home.path()), [""; 0]);
     put(b"no archive at all", workspace.path(), home.path()).unwrap_err();
 }
+
+#[test]
+fn of_a_file_that_breaks_off_no_half_stays() {
+    let (workspace, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (workspace, home) = (workspace.path(), home.path());
+    fs::create_dir(workspace.join("target")).unwrap();
+    for name in ["own", "old"] {
+        fs::write(workspace.join("target").join(name), name).unwrap();
+    }
+    let content = "new".repeat(1 << 20);
+    let archive = Tar::new().file("0/target/old", &content).bytes();
+    put(&archive[..archive.len() / 2], workspace, home).unwrap_err();
+    assert_eq!(names(&workspace.join("target")), ["own"]);
+}
