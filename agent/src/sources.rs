@@ -129,7 +129,8 @@ impl Repositories {
         }
     }
 
-    /// Writes a job's files to a directory, which must not exist. A host that cannot be reached is asked again.
+    /// Writes a job's files to a directory, which must not exist. A host that cannot be reached is asked again. Of a fork, submodules are
+    /// fetched as everybody may: who has written it may have named any.
     ///
     /// # Errors
     /// See [`SourceError`].
@@ -137,6 +138,7 @@ impl Repositories {
         &self,
         mirrors: &Mirrors,
         source: &Source,
+        fork: bool,
         directory: &Path,
         watch: &dyn Watch,
     ) -> Result<CheckedOut, SourceError> {
@@ -148,6 +150,7 @@ impl Repositories {
         let want = Want::commit(commit).seen_at(source.reference.clone());
         let limits = Limits {
             follow_submodules: self.submodules,
+            trust_submodules: !fork,
             ..Limits::default()
         };
         let mut attempt = 1;

@@ -60,7 +60,7 @@ impl Private {
             // A host alone is no repository's URL.
             let example = start.map_or_else(|| said.clone(), |start| format!("{start}/x"));
             let url = Url::parse(&example, allowed).map_err(refused)?;
-            let name = url.identity();
+            let name = url.identity().to_ascii_lowercase();
             let pattern = match start {
                 None => name,
                 Some(_) => format!("{}*", name.strip_suffix('x').unwrap_or(&name)),
@@ -80,7 +80,15 @@ impl Private {
 
     /// Which of them a repository is of: the longest pattern that covers it says.
     pub(crate) fn group(&self, url: &Url) -> Option<&Group> {
-        let name = url.identity();
+        // Hosts may take these for the same, and one written so is of no other group than where it belongs.
+        let name = url.identity().to_ascii_lowercase();
+        let has_another_spelling = |path: &str| {
+            path.contains('%') || path.split('/').any(|part| matches!(part, "" | "." | ".."))
+        };
+        let path = name.split_once("://").map_or("", |(_, rest)| rest);
+        if has_another_spelling(path) {
+            return None;
+        }
         let covering = self
             .0
             .iter()
@@ -160,7 +168,14 @@ mod tests {
             Some("https://host.example/own/name")
         );
         assert!(group("ssh://git@host.example/own/b").is_some_and(|it| it.starts_with("ssh://")));
+        assert_eq!(
+            group("https://host.example/OWN/Name"),
+            Some("https://host.example/own/name")
+        );
         for other in [
+            "https://host.example/own//name",
+            "https://host.example/own/./name",
+            "https://host.example/own/%6eame",
             "https://host.example:8443/own/a",
             "https://host.example.org/own/a",
             "ssh://git@host.example/other/b",

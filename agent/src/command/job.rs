@@ -236,7 +236,7 @@ fn prepare<B: Backend>(
             let mirrors = mirrors(machine);
             let done = config
                 .repositories
-                .check_out(&mirrors, source, &tree, &watch)
+                .check_out(&mirrors, source, assignment.trigger.fork, &tree, &watch)
                 .map_err(|error| match error.is_stop() {
                     true => Obstacle::Stopped,
                     false if error.is_this_machines() => Obstacle::machine(&error),

@@ -15,6 +15,8 @@ pub struct Limits {
     pub submodules: usize,
     /// Whether submodules are fetched; without, they are empty directories.
     pub follow_submodules: bool,
+    /// Whether submodules at the repository's host are shown what the repository is. Not where a stranger may have named them.
+    pub trust_submodules: bool,
 }
 
 impl Default for Limits {
@@ -26,6 +28,7 @@ impl Default for Limits {
             depth: 200,
             submodules: 100,
             follow_submodules: true,
+            trust_submodules: true,
         }
     }
 }

@@ -19,7 +19,7 @@ use tree::{Gitlink, Walk};
 use writer::Directory;
 
 use crate::submodule;
-use crate::{Commit, Error, Mirror, Want, Watch};
+use crate::{Commit, Credentials, Error, Mirror, Remote, Want, Watch};
 
 /// What was written down.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -145,7 +145,13 @@ impl CheckOut<'_> {
         depth: usize,
     ) -> Result<(), Error> {
         let url = parent.remote.url.of_submodule(url)?;
-        let remote = parent.remote.of_submodule(url);
+        let remote = match self.limits.trust_submodules {
+            true => parent.remote.of_submodule(url),
+            false => Remote {
+                credentials: Credentials::None,
+                ..parent.remote.of_submodule(url)
+            },
+        };
         let (mirror, commit) = parent
             .mirrors
             .fetch(&remote, &Want::commit(wanted), self.watch)?;
