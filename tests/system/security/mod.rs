@@ -45,6 +45,7 @@ fn every_test_that_the_page_names_exists_and_no_cell_is_empty() {
         "tests/system",
         "runtime/src",
         "agent/src",
+        "protocol/src",
         "repository",
         "server",
     ] {
