@@ -54,22 +54,13 @@ async fn a_clock_of_the_database_that_was_ahead_holds_nothing_up_behind_the_next
     s3.wait_for_objects(0).await;
 }
 
-/// A figure: `cargo test -p server --test service_postgres -- --ignored --nocapture how_many_are_removed`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a figure, no test"]
-#[expect(clippy::print_stdout, reason = "a figure is to be read")]
-async fn how_many_are_removed_in_a_second() {
-    for milliseconds in [0, 25] {
-        let s3 = S3::start().await;
-        let server = s3.server(4 << 20).await;
-        s3.faults.slow_down(milliseconds);
-        let all = 100;
-        let statements = archives(&s3.directory.path().join("bucket"), all);
-        server.database().execute(&statements);
-        let from = std::time::Instant::now();
-        let left = "SELECT COUNT(*) FROM remains WHERE removed = 0";
-        server.database().wait_for(left, 0).await;
-        let took = from.elapsed();
-        println!("{all} archives, a bucket that answers in {milliseconds} ms: {took:.1?}");
-    }
+#[tokio::test]
+async fn many_go_at_once_from_a_bucket_that_takes_its_time_for_each_answer() {
+    let s3 = S3::start().await;
+    let server = s3.server(4 << 20).await;
+    s3.faults.slow_down(25);
+    let statements = archives(&s3.directory.path().join("bucket"), 100);
+    server.database().execute(&statements);
+    let left = "SELECT COUNT(*) FROM remains WHERE removed = 0";
+    server.database().wait_for(left, 0).await;
 }
