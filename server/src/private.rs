@@ -21,6 +21,14 @@ pub enum PrivateError {
         /// Why not.
         reason: UrlError,
     },
+    /// What is named is nothing for the repositories.
+    #[error(
+        "`repositories`: of {pattern:?}: `key_file` is for ssh, and `token_file` and `password_file` are for https"
+    )]
+    Scheme {
+        /// Of which repositories.
+        pattern: String,
+    },
     /// A file that cannot be used.
     #[error("`repositories`: of {pattern:?}: {reason}")]
     File {
@@ -65,6 +73,11 @@ impl Private {
                 None => name,
                 Some(_) => format!("{}*", name.strip_suffix('x').unwrap_or(&name)),
             };
+            if host.is_for_others(&url) {
+                return Err(PrivateError::Scheme {
+                    pattern: said.clone(),
+                });
+            }
             host.remote(url).map_err(|reason| PrivateError::File {
                 pattern: said.clone(),
                 reason,
@@ -205,12 +218,15 @@ mod tests {
     fn what_makes_no_sense_is_told_at_the_start() {
         let error = private(&["ext::sh/*"]).unwrap_err().to_string();
         assert!(error.contains("\"ext::sh/*\" is neither"), "{error}");
-        let host = Host {
-            token_file: Some("/nonexistent/token".into()),
-            ..Host::default()
+        let shown = |pattern: &str| {
+            let host = serde_json::json!({ "token_file": "/nonexistent/token" });
+            let said = [(pattern.to_owned(), serde_json::from_value(host).unwrap())];
+            let made = Private::new(&said.into_iter().collect(), Allowed::default());
+            made.unwrap_err().to_string()
         };
-        let said = [("https://h.example/*".to_owned(), host)];
-        let error = Private::new(&said.into_iter().collect(), Allowed::default()).unwrap_err();
-        assert!(error.to_string().contains("/nonexistent/token"), "{error}");
+        let error = shown("https://h.example/*");
+        assert!(error.contains("/nonexistent/token"), "{error}");
+        let error = shown("git@h.example:o/*");
+        assert!(error.contains("`key_file` is for ssh"), "{error}");
     }
 }

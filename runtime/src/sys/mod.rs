@@ -27,7 +27,7 @@ pub(crate) use exit::exit_now;
 pub(crate) use fd::{adopt, close_all_but, pass_on};
 pub(crate) use keyring::join_new_session_keyring;
 pub(crate) use loopback::loopback_up;
-pub(crate) use memory::give_back_program;
+pub(crate) use memory::{give_back_heap, give_back_program};
 pub(crate) use mount::{AccessTime, MountAttr, Spread, mount_setattr};
 pub(crate) use packet::{Instruction, PacketAddress, open_tap, receive_packet, send_packet};
 pub(crate) use seccomp::install_filter;

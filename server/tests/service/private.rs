@@ -6,7 +6,6 @@ use std::process::Command;
 use std::sync::atomic::AtomicU64;
 
 use protocol::service::{Pipeline, ProblemCode, Submitted, path};
-use repository::Host;
 use serde_json::{Value, json};
 
 use crate::harness::Server;
@@ -55,10 +54,8 @@ async fn a_private_repository_is_read_with_what_the_configuration_has_for_it_and
     let file = token.clone();
     let pattern = format!("{base}/own/*");
     let server = Server::start_with(move |config| {
-        let host = Host {
-            token_file: Some(file),
-            ..Host::default()
-        };
+        let host = serde_json::json!({ "token_file": file });
+        let host = serde_json::from_value(host).unwrap();
         config.repositories = [(pattern, host)].into_iter().collect();
     })
     .await;
