@@ -9,6 +9,8 @@
 //!     git.example.org: { token_file: /etc/slipway/token }
 //!     ssh.example.org: { key_file: /etc/slipway/id_ed25519, known_hosts_file: /etc/slipway/known_hosts }
 //!     old.example.org:8443: { user: ci, password_file: /etc/slipway/password }
+//!   private:                      # only these repositories of a host, and their submodules among them
+//!     https://git.example.org/owner/*: { token_file: /etc/slipway/owner-token }
 //! ```
 
 use std::io;
@@ -17,7 +19,10 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use protocol::service::Source;
-use repository::{Allowed, CheckedOut, Error, Host, Limits, Mirrors, Remote, Url, Want, Watch};
+use repository::{
+    Allowed, CheckedOut, Error, Host, Limits, Mirrors, Private, Remote, Unreadable, Url, Want,
+    Watch,
+};
 use serde::Deserialize;
 
 /// How often a host is asked that cannot be reached.
@@ -36,8 +41,10 @@ pub struct Repositories {
     pub plain_http: bool,
     /// Whether submodules are fetched.
     pub submodules: bool,
-    /// What is shown to hosts, by `host` or `host:port`.
+    /// What is shown to hosts, by `host` or `host:port`, for all their repositories that are not private.
     pub hosts: IndexMap<String, Host>,
+    /// What is shown for some repositories.
+    pub private: Private,
 }
 
 impl Default for Repositories {
@@ -47,6 +54,7 @@ impl Default for Repositories {
             plain_http: false,
             submodules: true,
             hosts: IndexMap::new(),
+            private: Private::default(),
         }
     }
 }
@@ -66,12 +74,12 @@ pub enum SourceError {
     #[error("failed to get the sources: the server names the commit {0:?}, which is none")]
     Commit(String),
     /// A file that the configuration names.
-    #[error("failed to read {path}, which the configuration names for {host}: {source}", path = path.display())]
+    #[error("failed to read {path}, which the configuration names for {of}: {source}", path = path.display())]
     Credential {
         /// The file.
         path: PathBuf,
-        /// The host.
-        host: String,
+        /// The host, or the repositories.
+        of: String,
         /// Why.
         source: io::Error,
     },
@@ -115,16 +123,23 @@ impl Repositories {
             Err(repository::UrlError::File) => return Err(SourceError::Files),
             other => other.map_err(Error::Url)?,
         };
+        let unreadable = |of: String| {
+            move |error: Unreadable| SourceError::Credential {
+                path: error.path,
+                of,
+                source: error.source,
+            }
+        };
+        if let Some(group) = self.private.group(&url) {
+            let of = group.pattern().to_string();
+            return group.remote(url).map_err(unreadable(of));
+        }
         let with_port = url.port().map(|port| format!("{}:{port}", url.host()));
         let host = with_port
             .and_then(|name| self.hosts.get_key_value(&name))
             .or_else(|| self.hosts.get_key_value(url.host()));
         match host {
-            Some((name, host)) => host.remote(url).map_err(|error| SourceError::Credential {
-                path: error.path,
-                host: name.clone(),
-                source: error.source,
-            }),
+            Some((name, host)) => host.remote(url).map_err(unreadable(name.clone())),
             None => Ok(Remote::public(url)),
         }
     }
@@ -244,6 +259,30 @@ mod tests {
         );
         let error = credentials("/srv/x").unwrap_err().to_string();
         assert!(error.contains("repositories: { files: true }"), "{error}");
+    }
+
+    #[test]
+    fn private_repositories_have_their_own_credentials_and_the_others_of_the_host_its() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, name).unwrap();
+            path.display().to_string()
+        };
+        let config = parse(&format!(
+            "hosts:\n  git.example: {{ token_file: {} }}\nprivate:\n  https://git.example/own/*: {{ token_file: {} }}\n  https://git.example/gone/*: {{ token_file: /nonexistent }}\n",
+            at("of-host"),
+            at("of-own"),
+        ));
+        let token = |name: &str| Credentials::Token(repository::Secret::new(name.to_owned()));
+        let own = config.remote("https://git.example/own/a").unwrap();
+        assert_eq!(own.credentials, token("of-own"));
+        assert!(own.covers.is_some());
+        let other = config.remote("https://git.example/other/a").unwrap();
+        assert_eq!((other.credentials, other.covers), (token("of-host"), None));
+        let error = config.remote("https://git.example/gone/a").unwrap_err();
+        let expected = "the configuration names for https://git.example/gone/*";
+        assert!(error.to_string().contains(expected), "{error}");
     }
 
     #[test]

@@ -119,16 +119,33 @@ impl Host {
             Scheme::Ssh => self.key.as_ref().map(Key::read),
             _ => self.login.as_ref().map(Login::read),
         };
-        let known_hosts = self.known_hosts.as_ref().map(|path| {
-            KnownHosts::parse(&read(path)?).map_err(|error| Unreadable {
-                path: path.clone(),
-                source: io::Error::other(error),
-            })
-        });
         Ok(Remote {
             url,
             credentials: credentials.transpose()?.unwrap_or(Credentials::None),
-            known_hosts: known_hosts.transpose()?,
+            known_hosts: self.read_known_hosts()?,
+            covers: None,
+        })
+    }
+
+    /// Reads every file once.
+    ///
+    /// # Errors
+    /// The first that cannot be read.
+    pub(crate) fn try_files(&self) -> Result<(), Unreadable> {
+        self.login.as_ref().map(Login::read).transpose()?;
+        self.key.as_ref().map(Key::read).transpose()?;
+        self.read_known_hosts()?;
+        Ok(())
+    }
+
+    fn read_known_hosts(&self) -> Result<Option<KnownHosts>, Unreadable> {
+        let Some(path) = &self.known_hosts else {
+            return Ok(None);
+        };
+        let parsed = KnownHosts::parse(&read(path)?);
+        parsed.map(Some).map_err(|error| Unreadable {
+            path: path.clone(),
+            source: io::Error::other(error),
         })
     }
 }
@@ -154,10 +171,16 @@ impl Key {
     }
 }
 
-/// A secret that an editor may have ended with a line break.
+/// A secret that an editor may have ended with a line break. One that is being exchanged may be empty for a moment.
 fn line(path: &Path) -> Result<Secret, Unreadable> {
     let text = read(path)?;
-    Ok(Secret::new(text.trim_end_matches(['\n', '\r']).to_owned()))
+    match text.trim_end_matches(['\n', '\r']) {
+        "" => Err(Unreadable {
+            path: path.to_owned(),
+            source: io::Error::other("it is empty"),
+        }),
+        text => Ok(Secret::new(text.to_owned())),
+    }
 }
 
 fn read(path: &Path) -> Result<String, Unreadable> {

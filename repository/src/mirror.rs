@@ -202,8 +202,7 @@ impl Mirrors {
     }
 
     fn path(&self, remote: &Remote, suffix: &str) -> PathBuf {
-        self.directory
-            .join(format!("{}.{suffix}", remote.url.slug()))
+        self.directory.join(format!("{}.{suffix}", remote.slug()))
     }
 
     fn open(&self, remote: &Remote) -> Result<Repository, Error> {

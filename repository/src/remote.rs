@@ -1,6 +1,6 @@
 //! A repository somewhere else, and how to get in.
 
-use crate::{Credentials, KnownHosts, Url};
+use crate::{Credentials, KnownHosts, Pattern, Scheme, Url};
 
 /// A repository somewhere else, and how to get in.
 #[derive(Debug, Clone)]
@@ -11,6 +11,8 @@ pub struct Remote {
     pub credentials: Credentials,
     /// The keys of SSH hosts; `None` is the user's `~/.ssh/known_hosts`.
     pub known_hosts: Option<KnownHosts>,
+    /// Which other repositories of the host the credentials are for; `None` is all of them.
+    pub covers: Option<Pattern>,
 }
 
 impl Remote {
@@ -21,19 +23,48 @@ impl Remote {
             url,
             credentials: Credentials::None,
             known_hosts: None,
+            covers: None,
         }
     }
 
-    /// The remote of a submodule. Credentials stay with the host they are for.
+    /// The same, and its host is told nothing but what the URL says.
+    pub(crate) fn without_credentials(self) -> Self {
+        Self {
+            credentials: Credentials::None,
+            ..self
+        }
+    }
+
+    /// The remote of a submodule. Credentials stay with the host, and the repositories of it, that they are for.
     pub(crate) fn of_submodule(&self, url: Url) -> Self {
-        let credentials = match self.url.is_same_host(&url) {
-            true => self.credentials.clone(),
-            false => Credentials::None,
-        };
+        let covers = |pattern: &Pattern| pattern.covers(&url);
+        let credentials =
+            match self.url.is_same_host(&url) && self.covers.as_ref().is_none_or(covers) {
+                true => self.credentials.clone(),
+                false => Credentials::None,
+            };
         Self {
             url,
             credentials,
             known_hosts: self.known_hosts.clone(),
+            covers: self.covers.clone(),
+        }
+    }
+
+    /// A name for what is kept of it. What was had by showing something is not for who shows nothing, or something else: the host
+    /// might have told them that there is no such repository. Credentials of a configuration are one for all that it lets in, so that
+    /// they can be exchanged; those of a URL are whoever has written it.
+    pub(crate) fn slug(&self) -> String {
+        match (&self.credentials, self.url.user(), self.url.password()) {
+            (Credentials::None, Some(user), Some(password)) => self.url.slug(&[user, password]),
+            (Credentials::None, Some(token), None) if self.url.scheme() != Scheme::Ssh => {
+                self.url.slug(&[token])
+            }
+            (Credentials::None, ..) => self.url.slug(&[]),
+            (
+                Credentials::Token(_) | Credentials::Password { .. } | Credentials::Key { .. },
+                ..,
+            ) => self.url.slug(&["shown", "by", "configuration"]),
         }
     }
 }

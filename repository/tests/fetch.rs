@@ -6,9 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use repository::{
-    Allowed, Credentials, Error, Keep, Limits, Remote, Secret, Unwatched, Url, Want, Watch,
-};
+use repository::{Allowed, Error, Keep, Remote, Unwatched, Url, Want, Watch};
 use support::{Git, Place, Server, file, walk};
 
 #[test]
@@ -254,71 +252,6 @@ fn of_two_that_want_the_same_at_once_one_fetches() {
     });
     let sent = server.sent.load(Ordering::SeqCst);
     assert!(sent < 3_000_000, "{sent} bytes for two megabytes of files");
-}
-
-#[test]
-fn credentials_go_by_callback_and_a_refused_one_is_told_without_its_value() {
-    let place = Place::new();
-    let commit = place.upstream.write("a", "1").commit("first");
-    // `x-access-token:hunter22`
-    let server = Server::start(
-        place.directory.path(),
-        Some("Basic eC1hY2Nlc3MtdG9rZW46aHVudGVyMjI="),
-    );
-    let remote = |credentials| Remote {
-        credentials,
-        ..Remote::public(server.url("upstream/.git"))
-    };
-    let token = |value: &str| Credentials::Token(Secret::new(value.to_owned()));
-    let fetch = |credentials| {
-        place
-            .mirrors
-            .fetch(&remote(credentials), &Want::commit(commit), &Unwatched)
-    };
-    for credentials in [Credentials::None, token("wrong-one")] {
-        let error = fetch(credentials).unwrap_err();
-        assert!(matches!(error, Error::Refused { .. }), "{error:?}");
-        assert!(!error.to_string().contains("wrong-one"), "{error}");
-    }
-    fetch(token("hunter22")).unwrap();
-}
-
-#[test]
-fn submodules_that_a_stranger_may_have_named_are_not_shown_the_credentials() {
-    let place = Place::new();
-    let lib = Git::init(&place.path("lib"));
-    let linked = lib.write("l", "lib").commit("first");
-    let server = Server::start(
-        place.directory.path(),
-        Some("Basic eC1hY2Nlc3MtdG9rZW46aHVudGVyMjI="),
-    );
-    let modules = "[submodule \"lib\"]\n\tpath = lib\n\turl = ../../lib/.git\n";
-    place.upstream.write(".gitmodules", modules);
-    std::fs::create_dir(place.path("upstream/lib")).unwrap();
-    let link = format!("160000,{linked},lib");
-    let _ = place
-        .upstream
-        .run(&["update-index", "--add", "--cacheinfo", &link]);
-    let commit = place.upstream.commit("with lib");
-    let remote = Remote {
-        credentials: Credentials::Token(Secret::new("hunter22".to_owned())),
-        ..Remote::public(server.url("upstream/.git"))
-    };
-    let check_out = |name: &str, limits: &Limits| {
-        let tree = place.path(name);
-        let want = Want::commit(commit);
-        let done = place
-            .mirrors
-            .check_out(&remote, &want, &tree, limits, &Unwatched);
-        done.map(|_| std::fs::read_to_string(tree.join("lib/l")).unwrap())
-    };
-    let strange = Limits {
-        trust_submodules: false,
-        ..Limits::default()
-    };
-    let error = check_out("strange", &strange).unwrap_err();
-    assert!(matches!(error, Error::Submodule { .. }), "{error:?}");
-    assert_eq!(check_out("own", &Limits::default()).unwrap(), "lib");
 }
 
 #[test]

@@ -104,6 +104,7 @@ impl Sshd {
             known_hosts: Some(
                 KnownHosts::parse(&format!("[127.0.0.1]:{} {host_key}", self.port)).unwrap(),
             ),
+            covers: None,
         }
     }
 }

@@ -7,11 +7,11 @@ use pipelines::plan::Plan;
 use pipelines::{Inclusion, Options, Overrides, Severity, Source as Text, compile_with, render};
 use protocol::Conclusion;
 use protocol::service::{Problem, ProblemCode, Source, Submit, Trigger, limits};
-use repository::{Allowed, Commit, Error, Mirrors, Remote, Url, Want, Watch};
+use repository::{Allowed, CheckError, Commit, Error, Mirrors, Private, Remote, Url, Want, Watch};
 
 use crate::config::Config;
 use crate::operation::submit::Submission;
-use crate::private::{Private, PrivateError};
+use crate::private;
 use crate::scope::Scope;
 
 /// Where a pipeline is looked for.
@@ -61,17 +61,18 @@ impl Compiler {
     ///
     /// # Errors
     /// What the configuration says of private repositories cannot be used.
-    pub(crate) fn new(mirrors: Mirrors, config: &Config) -> Result<Self, PrivateError> {
+    pub(crate) fn new(mirrors: Mirrors, config: &Config) -> Result<Self, CheckError> {
         let allow_local = config.allow_file_repositories;
         let allowed = Allowed {
             files: allow_local,
             plain_http: false,
             this_machine: allow_local,
         };
+        config.repositories.check(allowed)?;
         Ok(Self {
             mirrors,
             allowed,
-            private: Private::new(&config.repositories, allowed)?,
+            private: config.repositories.clone(),
             fork_approval: config.fork_approval,
         })
     }
@@ -179,7 +180,7 @@ impl Compiler {
         let url = self.parse(url)?;
         let (shown, identity) = (url.to_string(), url.identity());
         let name = url.repository_name().to_owned();
-        let remote = self.private.remote(url)?;
+        let remote = private::remote(&self.private, url)?;
         let watch = Deadline(Instant::now() + PATIENCE);
         let (commit, reference, default) = match &trigger.commit {
             Some(commit) => {
@@ -257,7 +258,7 @@ impl Compiler {
                     return Err("your token is not for this repository".to_owned());
                 }
                 let by = found.map(|found| &found.remote.url);
-                if !self.private.may_include(&parsed, by, fork) {
+                if !private::may_include(&self.private, &parsed, by, fork) {
                     return Err("this repository is private, and not for this pipeline".to_owned());
                 }
                 let trigger = Trigger {

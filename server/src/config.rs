@@ -53,8 +53,8 @@ pub struct Config {
     pub grace: Duration,
     /// Whether repositories may be directories of this machine, or on servers of this machine itself.
     pub allow_file_repositories: bool,
-    /// What is shown to the hosts of private repositories, by their URLs, or what these start with and `/*`.
-    pub repositories: indexmap::IndexMap<String, repository::Host>,
+    /// What is shown to the hosts of private repositories.
+    pub repositories: repository::Private,
     /// What is kept of repositories.
     pub mirrors: Keep,
     /// How repositories are fetched.
@@ -255,7 +255,7 @@ impl Config {
             retry: RetryPolicy::default(),
             grace: Duration::from_secs(20),
             allow_file_repositories: false,
-            repositories: indexmap::IndexMap::new(),
+            repositories: repository::Private::default(),
             mirrors: Keep::default(),
             transport,
             requests_per_second: 200,

@@ -43,7 +43,6 @@ pub use config::{Artifacts, Caches, Config, ConfigError, Followers, Patience, St
 pub use database::{DatabaseError, Location, OperationError};
 pub use keyring::KeyError;
 pub use logs::Retention;
-pub use private::PrivateError;
 pub use queue::RetryPolicy;
 pub use run::{Running, ServerError, Shutdown, start};
 pub use trace::{Otlp, SERVICE};

@@ -12,7 +12,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use protocol::service::{CreateToken, Role, TokenKind};
-use repository::{Bounds, Mirrors};
+use repository::{Bounds, CheckError, Mirrors};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -26,7 +26,6 @@ use crate::keyring::KeyError;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::operation::token;
-use crate::private::PrivateError;
 use crate::queue::watch::LeaseTerms;
 use crate::seen::Seen;
 use crate::service::{Service, patience, terms};
@@ -54,9 +53,9 @@ pub enum ServerError {
     /// A setting makes no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// What is said of private repositories makes no sense.
-    #[error(transparent)]
-    Private(#[from] PrivateError),
+    /// What is said of private repositories is of no use.
+    #[error("`repositories`: {0}")]
+    Private(#[from] CheckError),
     /// The data directory or something in it cannot be used.
     #[error("failed to {action} {path}: {source}", path = path.display())]
     File {

@@ -19,7 +19,7 @@ use tree::{Gitlink, Walk};
 use writer::Directory;
 
 use crate::submodule;
-use crate::{Commit, Credentials, Error, Mirror, Remote, Want, Watch};
+use crate::{Commit, Error, Mirror, Want, Watch};
 
 /// What was written down.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -147,10 +147,7 @@ impl CheckOut<'_> {
         let url = parent.remote.url.of_submodule(url)?;
         let remote = match self.limits.trust_submodules {
             true => parent.remote.of_submodule(url),
-            false => Remote {
-                credentials: Credentials::None,
-                ..parent.remote.of_submodule(url)
-            },
+            false => parent.remote.of_submodule(url).without_credentials(),
         };
         let (mirror, commit) = parent
             .mirrors

@@ -143,9 +143,15 @@ impl Url {
         text == self.to_git() || Self::parse(text, anything).is_ok_and(|at| at.is_same_host(self))
     }
 
-    /// A name for files that belong to this repository: some of its letters, and a hash of the whole.
-    pub(crate) fn slug(&self) -> String {
-        let hash: String = Sha256::digest(self.to_string().as_bytes())
+    /// A name for files that belong to this repository, and to who is shown to its host: some of its letters, and a hash of the whole.
+    pub(crate) fn slug(&self, shown: &[&str]) -> String {
+        let mut hash = Sha256::new_with_prefix(self.to_string());
+        for value in shown {
+            hash.update([0]);
+            hash.update(value);
+        }
+        let hash: String = hash
+            .finalize()
             .iter()
             .take(10)
             .map(|byte| format!("{byte:02x}"))

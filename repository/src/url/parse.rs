@@ -182,7 +182,12 @@ fn host_and_port(place: &str) -> Result<(String, Option<u16>), UrlError> {
 }
 
 pub(super) fn check_path(path: &str) -> Result<(), UrlError> {
-    if path.split('/').any(|part| part == "..") {
+    // Some hosts take `..;x` for `..`: what follows a semicolon are parameters (RFC 3986, section 3.3).
+    let climbs = |part: &str| match part.split_once(';') {
+        Some((name, _)) => matches!(name, "." | ".."),
+        None => part == "..",
+    };
+    if path.split('/').any(climbs) {
         return Err(UrlError::Path);
     }
     if path.trim_start_matches('/').starts_with('-') {

@@ -54,9 +54,8 @@ async fn a_private_repository_is_read_with_what_the_configuration_has_for_it_and
     let file = token.clone();
     let pattern = format!("{base}/own/*");
     let server = Server::start_with(move |config| {
-        let host = serde_json::json!({ "token_file": file });
-        let host = serde_json::from_value(host).unwrap();
-        config.repositories = [(pattern, host)].into_iter().collect();
+        let shown = serde_json::json!({ pattern: { "token_file": file } });
+        config.repositories = serde_json::from_value(shown).unwrap();
     })
     .await;
     let make = |name: &str, pipeline: &str| {

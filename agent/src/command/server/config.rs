@@ -164,8 +164,8 @@ mod tests {
         assert_eq!(config.keep, Some(Duration::from_secs(30 * 24 * 3_600)));
         assert_eq!(config.mirrors.unused_for, Duration::from_secs(7 * 86_400));
         assert_eq!(config.mirrors.bytes, 20 << 30);
-        let shown = serde_json::from_str(r#"{"token_file": "/t"}"#).unwrap();
-        assert_eq!(config.repositories.get("https://h/o/*"), Some(&shown));
+        let shown = r#"{ "https://h/o/*": { "token_file": "/t" } }"#;
+        assert_eq!(config.repositories, serde_json::from_str(shown).unwrap());
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) struct Settings {
     pub(super) log_format: Option<LogFormat>,
     pub(super) allow_file_repositories: bool,
     /// What is shown to the hosts of private repositories.
-    pub(super) repositories: indexmap::IndexMap<String, repository::Host>,
+    pub(super) repositories: repository::Private,
     /// How long leases last.
     pub(super) lease: LeaseSettings,
     /// How much of one log is kept, bytes.
