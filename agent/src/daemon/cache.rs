@@ -38,7 +38,10 @@ pub(super) async fn look(
     let address = path::of_attempt(path::CACHE_FIND, id);
     let asking = persist("cache", || client.post::<CacheAnswer>(&address, &query));
     let found = match timeout(ASKING, asking).await {
-        Ok(Ok(CacheAnswer { found: Some(found) })) => found,
+        Ok(Ok(CacheAnswer { found: Some(found) })) if found.is_sound() => found,
+        Ok(Ok(CacheAnswer { found: Some(_) })) => {
+            return CacheReply::Failed("the server names one that cannot be".to_owned());
+        }
         Ok(Ok(CacheAnswer { found: None })) => return CacheReply::None,
         Ok(Err(error)) => return CacheReply::Failed(error.to_string()),
         Err(_) => return CacheReply::Failed("the server does not say what there is".to_owned()),

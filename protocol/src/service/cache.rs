@@ -134,6 +134,14 @@ impl CacheQuery {
     }
 }
 
+impl CacheFound {
+    /// Whether it is said as it has to be: agents make names of files of it.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        pipelines::plan::is_cache_key(&self.key) && is_digest(&self.sha256)
+    }
+}
+
 impl CacheEnd {
     /// Whether it is said as it has to be.
     #[must_use]
@@ -142,5 +150,31 @@ impl CacheEnd {
             && pipelines::plan::is_cache_key(&self.key)
             && is_digest(&self.version)
             && is_digest(&self.sha256)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_becomes_a_files_name_is_a_digest() {
+        let found = |sha256: &str| CacheFound {
+            id: CacheId(1),
+            key: "key".to_owned(),
+            exact: true,
+            size: 1,
+            sha256: sha256.to_owned(),
+        };
+        assert!(found(&"0a".repeat(32)).is_sound());
+        for sha256 in [
+            "",
+            "/etc/passwd",
+            "../../x",
+            &"0A".repeat(32),
+            &"0a".repeat(33),
+        ] {
+            assert!(!found(sha256).is_sound(), "{sha256}");
+        }
     }
 }

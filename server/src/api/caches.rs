@@ -70,9 +70,10 @@ pub(super) async fn list(
     State(service): State<Service>,
     Viewer(scope): Viewer,
 ) -> Result<Json<Caches>, ApiError> {
-    let mut all = service.database.read(cache::list).await?;
-    all.caches.retain(|cache| scope.covers(&cache.repository));
-    Ok(Json(all))
+    let listed = service
+        .database
+        .read(move |tx| cache::list(tx, |repository| scope.covers(repository)));
+    Ok(Json(listed.await?))
 }
 
 /// Removes one.

@@ -208,10 +208,12 @@ pub(crate) fn keep(
     Ok(())
 }
 
-/// Gives away what a repository has too much of.
+/// Gives away what a repository has too much of: of forks and pull requests first, which are many and which nobody else reads, and of
+/// these and of the others what was not used for longest.
 fn make_room(tx: &mut Transaction<'_>, repository: i64, bytes: u64) -> Result<(), OperationError> {
     let rows = tx.query(
-        "SELECT id, job, attempt, stream, size FROM caches WHERE repository = $1 ORDER BY used_at DESC, id DESC",
+        "SELECT id, job, attempt, stream, size FROM caches WHERE repository = $1 \
+         ORDER BY CASE WHEN scope LIKE 'fork:%' OR scope LIKE 'pull-request:%' THEN 1 ELSE 0 END, used_at DESC, id DESC",
         &[repository.into()],
     )?;
     let mut total = 0_u64;
@@ -248,29 +250,48 @@ pub(crate) fn expire_due(tx: &mut Transaction<'_>, keep: u64) -> Result<usize, O
     Ok(rows.len())
 }
 
-/// All that there are.
-pub(crate) fn list(tx: &mut Transaction<'_>) -> Result<Caches, OperationError> {
-    let rows = tx.query(
-        "SELECT c.id, r.url, c.scope, c.key, c.size, c.files, c.sha256, c.job, c.created_at, c.used_at FROM caches c \
-         JOIN repositories r ON r.id = c.repository ORDER BY c.used_at DESC, c.id DESC LIMIT $1",
-        &[PAGE.into()],
-    )?;
-    let cache = |row: &Row| -> Result<Cache, DatabaseError> {
-        Ok(Cache {
-            id: CacheId(row.number(0)?),
-            repository: row.text(1)?.to_owned(),
-            scope: row.text(2)?.to_owned(),
-            key: row.text(3)?.to_owned(),
-            size: row.number(4)?,
-            files: row.number(5)?,
-            sha256: row.text(6)?.to_owned(),
-            job: JobId(row.number(7)?),
-            created_at: row.number(8)?,
-            used_at: row.number(9)?,
-        })
-    };
-    let caches: Result<_, _> = rows.iter().map(cache).collect();
-    Ok(Caches { caches: caches? })
+/// Those of the repositories that somebody may see, at most a page.
+pub(crate) fn list(
+    tx: &mut Transaction<'_>,
+    may_see: impl Fn(&str) -> bool,
+) -> Result<Caches, OperationError> {
+    let mut caches = Vec::new();
+    let mut behind = (i64::MAX, i64::MAX);
+    loop {
+        let rows = tx.query(
+            "SELECT c.id, r.url, c.scope, c.key, c.size, c.files, c.sha256, c.job, c.created_at, c.used_at FROM caches c \
+             JOIN repositories r ON r.id = c.repository WHERE (c.used_at, c.id) < ($1, $2) \
+             ORDER BY c.used_at DESC, c.id DESC LIMIT $3",
+            &[behind.0.into(), behind.1.into(), PAGE.into()],
+        )?;
+        for row in &rows {
+            behind = (row.int(9)?, row.int(0)?);
+            if may_see(row.text(1)?) {
+                caches.push(cache_of(row)?);
+            }
+            if caches.len() >= PAGE {
+                return Ok(Caches { caches });
+            }
+        }
+        if rows.len() < PAGE {
+            return Ok(Caches { caches });
+        }
+    }
+}
+
+fn cache_of(row: &Row) -> Result<Cache, DatabaseError> {
+    Ok(Cache {
+        id: CacheId(row.number(0)?),
+        repository: row.text(1)?.to_owned(),
+        scope: row.text(2)?.to_owned(),
+        key: row.text(3)?.to_owned(),
+        size: row.number(4)?,
+        files: row.number(5)?,
+        sha256: row.text(6)?.to_owned(),
+        job: JobId(row.number(7)?),
+        created_at: row.number(8)?,
+        used_at: row.number(9)?,
+    })
 }
 
 /// Gives one away, because somebody wants it gone.

@@ -193,9 +193,9 @@ fn forget_rows(tx: &mut Transaction<'_>, id: AttemptId, what: &What) -> Result<(
             "DELETE FROM streams WHERE job = $1 AND attempt = $2",
         ],
         What::Artifacts => [
-            "DELETE FROM pieces WHERE job = $1 AND attempt = $2 AND name LIKE 'artifact-%'",
-            "DELETE FROM blocks WHERE job = $1 AND attempt = $2 AND name LIKE 'artifact-%'",
-            "DELETE FROM streams WHERE job = $1 AND attempt = $2 AND name LIKE 'artifact-%'",
+            "DELETE FROM pieces WHERE job = $1 AND attempt = $2 AND (name LIKE 'artifact-%' OR name LIKE 'cache-%')",
+            "DELETE FROM blocks WHERE job = $1 AND attempt = $2 AND (name LIKE 'artifact-%' OR name LIKE 'cache-%')",
+            "DELETE FROM streams WHERE job = $1 AND attempt = $2 AND (name LIKE 'artifact-%' OR name LIKE 'cache-%')",
         ],
         What::Stream(_) => {
             of.push(what.to_text().into());

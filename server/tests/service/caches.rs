@@ -395,6 +395,30 @@ async fn what_was_not_used_for_longest_makes_room_and_what_nobody_uses_goes() {
 }
 
 #[tokio::test]
+async fn pull_requests_make_room_for_branches_and_not_the_other_way_round() {
+    let server = Server::start_with(|config| config.caches.bytes = 10).await;
+    let url = server.repository("r", KEEPING);
+    let agent = server.agent(&[]).await;
+    let id = push(&server, &agent, &url, "main").await;
+    keeping(&agent, id, "of-main", b"four").await;
+    let scopes = async || {
+        let listed = listed(&server).await.into_iter();
+        listed.map(|cache| cache.scope).collect::<Vec<_>>()
+    };
+    for from in ["one", "two", "three"] {
+        let id = request(&server, &agent, &url, from, "main").await;
+        keeping(&agent, id, "of-request", b"four").await;
+        let scopes = scopes().await;
+        assert_eq!(scopes.len(), 2, "{scopes:?}");
+        assert!(scopes[0].starts_with("pull-request:"), "{scopes:?}");
+        assert_eq!(scopes[1], "branch:main");
+    }
+    let id = push(&server, &agent, &url, "other").await;
+    keeping(&agent, id, "of-other", b"four").await;
+    assert_eq!(scopes().await, ["branch:other", "branch:main"]);
+}
+
+#[tokio::test]
 async fn what_nobody_uses_goes_with_its_bytes() {
     let mut server = Server::start().await;
     let url = server.repository("r", KEEPING);
