@@ -26,6 +26,7 @@ for_one_user!(
     nothing_of_a_killed_run_is_ever_found,
     jobs_of_a_server_find_what_earlier_ones_have_kept_on_any_agent,
     a_cache_is_there_whole_whoever_dies_on_the_way,
+    what_is_broken_on_the_server_gives_place_to_a_better_one,
     a_cache_that_the_server_refuses_ends_no_job_another_way,
 );
 
@@ -53,6 +54,14 @@ fn blobs(env: &TestEnvironment) -> Vec<PathBuf> {
 fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
+}
+
+/// Those of directories in it as well.
+fn all_files(directory: &Path) -> Vec<PathBuf> {
+    let (directories, mut all): (Vec<_>, Vec<_>) =
+        files(directory).into_iter().partition(|path| path.is_dir());
+    all.extend(directories.iter().flat_map(|path| all_files(path)));
+    all
 }
 
 fn a_job_finds_what_an_earlier_one_has_kept(env: &TestEnvironment) {
@@ -221,6 +230,8 @@ fn a_hostile_archive_reaches_nothing_and_the_job_goes_on(env: &TestEnvironment) 
             .does_not_say("\nfirst\n");
         assert_eq!(env.read(&precious), "precious");
     }
+    // What could not be used has given place.
+    let _ = run_local(env, &[]).expect(0).says(": restored: ");
 }
 
 fn only_a_success_keeps_anything_and_the_first_stays(env: &TestEnvironment) {
@@ -462,6 +473,44 @@ fn jobs_of_a_server_find_what_earlier_ones_have_kept_on_any_agent(env: &TestEnvi
         .does_not_say("trunk");
     let _ = ci.submit(&[]).expect(0).says(": there is none yet");
     let _ = drain(second);
+    ci.stop();
+}
+
+fn what_is_broken_on_the_server_gives_place_to_a_better_one(env: &TestEnvironment) {
+    repository(
+        env,
+        "image: host\njobs:\n  t:\n    cache: [{ key: a, paths: [target] }]\n    \
+         steps: [{ name: s, run: 'cat target/x 2>/dev/null || mkdir target; echo built > target/x' }]\n",
+    );
+    let ci = Ci::start(env);
+    let first = ci.agent("data", &[]);
+    let _ = ci.submit(&[]).expect(0).says(": saved: ");
+    let _ = drain(first);
+    let mut broken = 0;
+    for file in all_files(&env.root().join("server/logs")) {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("cache-0") {
+            let mut bytes = std::fs::read(&file).expect("the archive");
+            *bytes.last_mut().expect("a byte") ^= 1;
+            std::fs::write(&file, bytes).expect("write to the archive");
+            broken += 1;
+        }
+    }
+    assert!(broken > 0, "no archive on the server");
+    let second = ci.agent("second", &[]);
+    let _ = ci
+        .submit(&[])
+        .expect(0)
+        .says("it is not restored: its archive cannot be fetched: ")
+        .says(": saved: ");
+    let _ = drain(second);
+    let third = ci.agent("third", &[]);
+    let _ = ci
+        .submit(&[])
+        .expect(0)
+        .says(": restored: ")
+        .says("built\n");
+    let _ = drain(third);
     ci.stop();
 }
 

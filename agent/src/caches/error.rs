@@ -29,6 +29,14 @@ pub enum CacheError {
     /// The server cannot be asked, or refuses.
     #[error("{0}")]
     Server(String),
+    /// The server has one, and its archive cannot be had.
+    #[error("its archive cannot be fetched: {why}")]
+    Unfetched {
+        /// Which one: SHA-256, as the server has it.
+        sha256: String,
+        /// Why not.
+        why: String,
+    },
     /// Nobody is there who does it.
     #[error("whoever was to do it is gone: {0}")]
     Gone(String),

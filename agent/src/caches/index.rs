@@ -48,6 +48,12 @@ impl Entry {
         directory(store, &self.repository).join(format!("{}.json", hash(&name.map(String::as_str))))
     }
 
+    /// Removes it. Its archive goes when there is need of room.
+    pub(super) fn remove(&self, store: &Store, _guard: &Guard) -> Result<(), CacheError> {
+        let path = self.path(store);
+        fs::remove_file(&path).map_err(failed("remove", &path))
+    }
+
     /// Adds it, unless there is one of its key already whose archive is there: `false`.
     pub(super) fn add(&self, store: &Store, _guard: &Guard) -> Result<bool, CacheError> {
         let path = self.path(store);

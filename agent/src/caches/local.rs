@@ -59,6 +59,7 @@ impl Local {
                     is_exact,
                     archive,
                     size,
+                    sha256: entry.sha256,
                 }));
             }
         }
@@ -82,11 +83,15 @@ impl Local {
         };
         draft.settle()?;
         let guard = self.store.lock()?;
-        let is_taken = index::all(&self.store, &self.repository)
-            .iter()
-            .any(|other| other.version == entry.version && other.key == entry.key);
-        if is_taken {
-            return Ok(Kept::Taken);
+        let all = index::all(&self.store, &self.repository);
+        let mut others = all.iter();
+        let taken = others.find(|it| it.version == entry.version && it.key == entry.key);
+        match taken {
+            Some(other) if made.instead_of.as_ref() != Some(&other.sha256) => {
+                return Ok(Kept::Taken);
+            }
+            Some(unusable) => unusable.remove(&self.store, &guard)?,
+            None => {}
         }
         // Before there is one with the same contents again.
         index::forget_gone(&self.store, &guard, &self.repository);

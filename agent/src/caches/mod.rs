@@ -33,6 +33,8 @@ pub struct Hit {
     pub archive: File,
     /// Bytes of it.
     pub size: u64,
+    /// SHA-256 of it, 64 hexadecimal digits.
+    pub sha256: String,
 }
 
 /// An archive that was made.
@@ -44,6 +46,8 @@ pub struct Made {
     pub sha256: String,
     /// Files, directories and links in it.
     pub files: u64,
+    /// The archive that was found under the key and was of no use: SHA-256 of it.
+    pub instead_of: Option<String>,
 }
 
 /// What became of an archive.
@@ -106,7 +110,7 @@ impl Caches {
         blocking(move || store.draft()).await
     }
 
-    /// Keeps an archive under the key of what was wanted. The first one under a key stays.
+    /// Keeps an archive under the key of what was wanted. The first one under a key stays, unless it is the one that was of no use.
     ///
     /// # Errors
     /// It cannot be kept.

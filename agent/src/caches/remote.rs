@@ -40,7 +40,14 @@ pub enum CacheReply {
     },
     /// There is none.
     None,
-    /// Nobody can say, or it cannot be fetched: why.
+    /// There is one, whose archive cannot be fetched.
+    Unfetched {
+        /// Which one.
+        sha256: String,
+        /// Why not.
+        why: String,
+    },
+    /// Nobody can say: why.
     Failed(String),
 }
 
@@ -110,9 +117,10 @@ impl Remote {
         match reply {
             CacheReply::None => Ok(None),
             CacheReply::Failed(why) => Err(CacheError::Server(why)),
+            CacheReply::Unfetched { sha256, why } => Err(CacheError::Unfetched { sha256, why }),
             CacheReply::Found { key, exact, sha256 } => {
-                let store = self.store.clone();
-                let found = super::blocking(move || store.find(&sha256)).await?;
+                let (store, digest) = (self.store.clone(), sha256.clone());
+                let found = super::blocking(move || store.find(&digest)).await?;
                 let (archive, size) =
                     found.ok_or_else(|| gone("its archive is not there any more"))?;
                 Ok(Some(Hit {
@@ -120,6 +128,7 @@ impl Remote {
                     is_exact: exact,
                     archive,
                     size,
+                    sha256,
                 }))
             }
         }
@@ -175,6 +184,7 @@ impl Remote {
             version: wanted.version(),
             files: made.files,
             sha256: made.sha256.clone(),
+            instead_of: made.instead_of.clone(),
         });
         Ok(Kept::First)
     }

@@ -46,14 +46,20 @@ pub(super) async fn look(
         Ok(Err(error)) => return CacheReply::Failed(error.to_string()),
         Err(_) => return CacheReply::Failed("the server does not say what there is".to_owned()),
     };
-    match timeout(FETCHING, fetch(&client, id, &store, &found)).await {
-        Ok(Ok(())) => CacheReply::Found {
-            key: found.key,
-            exact: found.exact,
-            sha256: found.sha256,
-        },
-        Ok(Err(why)) => CacheReply::Failed(format!("its archive cannot be fetched: {why}")),
-        Err(_) => CacheReply::Failed("fetching its archive takes too long".to_owned()),
+    let why = match timeout(FETCHING, fetch(&client, id, &store, &found)).await {
+        Ok(Ok(())) => {
+            return CacheReply::Found {
+                key: found.key,
+                exact: found.exact,
+                sha256: found.sha256,
+            };
+        }
+        Ok(Err(why)) => why,
+        Err(_) => "that takes too long".to_owned(),
+    };
+    CacheReply::Unfetched {
+        sha256: found.sha256,
+        why,
     }
 }
 

@@ -35,6 +35,8 @@ struct JobCache {
     parts: Vec<FilePart>,
     /// There is one of this key already, or nobody can say.
     is_there: bool,
+    /// What there was could not be used: SHA-256 of its archive.
+    unusable: Option<String>,
 }
 
 /// Why one is not put back or kept.
@@ -101,6 +103,7 @@ impl<B: Backend> JobRunner<B> {
                 parts: places.collect(),
                 wanted,
                 is_there: true,
+                unusable: None,
             });
         }
         planned.directories = directories;
@@ -168,7 +171,6 @@ impl<B: Backend> JobRunner<B> {
                 Ok(is_there) => cache.is_there = is_there,
                 Err(Obstacle::Cancelled) => return,
                 Err(obstacle) => {
-                    // What is there cannot be used: a better one must have another key, or wait until it is gone.
                     cache.is_there = false;
                     let message = format!("it is not restored: {obstacle}");
                     self.warn_of(&cache.wanted.key, &message);
@@ -182,22 +184,29 @@ impl<B: Backend> JobRunner<B> {
         &self,
         caches: &Caches,
         workspace: &B::Workspace,
-        cache: &JobCache,
+        cache: &mut JobCache,
     ) -> Result<bool, Obstacle> {
         let begun = Instant::now();
         let job = self.job.id.clone();
         let key = cache.wanted.key.clone();
-        let Some(hit) = caches.find(&cache.wanted).await? else {
+        let found = caches.find(&cache.wanted).await;
+        if let Err(CacheError::Unfetched { sha256, .. }) = &found {
+            cache.unusable = Some(sha256.clone());
+        }
+        let Some(hit) = found? else {
             self.context
                 .tell(Message::Event(Event::CacheMissed { job, key }));
             return Ok(false);
         };
+        // Unless all goes well.
+        cache.unusable = Some(hit.sha256);
         let most = caches.store().most_of_one();
         let restored = self
             .context
             .backend
             .restore_files(workspace, &cache.parts, most, &hit.archive)
             .await?;
+        cache.unusable = None;
         self.context.tell(Message::Event(Event::CacheRestored {
             job,
             key,
@@ -262,6 +271,7 @@ impl<B: Backend> JobRunner<B> {
             size: saved.size,
             sha256: saved.sha256.clone(),
             files: saved.files,
+            instead_of: cache.unusable.clone(),
         };
         let kept = caches.keep(&cache.wanted, draft, made).await?;
         context.tell(Message::Event(Event::CacheSaved {

@@ -4,7 +4,7 @@
 //! agent   POST ../attempts/N/caches {key, fallback, version} -> CacheAnswer    before the first step
 //!         GET ../attempts/N/caches/ID                        -> the archive    unless it has one of this SHA-256
 //!         PATCH ../attempts/N/logs/cache-0 ..                                  behind the last step
-//!         POST ../attempts/N/finish {caches: [CacheEnd]}                       the first under a key counts
+//!         POST ../attempts/N/finish {caches: [CacheEnd]}                       the first under a key counts, unless it was of no use
 //! ```
 
 use std::fmt;
@@ -83,6 +83,10 @@ pub struct CacheEnd {
     pub files: u64,
     /// Of the archive: SHA-256, 64 lower-case hexadecimal digits.
     pub sha256: String,
+    /// Of the archive that was there and that the agent could not use. Where the job's own scope has just that under the key, this one takes
+    /// its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
 }
 
 /// A cache as the server has it.
@@ -150,6 +154,7 @@ impl CacheEnd {
             && pipelines::plan::is_cache_key(&self.key)
             && is_digest(&self.version)
             && is_digest(&self.sha256)
+            && self.instead_of.as_deref().is_none_or(is_digest)
     }
 }
 

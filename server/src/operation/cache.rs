@@ -146,7 +146,7 @@ fn archive_of(row: &Row, at: usize) -> Result<Archive, DatabaseError> {
     })
 }
 
-/// Keeps what an attempt leaves. The first under a key stays; what was not used for longest makes room for what comes. Archives
+/// Keeps what an attempt leaves. The first under a key stays, unless it is what the attempt could not use; what was not used for longest makes room for what comes. Archives
 /// that nothing is said of, among the attempt's rows and those that were `found` in the storage, or whose key is taken, are not kept;
 /// neither is one whose archive has not come: no job ends another way for a cache.
 pub(crate) fn keep(
@@ -179,6 +179,9 @@ pub(crate) fn keep(
                 tracing::warn!(%id, stream = %cache.stream, "a cache has no archive, and is not kept");
                 continue;
             };
+            if let Some(unusable) = &cache.instead_of {
+                give_place(tx, &reach, cache, unusable)?;
+            }
             let is_new = tx.execute(
                 "INSERT INTO caches (repository, scope, version, key, job, attempt, stream, size, files, sha256, created_at, used_at) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11) ON CONFLICT (repository, scope, version, key) DO NOTHING",
@@ -206,6 +209,32 @@ pub(crate) fn keep(
         remains::note(tx, id, &What::Stream(stream.clone()))?;
     }
     Ok(())
+}
+
+/// Gives away what an attempt has found under the key, and could not use. What another scope has stays: its own jobs find out.
+fn give_place(
+    tx: &mut Transaction<'_>,
+    reach: &Reach,
+    cache: &CacheEnd,
+    unusable: &str,
+) -> Result<(), OperationError> {
+    let row = tx.first(
+        "SELECT id, job, attempt, stream, size FROM caches \
+         WHERE repository = $1 AND scope = $2 AND version = $3 AND key = $4 AND sha256 = $5",
+        &[
+            reach.repository.into(),
+            reach.scopes.own.to_string().into(),
+            (&cache.version).into(),
+            (&cache.key).into(),
+            unusable.into(),
+        ],
+    )?;
+    let Some(row) = row else {
+        return Ok(());
+    };
+    let archive = archive_of(&row, 0)?;
+    tracing::info!(cache = %archive.cache, "a cache that could not be used is replaced");
+    give_away(tx, &archive)
 }
 
 /// Gives away what a repository has too much of: of forks and pull requests first, which are many and which nobody else reads, and of

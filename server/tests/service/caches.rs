@@ -33,6 +33,7 @@ pub(crate) fn said(key: &str) -> CacheEnd {
         version: "cd".repeat(32),
         files: 3,
         sha256: "ab".repeat(32),
+        instead_of: None,
     }
 }
 
@@ -290,6 +291,10 @@ async fn what_is_said_wrongly_is_refused() {
             ..said("a")
         },
         CacheEnd {
+            instead_of: Some("../x".to_owned()),
+            ..said("a")
+        },
+        CacheEnd {
             stream: StreamName::step(0),
             ..said("a")
         },
@@ -392,6 +397,45 @@ async fn what_was_not_used_for_longest_makes_room_and_what_nobody_uses_goes() {
     let again = problem(server.admin.request(Method::DELETE, &cache)).await;
     assert_eq!(again.code, ProblemCode::NotFound);
     assert_eq!(keys().await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_an_agent_could_not_use_gives_place_in_the_scope_of_its_job_only() {
+    let server = Server::start().await;
+    let url = server.repository("r", KEEPING);
+    let agent = server.agent(&[]).await;
+    let id = push(&server, &agent, &url, "main").await;
+    keeping(&agent, id, "a", b"bad").await;
+    let instead = async |id: AttemptId, of: &str, now: &str, bytes: &[u8]| {
+        let answer = agent.log(id, &stream(), 0, bytes).send().await;
+        assert_eq!(answer.unwrap().status(), StatusCode::OK);
+        let cache = CacheEnd {
+            sha256: now.repeat(32),
+            instead_of: Some(of.repeat(32)),
+            ..said("a")
+        };
+        let ended = Finish {
+            logs: vec![end(&stream(), bytes)],
+            caches: vec![cache],
+            ..finish(Success)
+        };
+        agent.tell(path::FINISH, id, &ended).await;
+    };
+    // A pull request that could not use it has one of its own from now on.
+    let id = request(&server, &agent, &url, "other", "main").await;
+    instead(id, "ab", "01", b"own").await;
+    let id = push(&server, &agent, &url, "main").await;
+    let bad = found(&agent, id, &query("a", &[])).await.unwrap();
+    assert_eq!(bad.sha256, "ab".repeat(32));
+    let late = push(&server, &agent, &url, "main").await;
+    instead(id, "ab", "02", b"good").await;
+    // Somebody else has been faster.
+    instead(late, "ab", "03", b"late").await;
+    let id = push(&server, &agent, &url, "main").await;
+    let good = found(&agent, id, &query("a", &[])).await.unwrap();
+    assert_eq!(good.sha256, "02".repeat(32));
+    assert_eq!(bytes_of(&agent, id, &good).await, b"good");
+    nothing(&agent, id).await;
 }
 
 #[tokio::test]

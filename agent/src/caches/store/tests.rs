@@ -16,12 +16,23 @@ fn wanted(key: &str, fallback: &[&str]) -> Wanted {
 }
 
 fn keep(local: &Local, store: &Store, key: &str, content: &[u8]) -> Result<Kept, CacheError> {
+    keep_instead(local, store, key, content, None)
+}
+
+fn keep_instead(
+    local: &Local,
+    store: &Store,
+    key: &str,
+    content: &[u8],
+    unusable: Option<&[u8]>,
+) -> Result<Kept, CacheError> {
     let mut draft = store.draft().unwrap();
     draft.file.write_all(content).unwrap();
     let made = Made {
         size: content.len() as u64,
         sha256: hex(&Sha256::digest(content)),
         files: 1,
+        instead_of: unusable.map(|content| hex(&Sha256::digest(content))),
     };
     local.keep(&wanted(key, &[]), draft, &made)
 }
@@ -61,6 +72,22 @@ fn the_first_under_a_key_stays() {
         (found(&local, "k-1", &[]), store.usage()),
         (None, Usage::default())
     );
+}
+
+#[test]
+fn what_was_of_no_use_gives_place_and_nothing_else_does() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::open(data.path(), 1 << 20).unwrap();
+    let local = Local::new(store.clone(), "/tree".into());
+    let instead = |content: &[u8], unusable: &[u8]| {
+        keep_instead(&local, &store, "k", content, Some(unusable)).unwrap()
+    };
+    keep(&local, &store, "k", b"bad").unwrap();
+    assert_eq!(instead(b"good", b"other"), Kept::Taken);
+    assert_eq!(instead(b"good", b"bad"), Kept::First);
+    assert_eq!(instead(b"late", b"bad"), Kept::Taken);
+    let good = ("k".to_owned(), true, b"good".to_vec());
+    assert_eq!(found(&local, "k", &[]), Some(good));
 }
 
 #[test]

@@ -103,7 +103,7 @@ async fn whatever_goes_wrong_is_a_warning() {
     let damaged = run(&data, caches(), damaged).await;
     insta::assert_snapshot!(told(&damaged), @"
     warning: Cache `k` of job `main`: it is not restored: its archive is damaged: bad luck.
-    === main / cache k: not saved: another job has saved it meanwhile
+    === main / cache k: saved: 1 file, 1 B (0ms)
     ");
     for outcome in [empty, large, damaged] {
         assert_eq!(outcome.report.conclusion, Conclusion::Success);
