@@ -8,6 +8,7 @@ use repository::{Keep, Transport};
 
 use crate::database::Location;
 use crate::logs::Retention;
+use crate::proxies::Proxies;
 use crate::queue::RetryPolicy;
 use crate::trace::Otlp;
 
@@ -61,6 +62,8 @@ pub struct Config {
     pub transport: Transport,
     /// Requests a second that one user's token may make; 0 is without a limit.
     pub requests_per_second: u32,
+    /// Whose word counts for who asks.
+    pub proxies: Proxies,
     /// How many readers may wait at once.
     pub followers: Followers,
 }
@@ -259,6 +262,7 @@ impl Config {
             mirrors: Keep::default(),
             transport,
             requests_per_second: 200,
+            proxies: Proxies::default(),
             followers: Followers::default(),
         }
     }

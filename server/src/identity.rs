@@ -15,7 +15,15 @@ const MOST: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Identities {
-    known: Mutex<HashMap<[u8; 32], (Identity, Instant)>>,
+    known: Mutex<HashMap<[u8; 32], Known>>,
+}
+
+/// A token that counts, or did.
+#[derive(Debug)]
+struct Known {
+    identity: Identity,
+    /// Until when it counts without a question to the database.
+    until: Option<Instant>,
 }
 
 impl Identities {
@@ -25,10 +33,10 @@ impl Identities {
         database: &Database,
         hash: [u8; 32],
     ) -> Result<Option<Identity>, OperationError> {
-        if let Some((identity, since)) = self.lock().get(&hash)
-            && since.elapsed() < REMEMBERED
+        if let Some(known) = self.lock().get(&hash)
+            && known.until.is_some_and(|until| Instant::now() < until)
         {
-            return Ok(Some(identity.clone()));
+            return Ok(Some(known.identity.clone()));
         }
         let identity = database.read(move |tx| token::identity(tx, hash)).await?;
         let mut known = self.lock();
@@ -36,7 +44,11 @@ impl Identities {
             known.clear();
         }
         match &identity {
-            Some(identity) => known.insert(hash, (identity.clone(), Instant::now())),
+            Some(identity) => {
+                let identity = identity.clone();
+                let until = Some(Instant::now() + REMEMBERED);
+                known.insert(hash, Known { identity, until })
+            }
             None => known.remove(&hash),
         };
         Ok(identity)
@@ -47,12 +59,14 @@ impl Identities {
         self.lock().contains_key(hash)
     }
 
-    /// Some token does not count any more.
-    pub(crate) fn forget(&self) {
-        self.lock().clear();
+    /// Some token does not count any more: the database is asked for each of them once more.
+    pub(crate) fn doubt(&self) {
+        for known in self.lock().values_mut() {
+            known.until = None;
+        }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], (Identity, Instant)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

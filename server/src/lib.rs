@@ -27,6 +27,7 @@ mod mirrors;
 mod once;
 mod operation;
 mod private;
+mod proxies;
 mod queue;
 mod remains;
 mod room;
@@ -43,6 +44,7 @@ pub use config::{Artifacts, Caches, Config, ConfigError, Followers, Patience, St
 pub use database::{DatabaseError, Location, OperationError};
 pub use keyring::KeyError;
 pub use logs::Retention;
+pub use proxies::Proxies;
 pub use queue::RetryPolicy;
 pub use run::{Running, ServerError, Shutdown, start};
 pub use trace::{Otlp, SERVICE};

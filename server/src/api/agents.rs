@@ -202,7 +202,7 @@ pub(super) async fn remove(
         .database
         .write(move |tx| agent::remove(tx, id, policy))
         .await?;
-    service.identities.forget();
+    service.identities.doubt();
     Ok(StatusCode::NO_CONTENT)
 }
 

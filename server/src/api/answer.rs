@@ -1,7 +1,12 @@
-//! The two shapes most handlers have: something is shown, or something is done.
+//! The shapes most handlers have: something is shown, something is done, or what happens is told as it does.
+
+use std::convert::Infallible;
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::Stream;
 
 use super::error::ApiError;
 use crate::database::{OperationError, Transaction};
@@ -23,4 +28,12 @@ where
 {
     service.database.write(operation).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tells of what happens, by server-sent events. nginx keeps what comes until it has a few KiB, unless it is told not to.
+pub(super) fn live(
+    events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static,
+) -> impl IntoResponse {
+    let events = Sse::new(events).keep_alive(KeepAlive::default());
+    ([("x-accel-buffering", "no")], events)
 }

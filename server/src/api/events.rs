@@ -7,12 +7,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::Event;
 use futures_util::stream;
 use protocol::service::{AttemptId, EventPage};
 use serde::Deserialize;
 
-use super::answer::shown;
+use super::answer::{live, shown};
 use super::attempts::id;
 use super::error::ApiError;
 use super::extract::{Asked, Params, Reader, Waiting};
@@ -65,7 +65,7 @@ pub(super) async fn follow(
         _place: place,
     };
     let events = stream::unfold(Some(state), |state| async move { state?.next().await });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+    Ok(live(events))
 }
 
 struct Follow {

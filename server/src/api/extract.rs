@@ -33,7 +33,7 @@ async fn identity(parts: &Parts, service: &Service) -> Result<Identity, ApiError
         None => None,
         Some(hash) => {
             // Who only guesses is not let as far as the database.
-            let stranger = Who::Stranger(address(parts));
+            let stranger = Who::Stranger(address(parts, service));
             if !service.identities.has_known(&hash)
                 && let Err(wait) = service.limiter.look(stranger, Instant::now())
             {
@@ -45,7 +45,7 @@ async fn identity(parts: &Parts, service: &Service) -> Result<Identity, ApiError
     let who = match &identity {
         Some(Identity::User(user)) => Who::User(user.token),
         Some(_) => return identity.ok_or_else(unauthorized),
-        None => Who::Stranger(address(parts)),
+        None => Who::Stranger(address(parts, service)),
     };
     if let Err(wait) = service.limiter.take(who, Instant::now()) {
         return Err(too_many(wait));
@@ -69,9 +69,10 @@ pub(super) fn forbidden(message: &str) -> ApiError {
     ApiError::new(ProblemCode::Forbidden, message)
 }
 
-fn address(parts: &Parts) -> IpAddr {
+fn address(parts: &Parts, service: &Service) -> IpAddr {
     let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    info.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip())
+    let peer = info.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
+    service.config.proxies.client(peer, &parts.headers)
 }
 
 /// A user with this role, wherever it counts.

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Body as HttpBody;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,6 +18,7 @@ use protocol::service::{
     path,
 };
 
+use super::answer::live;
 use super::attempts::id;
 use super::error::ApiError;
 use super::extract::{Agent, Params, Reader, Waiting, bytes};
@@ -308,7 +309,7 @@ pub(super) async fn follow(
         _place: place,
     };
     let events = stream::unfold(Some(state), |state| async move { state?.next().await });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+    Ok(live(events))
 }
 
 /// Where a client that was cut off wants to go on.

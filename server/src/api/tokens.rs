@@ -61,6 +61,6 @@ pub(super) async fn revoke(
         .database
         .write(move |tx| token::revoke(tx, id))
         .await?;
-    service.identities.forget();
+    service.identities.doubt();
     Ok(StatusCode::NO_CONTENT)
 }

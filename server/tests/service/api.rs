@@ -1,6 +1,6 @@
 //! Who may do what, and how refusals look.
 
-use protocol::service::{ProblemCode, Role, Submitted, TokenKind, path, version};
+use protocol::service::{ProblemCode, Role, Submitted, TokenKind, Tokens, path, version};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -299,8 +299,45 @@ async fn who_guesses_tokens_is_not_let_as_far_as_the_database() {
         }
     }
     assert!(refusals > 0);
-    // Those that have counted before go on.
+    // Those that have counted before go on, also when some other token counts no more.
     let _: Value = server.admin.get(path::JOBS).await;
+    let tokens: Tokens = server.admin.get(path::TOKENS).await;
+    let id = tokens.tokens.iter().map(|token| token.id).max().unwrap();
+    let revoked = server
+        .admin
+        .request(Method::DELETE, &path::of_token(id))
+        .send();
+    assert_eq!(revoked.await.unwrap().status().as_u16(), 204);
+    for _ in 0..20 {
+        let _ = guesser.request(Method::GET, path::JOBS).send().await;
+        let _: Value = server.admin.get(path::JOBS).await;
+    }
+}
+
+#[tokio::test]
+async fn behind_a_proxy_each_client_is_one_and_guesses_for_itself() {
+    let proxies = serde_json::json!(["127.0.0.1"]);
+    let server = Server::start_with(move |config| {
+        config.proxies = serde_json::from_value(proxies).unwrap();
+    })
+    .await;
+    let token = server.token(TokenKind::User, Some(Role::Reader)).await;
+    let asks = |token: &str, from: &'static str| {
+        let user = User::new(&server.admin.base, token);
+        user.request(Method::GET, path::JOBS)
+            .header("x-forwarded-for", from)
+    };
+    // Whatever it says that it is.
+    for number in 0..100 {
+        let from = ["203.0.113.1, 192.0.2.7", "203.0.113.2, 192.0.2.7"][number % 2];
+        let answer = asks("slipway_user_guess", from).send().await.unwrap();
+        if answer.status().as_u16() == 429 {
+            let other = asks(&token, "192.0.2.8").send().await.unwrap();
+            assert_eq!(other.status().as_u16(), 200);
+            return;
+        }
+    }
+    panic!("a hundred guesses were answered");
 }
 
 #[tokio::test]

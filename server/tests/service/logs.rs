@@ -137,7 +137,11 @@ async fn events_that_an_agent_does_not_have_any_more_are_sent_again() {
 }
 
 async fn followed(request: reqwest::RequestBuilder) -> Vec<(String, Value)> {
-    let text = request.send().await.unwrap().text().await.unwrap();
+    let answer = request.send().await.unwrap();
+    // A proxy passes on what comes when it comes.
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    assert_eq!(answer.headers()["x-accel-buffering"], "no");
+    let text = answer.text().await.unwrap();
     let mut events = Vec::new();
     for block in text.split("\n\n").filter(|block| block.contains("data:")) {
         let field = |name: &str| {

@@ -40,6 +40,7 @@ pub(super) fn config(
     config.allow_file_repositories =
         arguments.allow_file_repositories || settings.allow_file_repositories;
     config.repositories = settings.repositories;
+    config.proxies = settings.proxies;
     let LeaseSettings {
         accept,
         lasts,

@@ -49,6 +49,8 @@ pub(super) struct Settings {
     #[serde(deserialize_with = "duration")]
     pub(super) grace: Option<Duration>,
     pub(super) requests_per_second: Option<u32>,
+    /// Whose word counts for who asks.
+    pub(super) proxies: server::Proxies,
     /// Readers that wait.
     pub(super) followers: FollowerSettings,
     /// What is kept of repositories.
