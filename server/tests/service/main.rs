@@ -15,6 +15,7 @@ mod harness;
 #[path = "../../../repository/tests/support/http.rs"]
 mod http_backend;
 mod logs;
+mod openapi;
 mod private;
 mod queue;
 mod repositories;

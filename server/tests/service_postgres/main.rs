@@ -21,6 +21,8 @@ mod harness;
 mod logs;
 mod losses;
 mod objects;
+#[path = "../service/openapi.rs"]
+mod openapi;
 #[path = "../service/queue.rs"]
 mod queue;
 mod removal;
