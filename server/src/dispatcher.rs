@@ -131,7 +131,10 @@ impl Task {
         let terms = self.terms;
         let offers = self
             .database
-            .write_lightly(move |tx| assign::offer(tx, &demands, terms))
+            .write_lightly_foreseen(
+                |_| assign::foresee(),
+                move |tx| assign::offer(tx, &demands, terms),
+            )
             .await?;
         let mut waiting: Vec<Option<Waiter>> = self.waiting.drain(..).map(Some).collect();
         for (index, assignment) in offers {

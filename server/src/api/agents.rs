@@ -9,8 +9,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use protocol::service::{
-    Acquire, AgentDescription, AgentId, AgentInfo, Agents, Drain, Heartbeat, HeartbeatAnswer,
-    ProblemCode, Registered, TokenKind, limits,
+    Acquire, AgentDescription, AgentId, AgentInfo, Agents, AttemptId, Drain, Heartbeat,
+    HeartbeatAnswer, ProblemCode, Registered, TokenKind, limits,
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -92,7 +92,11 @@ pub(super) async fn acquire(
 ) -> Result<Response, ApiError> {
     let database = &service.database;
     // What is over before it waits, and what comes behind that, takes no room in what waits: of these there is one for each agent.
-    let labels = Box::pin(database.read(move |tx| agent::asking(tx, id))).await?;
+    let asking = database.read_foreseen(
+        move |_| agent::foresee_asking(id),
+        move |tx| agent::asking(tx, id),
+    );
+    let labels = Box::pin(asking).await?;
     let Some(labels) = labels.filter(|_| acquire.free > 0) else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
@@ -153,9 +157,14 @@ pub(super) async fn heartbeat(
         let message = format!("an agent holds at most {} attempts", limits::HELD);
         return Err(ApiError::new(ProblemCode::TooLarge, message));
     }
+    let held = Arc::<[AttemptId]>::from(heartbeat.held);
+    let foreseen = Arc::clone(&held);
     let (held, drain) = service
         .database
-        .write_lightly(move |tx| attempt::heartbeat(tx, id, &heartbeat.held))
+        .write_lightly_foreseen(
+            move |_| attempt::foresee_heartbeat(id, &foreseen),
+            move |tx| attempt::heartbeat(tx, id, &held),
+        )
         .await?;
     Ok(Json(HeartbeatAnswer {
         held,

@@ -1,5 +1,7 @@
 //! What the agent that holds an attempt says about it.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -31,7 +33,10 @@ pub(super) async fn accept(
     let id = id(params);
     service
         .database
-        .write(move |tx| attempt::accept(tx, agent, id))
+        .write_foreseen(
+            move |outlook| attempt::accepting(outlook, agent, id),
+            move |tx| attempt::accept(tx, agent, id),
+        )
         .await??;
     tracing::info!(%agent, job = %id, "a job was accepted");
     Ok(StatusCode::NO_CONTENT)
@@ -128,7 +133,10 @@ async fn conclude(
     let names: Vec<StreamName> = finish.logs.iter().map(|log| log.name.clone()).collect();
     let finishing = service
         .database
-        .read(move |tx| attempt::finishing(tx, agent, id, &names))
+        .read_foreseen(
+            move |_| attempt::looking(id),
+            move |tx| attempt::finishing(tx, agent, id, &names),
+        )
         .await?;
     let Some(finishing) = finishing else {
         // Who has finished it before may not have heard that it has.
@@ -175,23 +183,28 @@ async fn conclude(
     let conclusion = finish.conclusion;
     let rules = service.config.artifacts;
     let cache_bytes = service.config.caches.bytes;
+    let finish = Arc::new(finish);
+    let foreseen = Arc::clone(&finish);
     let is_news = service
         .database
-        .write(move |tx| {
-            let is_news = attempt::finish(tx, agent, id, pipeline, &finish)?;
-            if is_news {
-                match are_objects {
-                    true => leaves::keep_pieces(tx, id, &streams)?,
-                    false => leaves::keep_streams(tx, id, &streams)?,
+        .write_foreseen(
+            move |outlook| attempt::foresee_end(outlook, agent, id, pipeline, &foreseen),
+            move |tx| {
+                let is_news = attempt::finish(tx, agent, id, pipeline, &finish)?;
+                if is_news {
+                    match are_objects {
+                        true => leaves::keep_pieces(tx, id, &streams)?,
+                        false => leaves::keep_streams(tx, id, &streams)?,
+                    }
+                    artifact::keep(tx, id, &finish.artifacts, &streams, rules)?;
+                    if leaves_archives {
+                        artifact::leave_out(tx, id, &finish.artifacts, &found)?;
+                        cache::keep(tx, id, &finish.caches, &streams, &found, cache_bytes)?;
+                    }
                 }
-                artifact::keep(tx, id, &finish.artifacts, &streams, rules)?;
-                if leaves_archives {
-                    artifact::leave_out(tx, id, &finish.artifacts, &found)?;
-                    cache::keep(tx, id, &finish.caches, &streams, &found, cache_bytes)?;
-                }
-            }
-            Ok(is_news)
-        })
+                Ok(is_news)
+            },
+        )
         .await?;
     // The same said twice at once: the first one counts.
     if !is_news {

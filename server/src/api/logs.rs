@@ -73,9 +73,13 @@ async fn keep(
     piece: Bytes,
 ) -> Result<Json<LogKept>, ApiError> {
     let unknown = (!service.logs.knows(id, &name)).then(|| name.clone());
+    let stream = unknown.clone();
     service
         .database
-        .read(move |tx| attempt::writes(tx, agent, id, unknown.as_ref()))
+        .read_foreseen(
+            move |_| attempt::writing(id, stream.as_ref()),
+            move |tx| attempt::writes(tx, agent, id, unknown.as_ref()),
+        )
         .await?;
     if name.is_archive() {
         let end = offset.saturating_add(piece.len() as u64);

@@ -41,9 +41,14 @@ pub(super) async fn submit(
         tracing::error!(%error, "a submission was not compiled");
         ApiError::new(ProblemCode::Internal, "something inside the server failed")
     })??;
+    let submission = Arc::new(submission);
+    let foreseen = Arc::clone(&submission);
     let pipeline = service
         .database
-        .write(move |tx| submit::submit(tx, &submission))
+        .write_foreseen(
+            move |_| submit::foresee(&foreseen),
+            move |tx| submit::submit(tx, &submission),
+        )
         .await?;
     tracing::info!(%pipeline, "a pipeline was submitted");
     Ok((StatusCode::CREATED, Json(Submitted { pipeline })))

@@ -10,6 +10,7 @@
 mod clock;
 mod encryption;
 mod error;
+mod foresight;
 mod migration;
 mod postgres;
 mod signals;
@@ -27,10 +28,11 @@ use tokio::sync::mpsc;
 pub use error::{DatabaseError, OperationError};
 
 pub(crate) use error::refuse;
+pub(crate) use foresight::{Foresight, Outlook, Question};
 pub(crate) use signals::{Follower, Signals};
 pub(crate) use transaction::{Dialect, News, Transaction, locking, skipping};
 pub(crate) use value::{Row, Value, word};
-use work::{Work, work};
+use work::{Foresee, Work, work};
 
 /// Where the database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +89,22 @@ impl Database {
         T: Send + 'static,
         F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
     {
-        self.write_by(&self.pool.writes, operation).await
+        self.write_by(&self.pool.writes, None, operation).await
+    }
+
+    /// The same for one that says what it begins with.
+    pub(crate) async fn write_foreseen<T, F>(
+        &self,
+        foresee: impl Fn(Outlook<'_>) -> Foresight + Send + 'static,
+        operation: F,
+    ) -> Result<T, OperationError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
+    {
+        let foresee: Foresee = Box::new(foresee);
+        self.write_by(&self.pool.writes, Some(foresee), operation)
+            .await
     }
 
     /// The same for what the protocol makes up for when a database that crashes forgets it: an offer that nobody has accepted, the
@@ -97,19 +114,35 @@ impl Database {
         T: Send + 'static,
         F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
     {
-        self.write_by(&self.pool.light, operation).await
+        self.write_by(&self.pool.light, None, operation).await
     }
 
-    async fn write_by<T, F>(
+    /// The same for one that says what it begins with.
+    pub(crate) async fn write_lightly_foreseen<T, F>(
         &self,
-        queue: &mpsc::Sender<Box<dyn Work>>,
+        foresee: impl Fn(Outlook<'_>) -> Foresight + Send + 'static,
         operation: F,
     ) -> Result<T, OperationError>
     where
         T: Send + 'static,
         F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
     {
-        let (work, answer) = work(operation);
+        let foresee: Foresee = Box::new(foresee);
+        self.write_by(&self.pool.light, Some(foresee), operation)
+            .await
+    }
+
+    async fn write_by<T, F>(
+        &self,
+        queue: &mpsc::Sender<Box<dyn Work>>,
+        foresee: Option<Foresee>,
+        operation: F,
+    ) -> Result<T, OperationError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
+    {
+        let (work, answer) = work(foresee, operation);
         queue.send(work).await.map_err(|_| DatabaseError::Closed)?;
         let done = answer.wait().await;
         let is_failing = matches!(
@@ -128,7 +161,33 @@ impl Database {
         T: Send + 'static,
         F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
     {
-        let (work, answer) = work(operation);
+        self.read_by(None, operation).await
+    }
+
+    /// The same for one that says what it begins with.
+    pub(crate) async fn read_foreseen<T, F>(
+        &self,
+        foresee: impl Fn(Outlook<'_>) -> Foresight + Send + 'static,
+        operation: F,
+    ) -> Result<T, OperationError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
+    {
+        let foresee: Foresee = Box::new(foresee);
+        self.read_by(Some(foresee), operation).await
+    }
+
+    async fn read_by<T, F>(
+        &self,
+        foresee: Option<Foresee>,
+        operation: F,
+    ) -> Result<T, OperationError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
+    {
+        let (work, answer) = work(foresee, operation);
         self.pool
             .reads
             .send(work)

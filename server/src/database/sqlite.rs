@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, ToSql, params_from_iter};
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
+use super::foresight::Foreseen;
 use super::migration;
 use super::transaction::{Dialect, Expected, Statements, Transaction};
 use super::work::{self, Verdict, Work};
@@ -73,6 +74,7 @@ fn transaction(session: &mut Session) -> Transaction<'_> {
         dialect: Dialect::Sqlite,
         now: 0,
         news: std::collections::BTreeSet::new(),
+        foreseen: Foreseen::default(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use protocol::service::{AttemptId, JobId, PipelineId};
 
+use super::foresight::{Foreseen, Kept};
 use super::{DatabaseError, Row, Value};
 use crate::queue::Structures;
 
@@ -24,6 +25,14 @@ pub(super) trait Statements {
         values: &[Value<'_>],
         expected: Expected,
     ) -> Result<(), DatabaseError>;
+
+    /// A statement was asked ahead, and its answer is wanted.
+    fn has_asked(&mut self, _sql: &'static str) {}
+
+    /// Where operations keep something for those behind them, when they do.
+    fn kept(&mut self) -> Option<&mut Kept> {
+        None
+    }
 }
 
 /// What a statement has to have changed.
@@ -98,6 +107,7 @@ pub(crate) struct Transaction<'t> {
     pub(super) now: u64,
     pub(super) news: BTreeSet<News>,
     pub(super) structures: Arc<Structures>,
+    pub(super) foreseen: Foreseen,
 }
 
 impl std::fmt::Debug for Transaction<'_> {
@@ -128,21 +138,13 @@ impl Transaction<'_> {
         self.news.insert(news);
     }
 
-    pub(crate) fn query(
-        &mut self,
-        sql: &'static str,
-        values: &[Value<'_>],
-    ) -> Result<Vec<Row>, DatabaseError> {
-        self.statements.query(sql, values)
-    }
-
     /// The first row.
     pub(crate) fn first(
         &mut self,
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<Option<Row>, DatabaseError> {
-        Ok(self.statements.query(sql, values)?.into_iter().next())
+        Ok(self.query(sql, values)?.into_iter().next())
     }
 
     /// The one row that must be there.

@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use super::foresight::{Foresight, Outlook};
 use super::transaction::Transaction;
 use super::{DatabaseError, OperationError};
 
@@ -17,6 +18,12 @@ pub(super) enum Verdict {
 
 /// An operation of any type.
 pub(super) trait Work: Send {
+    /// What it begins with, where that is known.
+    fn foresight(&self, outlook: Outlook<'_>) -> Option<Foresight>;
+
+    /// Whether [`Self::foresight`] has something.
+    fn foresees(&self) -> bool;
+
     /// Runs it, perhaps not for the first time.
     fn run(&mut self, transaction: &mut Transaction<'_>) -> Verdict;
 
@@ -34,20 +41,25 @@ pub(super) fn run(work: &mut dyn Work, transaction: &mut Transaction<'_>) -> Ver
     })
 }
 
+/// Says what an operation begins with.
+pub(super) type Foresee = Box<dyn Fn(Outlook<'_>) -> Foresight + Send>;
+
 struct Operation<F, T> {
+    foresee: Option<Foresee>,
     operation: F,
     result: Option<Result<T, OperationError>>,
     answer: oneshot::Sender<Result<T, OperationError>>,
 }
 
 /// Packs an operation up.
-pub(super) fn work<T, F>(operation: F) -> (Box<dyn Work>, Answer<T>)
+pub(super) fn work<T, F>(foresee: Option<Foresee>, operation: F) -> (Box<dyn Work>, Answer<T>)
 where
     T: Send + 'static,
     F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send + 'static,
 {
     let (answer, wait) = oneshot::channel();
     let work = Operation {
+        foresee,
         operation,
         result: None,
         answer,
@@ -71,6 +83,14 @@ where
     T: Send,
     F: FnMut(&mut Transaction<'_>) -> Result<T, OperationError> + Send,
 {
+    fn foresight(&self, outlook: Outlook<'_>) -> Option<Foresight> {
+        self.foresee.as_ref().map(|foresee| foresee(outlook))
+    }
+
+    fn foresees(&self) -> bool {
+        self.foresee.is_some()
+    }
+
     fn run(&mut self, transaction: &mut Transaction<'_>) -> Verdict {
         match (self.operation)(transaction) {
             Err(OperationError::Database(error)) => {

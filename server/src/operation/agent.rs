@@ -7,7 +7,7 @@ use protocol::service::{
 };
 
 use super::control::take_all;
-use crate::database::{OperationError, Row, Transaction, Value, refuse};
+use crate::database::{Foresight, OperationError, Question, Row, Transaction, Value, refuse};
 use crate::queue::watch::Lease;
 use crate::queue::{Labels, RetryPolicy};
 
@@ -39,15 +39,23 @@ pub(crate) fn asking(
     tx: &mut Transaction<'_>,
     agent: AgentId,
 ) -> Result<Option<Labels>, OperationError> {
-    let row = tx.first(
-        "SELECT description, draining FROM agents WHERE id = $1",
-        &[agent.0.into()],
-    )?;
-    let Some(row) = row else {
+    let Some(row) = tx.ask_first(&description(agent))? else {
         return refuse(ProblemCode::Unauthorized, "the agent is not known any more");
     };
     let description: AgentDescription = row.json(0)?;
     Ok((!row.is(1)?).then_some(description.labels))
+}
+
+/// What [`asking`] begins with.
+pub(crate) fn foresee_asking(agent: AgentId) -> Foresight {
+    Foresight::new([description(agent)])
+}
+
+fn description(agent: AgentId) -> Question {
+    Question::new(
+        "SELECT description, draining FROM agents WHERE id = $1",
+        [agent.0.into()],
+    )
 }
 
 /// The agent was heard of.

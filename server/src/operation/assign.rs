@@ -14,7 +14,9 @@ use serde_json::value::RawValue;
 
 use super::loaded::{Loaded, peek};
 use super::secret::{self, Found};
-use crate::database::{DatabaseError, Dialect, OperationError, Row, Transaction, Value, skipping};
+use crate::database::{
+    DatabaseError, Dialect, Foresight, OperationError, Question, Row, Transaction, Value, skipping,
+};
 use crate::keyring::Keyring;
 use crate::queue::{Asking, Labels, Lane, assign, has_labels};
 
@@ -111,9 +113,25 @@ pub(crate) fn offer(
     Ok(offers)
 }
 
+/// What [`offer`] begins with.
+pub(crate) fn foresee() -> Foresight {
+    Foresight::new([DRAINING, BUSY].map(|sql| Question::new(sql, [])))
+}
+
+const DRAINING: &str = "SELECT id FROM agents WHERE draining <> 0";
+
+/// Jumps from lane to lane in the index of ready jobs, however many each has.
+const BUSY: &str = "SELECT l.id, l.repository, l.labels, r.served FROM ( \
+     WITH RECURSIVE busy (lane) AS ( \
+       SELECT min(lane) FROM jobs WHERE state = 'ready' \
+       UNION ALL \
+       SELECT (SELECT min(lane) FROM jobs WHERE state = 'ready' AND lane > busy.lane) FROM busy WHERE busy.lane IS NOT NULL \
+     ) SELECT lane FROM busy \
+     ) AS ready JOIN lanes l ON l.id = ready.lane JOIN repositories r ON r.id = l.repository ORDER BY r.served, l.id";
+
 /// The agents that take no more jobs.
 fn draining(tx: &mut Transaction<'_>) -> Result<HashSet<AgentId>, DatabaseError> {
-    let rows = tx.query("SELECT id FROM agents WHERE draining <> 0", &[])?;
+    let rows = tx.query(DRAINING, &[])?;
     rows.iter().map(|row| Ok(AgentId(row.number(0)?))).collect()
 }
 
@@ -122,16 +140,7 @@ fn lanes(
     tx: &mut Transaction<'_>,
     asking: &[Asking],
 ) -> Result<(Vec<Lane>, BTreeMap<i64, i64>), DatabaseError> {
-    // Jumps from lane to lane in the index of ready jobs, however many each has.
-    let rows = tx.query(
-        "WITH RECURSIVE busy (lane) AS ( \
-           SELECT min(lane) FROM jobs WHERE state = 'ready' \
-           UNION ALL \
-           SELECT (SELECT min(lane) FROM jobs WHERE state = 'ready' AND lane > busy.lane) FROM busy WHERE busy.lane IS NOT NULL \
-         ) SELECT l.id, l.repository, l.labels, r.served FROM busy \
-           JOIN lanes l ON l.id = busy.lane JOIN repositories r ON r.id = l.repository ORDER BY r.served, l.id",
-        &[],
-    )?;
+    let rows = tx.query(BUSY, &[])?;
     let mut lanes = Vec::new();
     let mut served = BTreeMap::new();
     for row in &rows {

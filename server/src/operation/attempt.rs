@@ -7,8 +7,12 @@ use protocol::service::{
 
 use super::flow::Flow;
 use super::leaves;
+use super::loaded::load;
 use super::row::stopping;
-use crate::database::{DatabaseError, News, OperationError, Row, Transaction, Value, refuse, word};
+use crate::database::{
+    DatabaseError, Foresight, News, OperationError, Outlook, Question, Row, Transaction, Value,
+    refuse, word,
+};
 use crate::queue::watch::Lease;
 use crate::queue::{End, State, Stopping};
 
@@ -41,12 +45,24 @@ pub(crate) fn held(
     agent: AgentId,
     id: AttemptId,
 ) -> Result<Held, OperationError> {
-    let row = tx.first(
-        "SELECT pipeline, state, stopping, stopped_by, attempt, agent FROM jobs WHERE id = $1",
-        &[id.job.0.into()],
-    )?;
+    let row = tx.ask_first(&holder(id))?;
     let row = row.ok_or_else(|| fenced(id))?;
     held_by(&row, agent, id)
+}
+
+fn holder(id: AttemptId) -> Question {
+    Question::new(
+        "SELECT pipeline, state, stopping, stopped_by, attempt, agent FROM jobs WHERE id = $1",
+        [id.job.0.into()],
+    )
+}
+
+/// The same with the job's plan.
+fn holder_with_plan(id: AttemptId) -> Question {
+    Question::new(
+        "SELECT pipeline, state, stopping, stopped_by, attempt, agent, plan FROM jobs WHERE id = $1",
+        [id.job.0.into()],
+    )
 }
 
 /// The same, of a row that begins with the columns `pipeline, state, stopping, stopped_by, attempt, agent` of the job.
@@ -75,10 +91,7 @@ pub(crate) fn writes(
     let held = match stream {
         None => held(tx, agent, id)?,
         Some(stream) => {
-            let row = tx.first(
-                "SELECT pipeline, state, stopping, stopped_by, attempt, agent, plan FROM jobs WHERE id = $1",
-                &[id.job.0.into()],
-            )?;
+            let row = tx.ask_first(&holder_with_plan(id))?;
             let row = row.ok_or_else(|| fenced(id))?;
             let held = held_by(&row, agent, id)?;
             leaves::check(id, &row.json(6)?, std::iter::once(stream))?;
@@ -91,6 +104,32 @@ pub(crate) fn writes(
     }
 }
 
+/// What [`writes`] begins with.
+pub(crate) fn writing(id: AttemptId, stream: Option<&StreamName>) -> Foresight {
+    Foresight::new([match stream {
+        None => holder(id),
+        Some(_) => holder_with_plan(id),
+    }])
+}
+
+/// What [`accept`] begins with.
+pub(crate) fn accepting(outlook: Outlook<'_>, agent: AgentId, id: AttemptId) -> Foresight {
+    Foresight::new([taking(agent, id, outlook.now)])
+}
+
+fn taking(agent: AgentId, id: AttemptId, now: u64) -> Question {
+    Question::new(
+        "UPDATE jobs SET state = 'running', offers = 0, beat = beat + 1, started_at = $1 WHERE id = $2 AND attempt = $3 \
+         AND agent = $4 AND state = 'assigned' AND stopping = 0 AND stopped_by IS NULL RETURNING pipeline",
+        [
+            now.into(),
+            id.job.0.into(),
+            id.attempt.into(),
+            agent.0.into(),
+        ],
+    )
+}
+
 /// The agent takes the attempt on. Idempotent. What was stopped in the meantime is refused, and over.
 pub(crate) fn accept(
     tx: &mut Transaction<'_>,
@@ -98,16 +137,7 @@ pub(crate) fn accept(
     id: AttemptId,
 ) -> Result<Result<(), OperationError>, OperationError> {
     let now = tx.now();
-    let taken = tx.first(
-        "UPDATE jobs SET state = 'running', offers = 0, beat = beat + 1, started_at = $1 WHERE id = $2 AND attempt = $3 \
-         AND agent = $4 AND state = 'assigned' AND stopping = 0 AND stopped_by IS NULL RETURNING pipeline",
-        &[
-            now.into(),
-            id.job.0.into(),
-            id.attempt.into(),
-            agent.0.into(),
-        ],
-    )?;
+    let taken = tx.ask_first(&taking(agent, id, now))?;
     let Some(taken) = taken else {
         let held = held(tx, agent, id)?;
         // The same call may have come twice, by way of two servers.
@@ -135,6 +165,21 @@ pub(crate) fn accept(
     Ok(Ok(()))
 }
 
+/// What [`heartbeat`] begins with.
+pub(crate) fn foresee_heartbeat(agent: AgentId, ids: &[AttemptId]) -> Foresight {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    Foresight::new(ids.into_iter().map(|id| beating(agent, id)))
+}
+
+fn beating(agent: AgentId, id: AttemptId) -> Question {
+    Question::new(
+        "UPDATE jobs SET beat = beat + 1 WHERE id = $1 AND attempt = $2 AND agent = $3 \
+         AND state IN ('assigned', 'running') RETURNING stopping, stopped_by",
+        [id.job.0.into(), id.attempt.into(), agent.0.into()],
+    )
+}
+
 /// Extends leases, and says what becomes of what the agent holds.
 pub(crate) fn heartbeat(
     tx: &mut Transaction<'_>,
@@ -145,12 +190,7 @@ pub(crate) fn heartbeat(
     ids.sort_unstable();
     let mut standings = Vec::with_capacity(ids.len());
     for id in ids {
-        let row = tx.first(
-            "UPDATE jobs SET beat = beat + 1 WHERE id = $1 AND attempt = $2 AND agent = $3 \
-             AND state IN ('assigned', 'running') RETURNING stopping, stopped_by",
-            &[id.job.0.into(), id.attempt.into(), agent.0.into()],
-        )?;
-        let order = match row {
+        let order = match tx.ask_first(&beating(agent, id))? {
             None => Order::Lost,
             Some(row) => match (stopping(row.int(0)?), row.maybe_text(1)?) {
                 (Stopping::No, None) => Order::Continue,
@@ -178,6 +218,19 @@ pub(crate) struct Finishing {
     pub(crate) leaves_archives: bool,
 }
 
+/// What [`finishing`] begins with.
+pub(crate) fn looking(id: AttemptId) -> Foresight {
+    Foresight::new([standing(id)])
+}
+
+fn standing(id: AttemptId) -> Question {
+    Question::new(
+        "SELECT j.pipeline, j.state, j.stopping, j.stopped_by, j.attempt, j.agent, j.plan, a.state, a.agent, a.events \
+         FROM jobs j LEFT JOIN attempts a ON a.job = j.id AND a.attempt = $2 WHERE j.id = $1",
+        [id.job.0.into(), id.attempt.into()],
+    )
+}
+
 /// Looks whether an attempt can be finished that leaves these streams. `None`: it was finished before.
 pub(crate) fn finishing(
     tx: &mut Transaction<'_>,
@@ -185,11 +238,7 @@ pub(crate) fn finishing(
     id: AttemptId,
     streams: &[StreamName],
 ) -> Result<Option<Finishing>, OperationError> {
-    let row = tx.first(
-        "SELECT j.pipeline, j.state, j.stopping, j.stopped_by, j.attempt, j.agent, j.plan, a.state, a.agent, a.events \
-         FROM jobs j LEFT JOIN attempts a ON a.job = j.id AND a.attempt = $2 WHERE j.id = $1",
-        &[id.job.0.into(), id.attempt.into()],
-    )?;
+    let row = tx.ask_first(&standing(id))?;
     let row = row.ok_or_else(|| fenced(id))?;
     let state: Option<AttemptState> = row.maybe_word(7)?;
     let is_its = row.maybe_number::<u64>(8)? == Some(agent.0);
@@ -209,21 +258,30 @@ pub(crate) fn finishing(
     }
 }
 
-/// The attempt is over, and everything of it is here: the caller has seen to its logs. Idempotent.
-pub(crate) fn finish(
-    tx: &mut Transaction<'_>,
+/// What [`finish`] begins with.
+pub(crate) fn foresee_end(
+    outlook: Outlook<'_>,
     agent: AgentId,
     id: AttemptId,
     pipeline: PipelineId,
     finish: &Finish,
-) -> Result<bool, OperationError> {
+) -> Foresight {
+    let (pipeline, load) = load(outlook, pipeline);
+    Foresight::new(ending(agent, id, finish, outlook.now)).loading(pipeline, load)
+}
+
+/// What runs is the attempt that its agent holds: this is the fence.
+fn ending(
+    agent: AgentId,
+    id: AttemptId,
+    finish: &Finish,
+    now: u64,
+) -> Result<Question, DatabaseError> {
     let cause = finish.cause.as_ref().map(Value::json).transpose()?;
-    let now = tx.now();
-    // What runs is the attempt that its agent holds: this is the fence.
-    let changed = tx.execute(
+    Ok(Question::new(
         "UPDATE attempts SET state = $1, conclusion = $2, cause = $3, events = $4, finished_at = $5 \
-         WHERE job = $6 AND attempt = $7 AND agent = $8 AND state = 'running'",
-        &[
+         WHERE job = $6 AND attempt = $7 AND agent = $8 AND state = 'running' RETURNING job",
+        [
             word(&AttemptState::Finished)?,
             word(&finish.conclusion)?,
             cause.into(),
@@ -233,8 +291,19 @@ pub(crate) fn finish(
             id.attempt.into(),
             agent.0.into(),
         ],
-    )?;
-    if changed == 0 {
+    ))
+}
+
+/// The attempt is over, and everything of it is here: the caller has seen to its logs. Idempotent.
+pub(crate) fn finish(
+    tx: &mut Transaction<'_>,
+    agent: AgentId,
+    id: AttemptId,
+    pipeline: PipelineId,
+    finish: &Finish,
+) -> Result<bool, OperationError> {
+    let changed = tx.ask_first(&ending(agent, id, finish, tx.now())?)?;
+    if changed.is_none() {
         return match is_finished(tx, agent, id)? {
             true => Ok(false),
             false => Err(fenced(id)),

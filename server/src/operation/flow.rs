@@ -37,7 +37,10 @@ impl<'f, 't> Flow<'f, 't> {
     pub(crate) fn pipeline(&mut self, id: PipelineId) -> Result<&mut Loaded, OperationError> {
         let id = i64::try_from(id.0).unwrap_or(i64::MAX);
         if !self.loaded.contains_key(&id) {
-            let loaded = lock(self.tx, id)?;
+            let loaded = match self.tx.kept(id) {
+                Some(kept) => kept,
+                None => lock(self.tx, id)?,
+            };
             self.loaded.insert(id, loaded);
         }
         self.loaded
@@ -126,9 +129,13 @@ impl<'f, 't> Flow<'f, 't> {
             } else if let Some(group) = self.job_groups.pop_first() {
                 self.give_job_place(group)?;
             } else {
-                return Ok(());
+                break;
             }
         }
+        for (id, loaded) in self.loaded {
+            self.tx.keep(id, loaded);
+        }
+        Ok(())
     }
 
     fn settle_one(&mut self, id: i64) -> Result<(), OperationError> {

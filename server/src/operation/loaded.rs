@@ -7,9 +7,12 @@ use pipelines::plan::Job;
 use protocol::Conclusion;
 use protocol::service::{AttemptId, JobId, PipelineId, Problem, ProblemCode, Trigger};
 
+use super::lane::{group_id, lane};
 use super::row::node_of;
-use crate::database::{DatabaseError, Dialect, News, OperationError, Transaction, Value, word};
-use crate::queue::{Graph, Group, Node, State, Structure};
+use crate::database::{
+    DatabaseError, Dialect, News, OperationError, Outlook, Question, Transaction, Value, word,
+};
+use crate::queue::{Graph, Node, State, Structure};
 
 /// A pipeline that is loaded.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(crate) struct Loaded {
     pub(super) was_cancelled: bool,
     /// Nothing of it starts before a person has agreed.
     pub(super) needs_approval: bool,
+    /// The lanes that are known, by labels.
+    pub(super) lanes: BTreeMap<String, i64>,
 }
 
 /// What of a job's row the graph does not know.
@@ -43,6 +48,8 @@ pub(super) struct Fresh {
     /// The plan of this job alone, JSON.
     pub(super) plan: Value<'static>,
     pub(super) due: i64,
+    /// Where ids are given ahead.
+    pub(super) id: Option<i64>,
 }
 
 impl JobRow {
@@ -54,6 +61,13 @@ impl JobRow {
             group: None,
             was: State::Waiting,
             fresh: Some(fresh),
+        }
+    }
+
+    /// The id that it is to have.
+    pub(super) const fn give(&mut self, id: Option<i64>) {
+        if let Some(fresh) = &mut self.fresh {
+            fresh.id = id;
         }
     }
 }
@@ -92,8 +106,8 @@ macro_rules! jobs {
     };
 }
 
-/// The questions for a pipeline and for its jobs.
-const fn questions(is_known: bool, locks: bool) -> (&'static str, &'static str) {
+/// What is asked of a pipeline and of its jobs.
+const fn texts(is_known: bool, locks: bool) -> (&'static str, &'static str) {
     match (is_known, locks) {
         (true, false) => (pipeline!(""), jobs!("")),
         (false, false) => (pipeline!(", trigger_of"), jobs!(", shape")),
@@ -105,9 +119,18 @@ const fn questions(is_known: bool, locks: bool) -> (&'static str, &'static str) 
     }
 }
 
+/// The pipeline that [`lock`] is going to load, and what it asks, where the database is shared.
+pub(super) fn load(outlook: Outlook<'_>, id: PipelineId) -> (i64, [Question; 2]) {
+    let id = i64::try_from(id.0).unwrap_or(i64::MAX);
+    let is_known = outlook.structures.get(id).is_some();
+    let (pipeline, jobs) = texts(is_known, true);
+    let question = |text| Question::new(text, [id.into()]);
+    (id, [pipeline, jobs].map(question))
+}
+
 /// Loads a pipeline to look at it.
 pub(crate) fn peek(tx: &mut Transaction<'_>, id: PipelineId) -> Result<Loaded, OperationError> {
-    load(tx, i64::try_from(id.0).unwrap_or(i64::MAX), false)
+    read(tx, i64::try_from(id.0).unwrap_or(i64::MAX), false)
 }
 
 /// Loads a pipeline, and keeps others from changing it until the transaction ends. Its jobs are not locked: agents may be given them
@@ -115,12 +138,12 @@ pub(crate) fn peek(tx: &mut Transaction<'_>, id: PipelineId) -> Result<Loaded, O
 /// a thousand jobs because one of them ends would cost as much as writing them.
 pub(super) fn lock(tx: &mut Transaction<'_>, id: i64) -> Result<Loaded, OperationError> {
     let locks = tx.dialect() == Dialect::Postgres;
-    load(tx, id, locks)
+    read(tx, id, locks)
 }
 
-fn load(tx: &mut Transaction<'_>, id: i64, locks: bool) -> Result<Loaded, OperationError> {
+fn read(tx: &mut Transaction<'_>, id: i64, locks: bool) -> Result<Loaded, OperationError> {
     let known = tx.structures().get(id);
-    let (pipeline, jobs) = questions(known.is_some(), locks);
+    let (pipeline, jobs) = texts(known.is_some(), locks);
     let Some(row) = tx.first(pipeline, &[id.into()])? else {
         return Err(not_found("pipeline", id));
     };
@@ -161,6 +184,7 @@ fn load(tx: &mut Transaction<'_>, id: i64, locks: bool) -> Result<Loaded, Operat
         group: row.maybe_int(3)?,
         was_cancelled: cancelled,
         needs_approval: row.is(5)?,
+        lanes: BTreeMap::new(),
     })
 }
 
@@ -197,7 +221,7 @@ pub(super) fn save(
         queue_again(tx, row)?;
     }
     if row.lane.is_none() && !matches!(node.state, State::Waiting | State::Finished) {
-        row.lane = Some(lane(tx, loaded.repository, node)?);
+        row.lane = Some(lane(tx, loaded.repository, node, &mut loaded.lanes)?);
     }
     if let (None, Some(group)) = (row.group, &node.group) {
         row.group = Some(group_id(tx, loaded.repository, "job", group)?);
@@ -242,10 +266,12 @@ fn insert(
     let outputs = end.map(|end| Value::json(&end.outputs)).transpose()?;
     let cause = end.and_then(|end| end.cause.as_ref());
     let cause = cause.map(Value::json).transpose()?;
-    tx.one(
+    insert_as(
+        tx,
+        fresh.id,
         "INSERT INTO jobs (pipeline, place, name, shape, plan, state, conclusion, cause, allowed, failed, outputs, \
-         stopped_by, lane, group_of, due, created_at, queued_at, finished_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17) RETURNING id",
+         stopped_by, lane, group_of, due, created_at, queued_at, finished_at, id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18) RETURNING id",
         &[
             pipeline.0.into(),
             place.into(),
@@ -264,9 +290,22 @@ fn insert(
             fresh.due.into(),
             now.into(),
             finished_at.into(),
+            fresh.id.into(),
         ],
-    )?
-    .int(0)
+    )
+}
+
+/// Writes a row with the id that is its last value, or the next one that the database gives.
+pub(super) fn insert_as(
+    tx: &mut Transaction<'_>,
+    id: Option<i64>,
+    sql: &'static str,
+    values: &[Value<'_>],
+) -> Result<i64, DatabaseError> {
+    match id {
+        Some(id) => tx.later(sql, values).map(|()| id),
+        None => tx.one(sql, values)?.int(0),
+    }
 }
 
 /// Writes a job that is still as it was read; otherwise the operation has to look again.
@@ -312,40 +351,4 @@ fn queue_again(tx: &mut Transaction<'_>, row: &mut JobRow) -> Result<(), Databas
         &[now.into(), row.id.into()],
     )?;
     Ok(())
-}
-
-/// The lane of jobs of a repository with these labels.
-fn lane(tx: &mut Transaction<'_>, repository: i64, node: &Node) -> Result<i64, DatabaseError> {
-    let labels: BTreeMap<&String, &String> = node.runs_on.iter().collect();
-    let Value::Text(labels) = Value::json(&labels)? else {
-        return Err(DatabaseError::Shape { column: 0 });
-    };
-    let known = tx.first(
-        "SELECT id FROM lanes WHERE repository = $1 AND labels = $2",
-        &[repository.into(), (&*labels).into()],
-    )?;
-    if let Some(row) = known {
-        return row.int(0);
-    }
-    tx.one(
-        "INSERT INTO lanes (repository, labels) VALUES ($1, $2) \
-         ON CONFLICT (repository, labels) DO UPDATE SET labels = excluded.labels RETURNING id",
-        &[repository.into(), (&*labels).into()],
-    )?
-    .int(0)
-}
-
-/// The group of this name.
-pub(crate) fn group_id(
-    tx: &mut Transaction<'_>,
-    repository: i64,
-    scope: &'static str,
-    group: &Group,
-) -> Result<i64, DatabaseError> {
-    tx.one(
-        "INSERT INTO groups_of (repository, scope, name) VALUES ($1, $2, $3) \
-         ON CONFLICT (repository, scope, name) DO UPDATE SET name = excluded.name RETURNING id",
-        &[repository.into(), scope.into(), (&group.name).into()],
-    )?
-    .int(0)
 }

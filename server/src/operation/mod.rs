@@ -10,6 +10,7 @@ pub(crate) mod control;
 pub(crate) mod events;
 pub(crate) mod expiry;
 pub(crate) mod flow;
+mod lane;
 pub(crate) mod leaves;
 mod loaded;
 pub(crate) mod loss;

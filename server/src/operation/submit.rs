@@ -1,5 +1,6 @@
 //! A pipeline comes in.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -8,9 +9,15 @@ use protocol::service::{PipelineId, Source, Trigger};
 use protocol::{Conclusion, EventValues, RunValues};
 
 use super::flow::Flow;
-use super::loaded::{Fresh, JobRow, Loaded, group_id};
-use crate::database::{DatabaseError, OperationError, Transaction, Value, word};
+use super::lane::{group_id, labels};
+use super::loaded::{Fresh, JobRow, Loaded, insert_as};
+use crate::database::{
+    DatabaseError, Dialect, Foresight, OperationError, Question, Transaction, Value, word,
+};
 use crate::queue::{Graph, Group, Node, Structure};
+
+/// Sets of labels whose lanes are looked for before the jobs are written, at most.
+const LANES: usize = 8;
 
 /// A pipeline as it was compiled, or not.
 #[derive(Debug, Clone)]
@@ -32,23 +39,85 @@ pub(crate) struct Submission {
     pub(crate) plan: Result<Plan, (Conclusion, String)>,
 }
 
+/// What [`submit`] begins with.
+pub(crate) fn foresee(submission: &Submission) -> Foresight {
+    let ids = ids(submission);
+    let questions = key(submission)
+        .into_iter()
+        .chain([ids, repository_of(&submission.repository)]);
+    Foresight::new(questions.chain(lane_questions(submission)))
+}
+
+/// The pipeline of the same key.
+fn key(submission: &Submission) -> Option<Question> {
+    let key = submission.key.clone()?;
+    let sql = "SELECT id FROM pipelines WHERE submission = $1";
+    Some(Question::new(sql, [key.into()]))
+}
+
+/// An id for the pipeline, and one for each of its jobs, given ahead: what is written then needs no answer.
+fn ids(submission: &Submission) -> Question {
+    let jobs = submission.plan.as_ref().map_or(0, |plan| plan.jobs.len());
+    Question::new(
+        "SELECT nextval(pg_get_serial_sequence(CASE place WHEN 0 THEN 'pipelines' ELSE 'jobs' END, 'id')) \
+         FROM generate_series(0, $1::bigint) AS place",
+        [jobs.into()],
+    )
+}
+
+fn repository_of(url: &str) -> Question {
+    Question::new(
+        "SELECT id FROM repositories WHERE url = $1",
+        [url.to_owned().into()],
+    )
+}
+
+/// The lanes of its jobs, as far as their labels are known already, of some sets of labels.
+fn lane_questions(submission: &Submission) -> Vec<Question> {
+    let jobs = submission.plan.iter().flat_map(|plan| &plan.jobs);
+    let literal = |job: &Job| -> Option<String> {
+        let runs_on = job.runs_on.iter();
+        let runs_on = runs_on.map(|(name, value)| Some((name, value.as_literal()?)));
+        labels(runs_on.collect::<Option<Vec<_>>>()?).ok()
+    };
+    let all: BTreeSet<String> = jobs.filter_map(literal).collect();
+    let question = |labels: String| {
+        Question::new(
+            "SELECT l.id, l.labels FROM lanes l JOIN repositories r ON r.id = l.repository WHERE r.url = $1 AND l.labels = $2",
+            [submission.repository.clone().into(), labels.into()],
+        )
+    };
+    all.into_iter().take(LANES).map(question).collect()
+}
+
 /// Takes it in; the same key again is answered with the pipeline that is there.
 pub(crate) fn submit(
     tx: &mut Transaction<'_>,
     submission: &Submission,
 ) -> Result<PipelineId, OperationError> {
-    if let Some(key) = &submission.key
-        && let Some(row) = tx.first(
-            "SELECT id FROM pipelines WHERE submission = $1",
-            &[key.into()],
-        )?
+    if let Some(key) = key(submission)
+        && let Some(row) = tx.ask_first(&key)?
     {
         return Ok(PipelineId(row.number(0)?));
     }
     let now = tx.now();
-    let repository = repository(tx, &submission.repository)?;
+    // SQLite is asked nothing that it could answer in the course of writing.
+    let ids = match tx.dialect() {
+        Dialect::Sqlite => Vec::new(),
+        Dialect::Postgres => tx.ask(&ids(submission))?,
+    };
+    let mut ids = ids.iter().map(|row| row.int(0));
+    let known = tx.ask_first(&repository_of(&submission.repository))?;
+    let lanes = match (tx.dialect(), &known) {
+        (Dialect::Postgres, Some(_)) => lanes(tx, submission)?,
+        _ => BTreeMap::new(),
+    };
+    let repository = match known {
+        Some(row) => row.int(0)?,
+        None => new_repository(tx, &submission.repository)?,
+    };
     if let Some(branch) = &submission.default_branch {
-        tx.execute(
+        tx.later(
             "UPDATE repositories SET default_branch = $2 WHERE id = $1",
             &[repository.into(), branch.into()],
         )?;
@@ -62,36 +131,42 @@ pub(crate) fn submit(
     };
     let source = submission.source.as_ref().map(Value::json).transpose()?;
     let (group, cancels) = group.unzip();
-    let pipeline: i64 = tx
-        .one(
-            "INSERT INTO pipelines (repository, submission, name, source, trigger_of, variables, priority, state, conclusion, \
-             reason, diagnostics, group_of, cancels, created_at, queued_at, finished_at, approval) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15, $16) RETURNING id",
-            &[
-                repository.into(),
-                submission.key.as_ref().into(),
-                submission.name.as_ref().into(),
-                source.into(),
-                Value::json(&submission.trigger)?,
-                Value::json(&submission.variables)?,
-                submission.priority.into(),
-                state.into(),
-                word(&conclusion)?,
-                reason.into(),
-                (&submission.diagnostics).into(),
-                group.into(),
-                cancels.unwrap_or(false).into(),
-                now.into(),
-                finished_at.into(),
-                submission.needs_approval.into(),
-            ],
-        )?
-        .int(0)?;
+    let id = ids.next().transpose()?;
+    let pipeline = insert_as(
+        tx,
+        id,
+        "INSERT INTO pipelines (repository, submission, name, source, trigger_of, variables, priority, state, conclusion, \
+         reason, diagnostics, group_of, cancels, created_at, queued_at, finished_at, approval, id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15, $16, $17) RETURNING id",
+        &[
+            repository.into(),
+            submission.key.as_ref().into(),
+            submission.name.as_ref().into(),
+            source.into(),
+            Value::json(&submission.trigger)?,
+            Value::json(&submission.variables)?,
+            submission.priority.into(),
+            state.into(),
+            word(&conclusion)?,
+            reason.into(),
+            (&submission.diagnostics).into(),
+            group.into(),
+            cancels.unwrap_or(false).into(),
+            now.into(),
+            finished_at.into(),
+            submission.needs_approval.into(),
+            id.into(),
+        ],
+    )?;
     let id = PipelineId(u64::try_from(pipeline).unwrap_or_default());
     let Ok(plan) = &submission.plan else {
         return Ok(id);
     };
-    let loaded = loaded(id, repository, plan, submission, group, now)?;
+    let mut loaded = loaded(id, repository, plan, submission, group, now)?;
+    loaded.lanes = lanes;
+    for row in &mut loaded.rows {
+        row.give(ids.next().transpose()?);
+    }
     let mut flow = Flow::new(tx);
     flow.made(pipeline, loaded);
     if let Some(group) = group {
@@ -116,7 +191,11 @@ fn loaded(
     let mut rows = Vec::with_capacity(shapes.len());
     for job in &plan.jobs {
         let plan = Value::json(&alone(plan, job))?;
-        rows.push(JobRow::fresh(Fresh { plan, due }));
+        rows.push(JobRow::fresh(Fresh {
+            plan,
+            due,
+            id: None,
+        }));
     }
     let nodes = shapes.iter().map(|shape| Node::new(Arc::clone(shape)));
     let nodes = nodes.collect();
@@ -134,6 +213,7 @@ fn loaded(
         group,
         was_cancelled: false,
         needs_approval: submission.needs_approval,
+        lanes: BTreeMap::new(),
     })
 }
 
@@ -155,10 +235,21 @@ fn alone(plan: &Plan, job: &Job) -> Plan {
     Plan::new(plan.name.clone(), vec![job])
 }
 
-fn repository(tx: &mut Transaction<'_>, url: &str) -> Result<i64, DatabaseError> {
-    if let Some(row) = tx.first("SELECT id FROM repositories WHERE url = $1", &[url.into()])? {
-        return row.int(0);
+/// The lanes that are there already.
+fn lanes(
+    tx: &mut Transaction<'_>,
+    submission: &Submission,
+) -> Result<BTreeMap<String, i64>, DatabaseError> {
+    let mut lanes = BTreeMap::new();
+    for question in lane_questions(submission) {
+        if let Some(row) = tx.ask_first(&question)? {
+            lanes.insert(row.text(1)?.to_owned(), row.int(0)?);
+        }
     }
+    Ok(lanes)
+}
+
+fn new_repository(tx: &mut Transaction<'_>, url: &str) -> Result<i64, DatabaseError> {
     tx.one(
         "INSERT INTO repositories (url) VALUES ($1) \
          ON CONFLICT (url) DO UPDATE SET url = excluded.url RETURNING id",

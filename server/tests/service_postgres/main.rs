@@ -32,6 +32,7 @@ mod schemas;
 #[path = "../service/secrets.rs"]
 mod secrets;
 mod several;
+mod together;
 #[path = "../service/traces.rs"]
 mod traces;
 mod upgrade;

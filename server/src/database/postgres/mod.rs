@@ -5,6 +5,9 @@
 //! write_lightly --> queue --> writers whose commits do not wait for the disk
 //! read --> queue --> readers: statements, outside of transactions
 //! ```
+//! What the operations of a batch, or questions that have come together, are known to begin with is asked ahead, all on its way at
+//! once: see [`foresight`](super::foresight).
+//!
 //! Rows that an operation depends on are locked (`FOR UPDATE`); who loses a race is run again from its start. A connection that
 //! breaks is made anew; what ran in it is answered as unavailable, since nobody knows whether it was committed.
 //!
@@ -12,6 +15,7 @@
 //! `PreCommit_Notify`), so that commits wait for each other's writes to the disk; hence news are sent behind the commit, by a
 //! connection of their own.
 
+mod ahead;
 mod appetite;
 mod news;
 mod session;

@@ -14,6 +14,7 @@ use super::Common;
 use super::values::{Owned, failed, parameters, shown};
 use super::writer::Ran;
 use crate::database::clock::Clock;
+use crate::database::foresight::{Foreseen, Kept};
 use crate::database::migration;
 use crate::database::transaction::{Dialect, Expected, Statements, Transaction};
 use crate::database::work::{self, Verdict, Work};
@@ -61,18 +62,20 @@ impl Kind {
 }
 
 pub(super) struct Session {
-    client: Client,
+    pub(super) client: Client,
     /// What the connection lives in, and the thread waits with.
-    runtime: Runtime,
+    pub(super) runtime: Runtime,
     /// In the order in which they are to be executed.
     waiting: Vec<Later>,
     kind: Kind,
     statements: HashMap<&'static str, Statement>,
-    structures: Arc<Structures>,
+    pub(super) structures: Arc<Structures>,
     /// The operation has sent something else than questions.
     has_written: bool,
     /// A statement of the operation has failed: its transaction can only be undone.
     has_failed: bool,
+    /// What operations of the batch that is under way have kept for those behind them; `None` while they do not.
+    kept: Option<Kept>,
 }
 
 /// A statement that waits for the next one.
@@ -83,7 +86,7 @@ struct Later {
 }
 
 /// So many wait at most: a library that has more in flight no longer promises their order.
-const WAITING: usize = 24;
+pub(super) const WAITING: usize = 24;
 
 impl Session {
     pub(super) fn connect(common: &Common, kind: Kind) -> Result<Self, DatabaseError> {
@@ -113,6 +116,7 @@ impl Session {
             structures: Arc::clone(&common.structures),
             has_written: false,
             has_failed: false,
+            kept: None,
         })
     }
 
@@ -127,6 +131,7 @@ impl Session {
             dialect: Dialect::Postgres,
             now: clock.now(),
             news: BTreeSet::new(),
+            foreseen: Foreseen::default(),
         };
         migration::migrate(&mut transaction)?;
         self.end("COMMIT")
@@ -136,7 +141,7 @@ impl Session {
     pub(super) fn run(&mut self, work: &mut dyn Work, clock: Clock) -> Ran {
         let mut news = BTreeSet::new();
         if self.kind == Kind::Reader {
-            return match self.carry_out(work, clock, &mut news) {
+            return match self.carry_out(work, clock.now(), Foreseen::default(), &mut news) {
                 Verdict::Commit | Verdict::Rollback => Ran::Done(BTreeSet::new()),
                 // Questions are asked again where the connection broke.
                 Verdict::Failed(error) if self.client.is_closed() => Ran::NotBegun(error),
@@ -146,7 +151,7 @@ impl Session {
         if let Err(error) = self.end("BEGIN") {
             return Ran::NotBegun(error);
         }
-        let ended = match self.carry_out(work, clock, &mut news) {
+        let ended = match self.carry_out(work, clock.now(), Foreseen::default(), &mut news) {
             Verdict::Commit => self.commit(),
             Verdict::Rollback => self.roll_back(),
             Verdict::Failed(error) => {
@@ -166,11 +171,20 @@ impl Session {
         self.end(BEGIN_BATCH)
     }
 
+    /// Has operations keep something for those behind them, or not any more.
+    pub(super) fn keeps(&mut self, keeps: bool) {
+        self.kept = match keeps {
+            true => Some(self.kept.take().unwrap_or_default()),
+            false => None,
+        };
+    }
+
     /// Runs an operation in the transaction that has begun. What it tells, when it is to be committed, comes to `news`.
     pub(super) fn carry_out(
         &mut self,
         work: &mut dyn Work,
-        clock: Clock,
+        now: u64,
+        foreseen: Foreseen,
         news: &mut BTreeSet<News>,
     ) -> Verdict {
         (self.has_written, self.has_failed) = (false, false);
@@ -178,11 +192,21 @@ impl Session {
             structures: Arc::clone(&self.structures),
             statements: self,
             dialect: Dialect::Postgres,
-            now: clock.now(),
+            now,
             news: BTreeSet::new(),
+            foreseen,
         };
         let verdict = work::run(work, &mut transaction);
         let told = std::mem::take(&mut transaction.news);
+        let strayed = transaction.foreseen.end().err();
+        match (verdict, strayed) {
+            (Verdict::Commit | Verdict::Rollback, Some(error)) => Verdict::Failed(error),
+            (verdict, _) => self.judged(verdict, told, news),
+        }
+    }
+
+    /// What is to become of an operation that has ended.
+    fn judged(&self, verdict: Verdict, told: BTreeSet<News>, news: &mut BTreeSet<News>) -> Verdict {
         match verdict {
             // The database would undo what it is told to commit, without a word.
             Verdict::Commit | Verdict::Rollback if self.has_failed => {
@@ -209,6 +233,7 @@ impl Session {
 
     /// Commits what was done, or undoes it where something of it fails that has waited.
     pub(super) fn commit(&mut self) -> Result<(), DatabaseError> {
+        self.keeps(false);
         if let Err(error) = self.flush() {
             let _ = self.roll_back();
             return Err(error);
@@ -223,6 +248,7 @@ impl Session {
     }
 
     pub(super) fn roll_back(&mut self) -> Result<(), DatabaseError> {
+        self.keeps(false);
         self.waiting.clear();
         self.end("ROLLBACK")
     }
@@ -233,7 +259,7 @@ impl Session {
     }
 
     /// Sends what waits.
-    fn flush(&mut self) -> Result<(), DatabaseError> {
+    pub(super) fn flush(&mut self) -> Result<(), DatabaseError> {
         let waiting = std::mem::take(&mut self.waiting);
         match waiting.is_empty() {
             true => Ok(()),
@@ -241,7 +267,7 @@ impl Session {
         }
     }
 
-    fn prepared(&mut self, sql: &'static str) -> Result<Statement, DatabaseError> {
+    pub(super) fn prepared(&mut self, sql: &'static str) -> Result<Statement, DatabaseError> {
         if let Some(known) = self.statements.get(sql) {
             return Ok(known.clone());
         }
@@ -259,15 +285,7 @@ impl Session {
         let both = join(executed(&self.client, &waiting), rows);
         let (waited, rows) = self.runtime.block_on(both);
         waited?;
-        let row = |row: &postgres::Row| {
-            let columns = 0..row.len();
-            let values = columns.map(|column| {
-                let value: Option<Owned> = row.try_get(column).map_err(failed)?;
-                Ok(value.map_or(Value::Null, |value| value.0))
-            });
-            values.collect::<Result<_, _>>().map(Row)
-        };
-        rows.map_err(failed)?.iter().map(row).collect()
+        taken(&rows.map_err(failed)?)
     }
 
     fn tell(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, DatabaseError> {
@@ -299,6 +317,19 @@ impl Session {
         });
         Ok(())
     }
+}
+
+/// Rows as they are here.
+pub(super) fn taken(rows: &[postgres::Row]) -> Result<Vec<Row>, DatabaseError> {
+    let row = |row: &postgres::Row| {
+        let columns = 0..row.len();
+        let values = columns.map(|column| {
+            let value: Option<Owned> = row.try_get(column).map_err(failed)?;
+            Ok(value.map_or(Value::Null, |value| value.0))
+        });
+        values.collect::<Result<_, _>>().map(Row)
+    };
+    rows.iter().map(row).collect()
 }
 
 /// Executes statements in their order, all on their way at once. The first that has failed made those behind it fail.
@@ -337,5 +368,13 @@ impl Statements for Session {
         self.has_written = true;
         self.wait(sql, values, expected)
             .inspect_err(|_| self.has_failed = true)
+    }
+
+    fn has_asked(&mut self, sql: &'static str) {
+        self.has_written |= !sql.starts_with("SELECT");
+    }
+
+    fn kept(&mut self) -> Option<&mut Kept> {
+        self.kept.as_mut()
     }
 }

@@ -1,9 +1,9 @@
 //! The threads: each takes operations from a queue and carries them out on its connection.
 //!
 //! Operations that have come in the meantime share a transaction and its write to the disk. They need no savepoints: where one
-//! fails, or is refused after it has written, everything of the batch is undone and each is run again by itself.
+//! fails, or is refused after it has written, everything of the batch is undone and each is run again by itself, without foresight.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -11,11 +11,15 @@ use super::appetite::Appetite;
 use super::news::Teller;
 use super::session::{Kind, Session};
 use super::{Common, Queue};
+use crate::database::foresight::Foreseen;
 use crate::database::work::{Verdict, Work};
 use crate::database::{DatabaseError, News};
 
 /// How often an operation that loses races is run.
 const ATTEMPTS: u32 = 8;
+
+/// Questions that travel together, at most.
+const QUESTIONS: usize = 16;
 
 /// The next operations, at most so many; `None` when there will be none.
 fn take(works: &Queue, most: usize) -> Option<Vec<Box<dyn Work>>> {
@@ -29,11 +33,32 @@ fn take(works: &Queue, most: usize) -> Option<Vec<Box<dyn Work>>> {
     Some(taken)
 }
 
-/// Reads, one operation at a time: no statement of theirs depends on another one's moment.
+/// The next questions: those that are foreseen, as many as have come, and at most one that may take its time.
+fn take_questions(works: &Queue) -> Option<Vec<Box<dyn Work>>> {
+    let mut works = works.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut taken = vec![works.blocking_recv()?];
+    while taken.len() < QUESTIONS
+        && taken.last().is_some_and(|last| last.foresees())
+        && let Ok(next) = works.try_recv()
+    {
+        taken.push(next);
+    }
+    Some(taken)
+}
+
+/// Reads, each operation by itself: no statement of theirs depends on another one's moment. What is foreseen travels together.
 pub(super) fn read(common: &Common, works: &Queue) {
     let mut thread = Thread::new(common, Kind::Reader);
-    while let Some(taken) = take(works, 1) {
+    while let Some(taken) = take_questions(works) {
+        let mut ahead = thread.look_ahead(&taken);
         for mut work in taken {
+            let foreseen = ahead.pop_front();
+            if let Some(foreseen) = foreseen
+                && thread.answered(work.as_mut(), foreseen)
+            {
+                work.deliver(None);
+                continue;
+            }
             let (failed, _) = thread.alone(work.as_mut());
             work.deliver(failed);
         }
@@ -45,7 +70,9 @@ pub(super) fn write(common: &Common, kind: Kind, works: &Queue, teller: &Teller)
     let mut thread = Thread::new(common, kind);
     let mut appetite = Appetite::new();
     while let Some(mut taken) = take(works, appetite.most()) {
-        if taken.len() > 1 {
+        // They have come at the same time, or nearly so: any order will do.
+        taken.sort_by_key(|work| !work.foresees());
+        if taken.len() > 1 || taken.iter().any(|work| work.foresees()) {
             match thread.together(&mut taken) {
                 Together::Committed(news) => {
                     appetite.fed();
@@ -125,16 +152,15 @@ impl<'c> Thread<'c> {
             return undone;
         }
         let mut news = BTreeSet::new();
-        for work in works {
-            let met_others = match session.carry_out(work.as_mut(), clock, &mut news) {
-                Verdict::Commit => continue,
-                Verdict::Rollback if !session.has_written() => continue,
-                Verdict::Rollback => false,
-                Verdict::Failed(error) => {
-                    tracing::debug!(%error, "operations are run again one by one");
-                    matches!(error, DatabaseError::Busy { .. })
-                }
-            };
+        let undone_for = match all(session, works, clock.now(), &mut news) {
+            Verdict::Commit => None,
+            Verdict::Rollback => Some(false),
+            Verdict::Failed(error) => {
+                tracing::debug!(%error, "operations are run again one by one");
+                Some(matches!(error, DatabaseError::Busy { .. }))
+            }
+        };
+        if let Some(met_others) = undone_for {
             if session.roll_back().is_err() {
                 self.session = None;
             }
@@ -153,6 +179,28 @@ impl<'c> Thread<'c> {
                 Together::Undone { met_others: false }
             }
         }
+    }
+
+    /// What questions foresee; where it cannot be had they are asked one by one.
+    fn look_ahead(&mut self, works: &[Box<dyn Work>]) -> VecDeque<Foreseen> {
+        let now = self.common.clock.now();
+        let ahead = self
+            .session()
+            .and_then(|session| session.look_ahead(works, now));
+        ahead.unwrap_or_else(|error| {
+            tracing::debug!(%error, "questions are asked one by one");
+            VecDeque::new()
+        })
+    }
+
+    /// Whether a question could be answered with what it foresaw.
+    fn answered(&mut self, work: &mut dyn Work, foreseen: Foreseen) -> bool {
+        let now = self.common.clock.now();
+        let verdict = self
+            .session
+            .as_mut()
+            .map(|session| session.carry_out(work, now, foreseen, &mut BTreeSet::new()));
+        matches!(verdict, Some(Verdict::Commit | Verdict::Rollback))
     }
 
     /// Runs one operation, again while it loses races. A connection that is found broken before anything was asked of it costs one
@@ -192,6 +240,30 @@ impl<'c> Thread<'c> {
         }
         (Some(DatabaseError::Closed), BTreeSet::new())
     }
+}
+
+/// Runs the operations of a batch, those that foresee something first: what is to become of all of them.
+fn all(
+    session: &mut Session,
+    works: &mut [Box<dyn Work>],
+    now: u64,
+    news: &mut BTreeSet<News>,
+) -> Verdict {
+    let mut ahead = match session.look_ahead(works, now) {
+        Ok(ahead) => ahead,
+        Err(error) => return Verdict::Failed(error),
+    };
+    for work in works {
+        let foreseen = ahead.pop_front();
+        session.keeps(foreseen.is_some());
+        let foreseen = foreseen.unwrap_or_default();
+        match session.carry_out(work.as_mut(), now, foreseen, news) {
+            Verdict::Commit => {}
+            Verdict::Rollback if !session.has_written() => {}
+            verdict => return verdict,
+        }
+    }
+    Verdict::Commit
 }
 
 /// What became of one operation.
