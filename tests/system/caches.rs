@@ -26,6 +26,7 @@ for_one_user!(
     nothing_of_a_killed_run_is_ever_found,
     jobs_of_a_server_find_what_earlier_ones_have_kept_on_any_agent,
     a_cache_is_there_whole_whoever_dies_on_the_way,
+    a_forks_job_starts_from_the_base_and_leaves_nothing_to_it,
     what_is_broken_on_the_server_gives_place_to_a_better_one,
     a_cache_that_the_server_refuses_ends_no_job_another_way,
 );
@@ -473,6 +474,95 @@ fn jobs_of_a_server_find_what_earlier_ones_have_kept_on_any_agent(env: &TestEnvi
         .does_not_say("trunk");
     let _ = ci.submit(&[]).expect(0).says(": there is none yet");
     let _ = drain(second);
+    ci.stop();
+}
+
+fn a_forks_job_starts_from_the_base_and_leaves_nothing_to_it(env: &TestEnvironment) {
+    let pipeline = "image: host\njobs:\n  t:\n    cache: [{ key: \"k-${{ hash_files('lock') }}\", fallback: [k-], paths: [target] }]\n    \
+                    steps: [{ name: s, run: 'cat target/x 2>/dev/null || true; mkdir -p target; cat word > target/x' }]\n";
+    env.write("project/lock", "base");
+    env.write("project/word", "of the base\n");
+    repository(env, pipeline);
+    let (project, fork) = (env.project(), env.root().join("fork"));
+    git(env, &project, &["branch", "-M", "trunk"]);
+    // Nobody is asked: that a person is by default is another test.
+    env.write("server/server.yml", "fork_approval: false\n");
+    let ci = Ci::start(env);
+    let agent = ci.agent("data", &[]);
+    let push = ["--event", "push", "--branch", "trunk"];
+    let _ = ci.submit(&push).expect(0).says(": saved: ");
+    // A repository of somebody else's, whose pull request the base shows as a forge does: by a ref of its own.
+    let to = fork.display().to_string();
+    git(env, &project, &["clone", "-q", ".", &to]);
+    env.write("fork/word", "of the fork\n");
+    git(env, &fork, &["commit", "-q", "-a", "-m", "same lock"]);
+    git(
+        env,
+        &project,
+        &["fetch", "-q", &to, "HEAD:refs/pull/7/head"],
+    );
+    let request = |reference: &str| {
+        let request = [
+            "--event",
+            "pull_request",
+            "--fork",
+            "--branch",
+            "trunk",
+            "--base",
+            "trunk",
+            "--ref",
+            reference,
+        ];
+        ci.submit(&request).expect(0)
+    };
+    // The very key is there: it is read, and nothing is written.
+    let done = request("refs/pull/7/head");
+    let _ = done.says("of the base\n").does_not_say(": saved: ");
+    // Another key: what it saves is found by nobody but itself.
+    env.write("fork/lock", "fork");
+    git(env, &fork, &["commit", "-q", "-a", "-m", "other lock"]);
+    git(
+        env,
+        &project,
+        &["fetch", "-q", &to, "+HEAD:refs/pull/7/head"],
+    );
+    let _ = request("refs/pull/7/head").says("of the base\n");
+    let done = request("refs/pull/7/head");
+    let _ = done.says("of the fork\n").does_not_say("of the base\n");
+    git(
+        env,
+        &project,
+        &["fetch", "-q", &to, "+HEAD:refs/pull/8/head"],
+    );
+    let done = request("refs/pull/8/head");
+    let _ = done.says("of the base\n").does_not_say("of the fork\n");
+    // Merged, the base has that key as well, and makes it itself.
+    env.write("project/lock", "fork");
+    repository(env, pipeline);
+    let done = ci.submit(&push).expect(0);
+    let _ = done
+        .says(": restored from k-")
+        .says("of the base\n")
+        .says(": saved: ")
+        .does_not_say("of the fork\n");
+    let listed = ci.json(&["caches", "list", "--json"]);
+    let caches = listed["caches"].as_array().expect("a list");
+    let mut scopes: Vec<_> = caches
+        .iter()
+        .filter_map(|cache| cache["scope"].as_str())
+        .collect();
+    scopes.sort_unstable();
+    assert_eq!(
+        scopes,
+        [
+            "branch:trunk",
+            "branch:trunk",
+            "fork:refs/pull/7/head",
+            "fork:refs/pull/8/head"
+        ],
+        "{listed:#}"
+    );
+    let _ = drain(agent);
     ci.stop();
 }
 

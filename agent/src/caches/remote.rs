@@ -189,3 +189,6 @@ impl Remote {
         Ok(Kept::First)
     }
 }
+
+#[cfg(test)]
+mod tests;
