@@ -47,6 +47,8 @@ pub struct Faults {
     pub most_events: Option<u64>,
     /// What heartbeats are answered with; `continue` otherwise.
     pub order: Option<&'static str>,
+    /// Calls whose path ends like this are never answered, as by a server that is slow.
+    pub silent: Option<&'static str>,
     /// Heartbeats say that the agent is to take no more.
     pub drain: bool,
 }
@@ -58,6 +60,8 @@ struct State {
     faults: Faults,
     registered: Vec<Value>,
     heartbeats: u64,
+    /// Calls that were not answered.
+    unanswered: u64,
     /// Calls whose next time is answered.
     stuttered: BTreeSet<String>,
 }
@@ -130,6 +134,18 @@ impl Service {
         self.lock().heartbeats
     }
 
+    /// Waits until there is a call that is not answered.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
+    pub fn wait_for_silence(&self) {
+        let found = wait::until(wait::PATIENCE, || {
+            (self.lock().unanswered > 0).then_some(())
+        });
+        assert!(found.is_some(), "no call is left without an answer");
+    }
+
     /// Waits until something holds of an attempt.
     ///
     /// # Panics
@@ -172,6 +188,15 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
         if lock().faults.away {
             return Ok(());
+        }
+        if lock()
+            .faults
+            .silent
+            .is_some_and(|end| request.path.ends_with(end))
+        {
+            lock().unanswered += 1;
+            // Until the client gives up.
+            return std::io::copy(&mut reader, &mut std::io::sink()).map(drop);
         }
         if request.path.ends_with("/acquire") && lock().offers.is_empty() {
             std::thread::sleep(WAIT);

@@ -19,6 +19,7 @@ for_one_user!(
     a_proxy_that_stutters_and_a_spoiled_log_change_nothing,
     a_job_that_is_anothers_is_killed_and_thrown_away,
     a_cancelled_job_may_clean_up_and_an_aborted_one_may_not,
+    a_server_that_is_slow_with_caches_keeps_nobody_who_wants_to_stop,
     a_repository_whose_host_says_nothing_keeps_nobody_who_wants_to_stop,
     an_agent_that_drains_ends_behind_its_jobs_and_a_second_signal_gives_them_back,
     a_server_that_drains_its_agent_gives_it_no_more,
@@ -204,6 +205,43 @@ fn a_cancelled_job_may_clean_up_and_an_aborted_one_may_not(env: &TestEnvironment
         );
         let _ = drain(agent);
     }
+}
+
+fn a_server_that_is_slow_with_caches_keeps_nobody_who_wants_to_stop(env: &TestEnvironment) {
+    let pipeline = "image: host\njobs:\n  main:\n    cache: [{ key: k, paths: [target] }]\n    \
+                    steps: [{ run: 'mkdir target; echo x > target/x' }]\n";
+    let terms = json!({ "terms": {
+        "accept_ms": 10_000, "lease_ms": 60_000, "heartbeat_ms": 100, "log_bytes": 1 << 28, "cache_bytes": 1 << 28
+    } });
+    let warned = |attempt: &harness::AttemptState, what: &str| {
+        let text = format!("{:?}", attempt.events);
+        assert!(text.contains(what), "{text}");
+    };
+    // While it does not say what there is.
+    let service = Service::start();
+    service.set(|faults| faults.silent = Some("/caches"));
+    service.offer(1, &plan(env, pipeline), terms.clone());
+    let agent = start(env, &service, &[]).spawn();
+    service.wait_for_silence();
+    service.set(|faults| faults.order = Some("cancel"));
+    let (finish, attempt) = service.wait_for_finish(1);
+    assert_eq!(finish["conclusion"], "cancelled", "{attempt:#?}");
+    let _ = drain(agent);
+    // While it does not take what there is: the job is over.
+    let service = Service::start();
+    service.set(|faults| faults.silent = Some("/logs/cache-0"));
+    service.offer(2, &plan(env, pipeline), terms);
+    let agent = start(env, &service, &[]).spawn();
+    service.wait_for_silence();
+    service.set(|faults| faults.order = Some("cancel"));
+    let (finish, attempt) = service.wait_for_finish(2);
+    assert_eq!(finish["conclusion"], "success", "{attempt:#?}");
+    assert_eq!(finish["caches"], json!(null), "{finish:#}");
+    warned(
+        &attempt,
+        "Cache `k` is not kept: the job was cancelled before all of it was sent.",
+    );
+    let _ = drain(agent);
 }
 
 fn a_repository_whose_host_says_nothing_keeps_nobody_who_wants_to_stop(env: &TestEnvironment) {

@@ -27,6 +27,7 @@ use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pipelines::plan::Resources;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -122,12 +123,14 @@ pub trait Backend: Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<PackedFiles, FilesError>> + Send;
 
     /// Puts the files of such an archive back, before the first step. The archive is not believed anything: what is in it reaches
-    /// nothing but the paths of its parts. When this fails, what was not there before is taken away again.
+    /// nothing but the paths of its parts. When this fails, as it does when it takes longer than `time`, what was not there before is
+    /// taken away again; when it is dropped, it stops where it is.
     fn restore_files(
         &self,
         workspace: &Self::Workspace,
         parts: &[FilePart],
         most: u64,
+        time: Duration,
         archive: &File,
     ) -> impl Future<Output = Result<RestoredFiles, FilesError>> + Send;
 

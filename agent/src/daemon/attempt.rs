@@ -79,6 +79,8 @@ pub(super) struct Attempt {
     pub(super) killed: bool,
     /// The daemon is about to end: nothing is waited for any longer.
     pub(super) hurried: bool,
+    /// Somebody wants it to stop.
+    pub(super) cancelled: watch::Sender<bool>,
 }
 
 /// What is to be said to the server when everything else is there.
@@ -120,7 +122,7 @@ impl Attempt {
             Err(error) => self.broken(error.to_string()),
         };
         self.spool.remove_tree();
-        let upload = Upload::new(&self.client, self.id, &self.spool);
+        let upload = self.upload();
         let ended = self.hand_over(upload, last).await;
         self.conclude(ended).await;
     }
@@ -203,8 +205,13 @@ impl Attempt {
             }
         };
         let _ = self.news.send(News::Idle(self.id));
-        let upload = Upload::new(&self.client, self.id, &self.spool);
+        let upload = self.upload();
         self.hand_over(upload, last).await
+    }
+
+    fn upload(&self) -> Upload {
+        let cancelled = self.cancelled.subscribe();
+        Upload::new(&self.client, self.id, &self.spool, cancelled)
     }
 
     /// The machine could not do it.
@@ -246,7 +253,7 @@ impl Attempt {
     async fn attend(&mut self, mut process: Process) -> Result<(), Stopped> {
         let (wake, over) = (Arc::new(Notify::new()), watch::channel(false));
         let (over, is_over) = over;
-        let upload = Upload::new(&self.client, self.id, &self.spool);
+        let upload = self.upload();
         let mut sending = AbortOnDrop(tokio::spawn(follow(upload, Arc::clone(&wake), is_over)));
         let mut sent = None;
         let mut ordered = None;
@@ -259,6 +266,7 @@ impl Attempt {
                 word = self.words.recv() => match word {
                     Some(Word::Order(order)) if ordered < Some(order.rank()) => {
                         ordered = Some(order.rank());
+                        self.cancelled.send_replace(true);
                         tell(format_args!("job {}: {}", self.id, order.word()));
                         process.order(order).await;
                         if order == Order::Abort {
@@ -460,8 +468,8 @@ impl Attempt {
                 biased;
                 word = self.words.recv() => match word {
                     Some(Word::Lost) => return Err(Stopped::Lost),
-                    // What has ended already cannot be stopped.
-                    Some(Word::Order(_)) => {}
+                    // What has ended already cannot be stopped. What may be left out is.
+                    Some(Word::Order(_)) => drop(self.cancelled.send_replace(true)),
                     Some(Word::Shutdown) | None => self.hurried = true,
                 },
                 done = &mut work => return Ok(done),

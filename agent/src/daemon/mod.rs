@@ -30,7 +30,7 @@ use protocol::service::{
     Order as ServerOrder, path,
 };
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 pub use identity::IdentityError;
@@ -440,6 +440,7 @@ impl Daemon {
             news: self.teller.clone(),
             killed: false,
             hurried: false,
+            cancelled: watch::Sender::new(false),
         }
     }
 

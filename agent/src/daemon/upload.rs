@@ -17,6 +17,8 @@ use protocol::service::{
     ProblemCode, StreamName, limits, path,
 };
 
+use tokio::sync::watch;
+
 use crate::attempt::{Spool, SpoolError};
 use crate::source::{CallError, Client, persist};
 
@@ -25,6 +27,9 @@ const PIECE: u64 = 1 << 20;
 
 /// Bytes of events that are read at once. Proxies take bodies of 1 MiB where nobody has told them otherwise.
 const EVENTS_PIECE: u64 = 768 << 10;
+
+/// Why a cache is not kept whose job is to stop.
+const CANCELLED: &str = "the job was cancelled before all of it was sent";
 
 /// Why sending ends early.
 #[derive(Debug, thiserror::Error)]
@@ -75,12 +80,20 @@ pub(super) struct Upload {
     streams: BTreeMap<StreamName, Stream>,
     /// The number of the next event, and where its line begins.
     events: (u64, u64),
-    /// Caches that the server does not take, and why. No job ends another way for one.
+    /// Caches that the server does not take, or that are left out, and why. No job ends another way for one.
     refused: BTreeMap<StreamName, String>,
+    /// Somebody wants the job to stop: nobody waits for what only later jobs have something of.
+    cancelled: watch::Receiver<bool>,
 }
 
 impl Upload {
-    pub(super) fn new(client: &Client, id: AttemptId, spool: &Spool) -> Self {
+    /// Once it is `cancelled`, caches that are not sent yet are left out.
+    pub(super) fn new(
+        client: &Client,
+        id: AttemptId,
+        spool: &Spool,
+        cancelled: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             client: client.clone(),
             id,
@@ -88,6 +101,7 @@ impl Upload {
             streams: BTreeMap::new(),
             events: (0, 0),
             refused: BTreeMap::new(),
+            cancelled,
         }
     }
 
@@ -99,7 +113,21 @@ impl Upload {
             if self.refused.contains_key(&name) {
                 continue;
             }
-            match self.log(&name).await {
+            let sent = match name.is_cache() {
+                true => {
+                    let mut cancelled = self.cancelled.clone();
+                    tokio::select! {
+                        biased;
+                        Ok(_) = cancelled.wait_for(|cancelled| *cancelled) => {
+                            self.refused.insert(name, CANCELLED.to_owned());
+                            continue;
+                        }
+                        sent = self.log(&name) => sent,
+                    }
+                }
+                false => self.log(&name).await,
+            };
+            match sent {
                 Ok(sent) => bytes += sent,
                 Err(UploadError::Refused(error)) if name.is_cache() => {
                     tracing::warn!(job = %self.id, %name, %error, "a cache is left out");
@@ -112,7 +140,7 @@ impl Upload {
         Ok(bytes)
     }
 
-    /// Caches that the server does not take, and why.
+    /// Caches that the server does not take, or that are left out, and why.
     pub(super) const fn refused(&self) -> &BTreeMap<StreamName, String> {
         &self.refused
     }

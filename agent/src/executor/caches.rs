@@ -18,6 +18,9 @@ use crate::clock::milliseconds;
 /// own `timeout` begins behind the first and does not know of the second.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
+/// How much longer what puts one back may take to give up, and to take away again what it has put there. Then it is killed.
+const GIVING_UP: Duration = Duration::from_secs(60);
+
 /// What is told when that is over.
 const TOO_LONG: &str = "it takes more than 15 minutes";
 
@@ -161,7 +164,10 @@ impl<B: Backend> JobRunner<B> {
         };
         let until = Instant::now() + LONGEST;
         for cache in &mut planned.caches {
-            let restoring = timeout_at(until, self.restore(caches, workspace, cache));
+            let restoring = timeout_at(
+                until + GIVING_UP,
+                self.restore(caches, workspace, cache, until),
+            );
             let outcome = tokio::select! {
                 biased;
                 () = cancelled(&self.cancel) => Err(Obstacle::Cancelled),
@@ -185,11 +191,14 @@ impl<B: Backend> JobRunner<B> {
         caches: &Caches,
         workspace: &B::Workspace,
         cache: &mut JobCache,
+        until: Instant,
     ) -> Result<bool, Obstacle> {
         let begun = Instant::now();
         let job = self.job.id.clone();
         let key = cache.wanted.key.clone();
-        let found = caches.find(&cache.wanted).await;
+        let found = timeout_at(until, caches.find(&cache.wanted))
+            .await
+            .map_err(|_| Obstacle::TooLong)?;
         if let Err(CacheError::Unfetched { sha256, .. }) = &found {
             cache.unusable = Some(sha256.clone());
         }
@@ -201,10 +210,11 @@ impl<B: Backend> JobRunner<B> {
         // Unless all goes well.
         cache.unusable = Some(hit.sha256);
         let most = caches.store().most_of_one();
+        let time = until.saturating_duration_since(Instant::now());
         let restored = self
             .context
             .backend
-            .restore_files(workspace, &cache.parts, most, &hit.archive)
+            .restore_files(workspace, &cache.parts, most, time, &hit.archive)
             .await?;
         cache.unusable = None;
         self.context.tell(Message::Event(Event::CacheRestored {

@@ -285,7 +285,7 @@ fn what_is_saved_is_put_back_as_it_was() {
             below: vec![Vec::new()],
         },
     ];
-    let restored = restore(archive, &into, &Limits::default()).unwrap();
+    let restored = restore(archive, &into, &Limits::default(), std::time::Duration::MAX).unwrap();
     assert_eq!(restored.files, collected.files);
     for path in ["target/deep/app", "target/copy"] {
         let [before, after] =

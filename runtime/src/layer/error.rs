@@ -84,6 +84,9 @@ pub enum UnpackError {
         /// The operating system's words.
         reason: String,
     },
+    /// There was less time than it takes.
+    #[error("it takes too long")]
+    Late,
     /// The process that unpacks ended without an answer.
     #[error("the process that unpacks layers is gone: {reason}")]
     Worker {

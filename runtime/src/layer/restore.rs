@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,12 +46,14 @@ pub struct Restored {
 /// that it was at.
 ///
 /// # Errors
-/// The archive is damaged, hostile or too large, or the kernel refuses.
+/// The archive is damaged, hostile or too large, it takes longer than `time`, or the kernel refuses.
 pub(crate) fn restore(
     stream: File,
     into: &[Into<'_>],
     limits: &Limits,
+    time: Duration,
 ) -> Result<Restored, UnpackError> {
+    let until = Instant::now().checked_add(time);
     let (pump, ends) = Pump::new(stream, Compression::Detect, limits.bytes);
     std::thread::scope(|scope| {
         std::thread::Builder::new()
@@ -69,7 +72,7 @@ pub(crate) fn restore(
             names: 0,
             restored: Restored::default(),
         };
-        let archive = Archive::new(Stream::new(ends, None), *limits);
+        let archive = Archive::new(Stream::new(ends, None).until(until), *limits);
         let outcome = restoring.all(archive);
         if outcome.is_err() {
             restoring.take_back();

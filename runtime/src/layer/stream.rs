@@ -1,6 +1,7 @@
 //! The uncompressed bytes of a layer as the pump delivers them, served from its buffers without a copy.
 
 use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Instant;
 
 use super::error::{Fault, UnpackError};
 use super::pump::{Ends, News, Piece};
@@ -19,6 +20,8 @@ pub(crate) struct Stream {
     end: Option<(Digest, u64)>,
     /// Takes what is no file's content.
     recorder: Option<Recorder>,
+    /// There are no more pieces from then on.
+    until: Option<Instant>,
 }
 
 /// What there is to say of a stream that was read to its end.
@@ -40,7 +43,14 @@ impl Stream {
             consumed: 0,
             end: None,
             recorder,
+            until: None,
         }
+    }
+
+    /// The same, which fails from then on.
+    pub(super) const fn until(mut self, until: Option<Instant>) -> Self {
+        self.until = until;
+        self
     }
 
     /// Says that what is taken by [`Stream::peek`] and [`Stream::consume`] from here on is a file's content.
@@ -136,6 +146,9 @@ impl Stream {
         self.consumed = 0;
         if self.end.is_some() {
             return Ok(());
+        }
+        if self.until.is_some_and(|until| Instant::now() >= until) {
+            return Err(UnpackError::Late);
         }
         match self.news.recv() {
             Ok(News::Piece(piece)) => self.piece = Some(piece),

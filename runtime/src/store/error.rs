@@ -285,6 +285,7 @@ fn of_unpack(error: &UnpackError) -> ErrorKind {
         UnpackError::Read { .. }
         | UnpackError::Write { .. }
         | UnpackError::System { .. }
+        | UnpackError::Late
         | UnpackError::Worker { .. } => ErrorKind::Io,
     }
 }

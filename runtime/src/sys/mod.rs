@@ -10,6 +10,7 @@
 mod clone;
 mod exit;
 mod fd;
+mod hang_up;
 mod keyring;
 mod loopback;
 mod memory;
@@ -25,6 +26,7 @@ mod watch;
 pub(crate) use clone::{CloneFlags, Cloned, clone3, clone3_into};
 pub(crate) use exit::exit_now;
 pub(crate) use fd::{adopt, close_all_but, pass_on};
+pub(crate) use hang_up::end_with;
 pub(crate) use keyring::join_new_session_keyring;
 pub(crate) use loopback::loopback_up;
 pub(crate) use memory::{give_back_heap, give_back_program};

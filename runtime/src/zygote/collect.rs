@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -70,20 +71,21 @@ impl Zygote {
 
     /// Puts the files of an archive that [`Zygote::save`] has written back, to the same paths of as many directories. What is
     /// there is replaced, and what else is in a directory stays. The archive is not believed anything. When it fails, what was not
-    /// there before is taken away again.
+    /// there before is taken away again; when the future is dropped, it stops where it is.
     ///
     /// # Errors
-    /// The archive is damaged, hostile or too large, or the kernel refuses.
+    /// The archive is damaged, hostile or too large, it takes longer than `time`, or the kernel refuses.
     pub async fn restore(
         &self,
         parts: &[Part],
         limits: Limits,
+        time: Duration,
         archive: &File,
     ) -> Result<Restored, UnpackError> {
         let gone = |reason: String| UnpackError::Worker { reason };
         let asked = asked(parts).map_err(|error| gone(error.to_string()))?;
         let fds = [asked.as_fd(), archive.as_fd()];
-        let answer = self.work(Job::Restore { limits }, &fds).await;
+        let answer = self.work(Job::Restore { limits, time }, &fds).await;
         let value = answer.map_err(|error| gone(error.to_string()))?;
         serde_json::from_value(value).unwrap_or_else(|error| Err(gone(error.to_string())))
     }

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +104,8 @@ pub enum Job {
     Restore {
         /// How much that may be.
         limits: Limits,
+        /// How long it may take.
+        time: Duration,
     },
     /// Build the lower layer of `image: host` on the stage.
     HostLayer,
@@ -131,6 +134,26 @@ pub enum Job {
     },
     /// Part of an image's build. Descriptors: what it takes. Answers `Result<_, TransferError>`.
     Build(Task),
+}
+
+impl Job {
+    /// What comes of it is of no use to anybody when whoever has asked does not wait any more, and it needs not be tidied up.
+    pub(super) const fn is_for_who_asks_only(&self) -> bool {
+        match self {
+            Self::Measure { .. }
+            | Self::List { .. }
+            | Self::Pack { .. }
+            | Self::Save { .. }
+            | Self::Restore { .. } => true,
+            Self::Remove { .. }
+            | Self::HostLayer
+            | Self::Unpack { .. }
+            | Self::PackLayer { .. }
+            | Self::CheckLayer { .. }
+            | Self::RemoveLayer { .. }
+            | Self::Build(_) => false,
+        }
+    }
 }
 
 /// What comes back for a request. For a container: `Cloned` from the zygote and, in no order with it, `Running` and

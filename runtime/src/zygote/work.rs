@@ -24,7 +24,7 @@ use crate::layer::{self, Form, Limits, Operation, UnpackError, Unpacked};
 use crate::message::send;
 use crate::rootfs::Stage;
 use crate::security::sandbox;
-use crate::sys::{CloneFlags, Cloned, clone3, exit_now};
+use crate::sys::{CloneFlags, Cloned, clone3, end_with, exit_now};
 
 /// Forks a worker; it answers on `reply` itself.
 pub(super) fn fork(
@@ -37,6 +37,10 @@ pub(super) fn fork(
         Cloned::Child => {
             let kept: Vec<_> = fds.iter().chain([reply]).map(AsFd::as_fd).collect();
             init::keep_only(prepared, &kept);
+            if job.is_for_who_asks_only() {
+                // Where that cannot be had it works to its end for nobody.
+                let _ = end_with(reply);
+            }
             let answer = perform(&prepared.stage, job, fds).map_or_else(Reply::Failed, Reply::Done);
             let _ = send(reply, &answer, &[]);
             exit_now(0)
@@ -77,7 +81,7 @@ fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Va
             let forbidden = Forbidden::read(&whole(forbidden, LONGEST_FORBIDDEN)?);
             answer(&collect::save(&borrowed(&held), *bounds, forbidden, out))
         }
-        Job::Restore { limits } => {
+        Job::Restore { limits, time } => {
             let [parts, archive] = two(fds)?;
             let held = parts_held(stage, parts)?;
             let into = held.iter().map(|(held, part)| layer::Into {
@@ -85,7 +89,7 @@ fn perform(stage: &Stage, job: &Job, fds: Vec<OwnedFd>) -> Result<serde_json::Va
                 below: part.below.iter().map(|path| path.clone().into()).collect(),
             });
             let into: Vec<_> = into.collect();
-            answer(&layer::restore(archive, &into, limits))
+            answer(&layer::restore(archive, &into, limits, *time))
         }
         Job::HostLayer => host::stage_layer(stage).map(|()| serde_json::Value::Null),
         Job::Unpack { target, form } => {

@@ -21,6 +21,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::Ipv4Net;
 use pipelines::plan::{self, Resources};
@@ -280,10 +281,13 @@ impl Backend for Containers {
         workspace: &Workspace,
         parts: &[FilePart],
         most: u64,
+        time: Duration,
         archive: &File,
     ) -> Result<RestoredFiles, FilesError> {
         let parts = files::parts(workspace, parts);
-        let restored = self.zygote.restore(&parts, files::limits(most), archive);
+        let restored = self
+            .zygote
+            .restore(&parts, files::limits(most), time, archive);
         restored
             .await
             .map(files::restored)

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::time::Duration;
 
 use super::{Fake, FakeWorkspace};
 use crate::backend::{FileKind, FilePart, FilesError, FoundFile, Most, PackedFiles, RestoredFiles};
@@ -96,12 +97,19 @@ impl Fake {
         workspace: &FakeWorkspace,
         parts: &[FilePart],
         _most: u64,
+        time: Duration,
         mut archive: &File,
     ) -> Result<RestoredFiles, FilesError> {
         self.note(format!("restore {} {}", workspace.0, places(parts)));
         let mut text = String::new();
         std::io::Read::read_to_string(&mut archive, &mut text).unwrap();
-        tokio::time::sleep(self.restoring_takes).await;
+        tokio::time::sleep(self.restoring_takes.min(time)).await;
+        if self.restoring_takes > time {
+            return Err(FilesError {
+                is_of_the_files: true,
+                message: "it takes too long".to_owned(),
+            });
+        }
         if self.restoring_fails {
             return Err(FilesError {
                 is_of_the_files: true,

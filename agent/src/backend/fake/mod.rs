@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::DuplexStream;
 use tokio::sync::watch;
@@ -221,9 +222,10 @@ impl Backend for Fake {
         workspace: &FakeWorkspace,
         parts: &[FilePart],
         most: u64,
+        time: Duration,
         archive: &File,
     ) -> Result<RestoredFiles, FilesError> {
-        self.restore(workspace, parts, most, archive).await
+        self.restore(workspace, parts, most, time, archive).await
     }
 
     async fn start(

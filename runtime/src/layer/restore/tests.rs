@@ -9,7 +9,7 @@ use crate::layer::testing::{Fields, Tar};
 
 /// Puts an archive back: into `target` of the first directory, and anywhere in the second.
 fn put(archive: &[u8], workspace: &Path, home: &Path) -> Result<Restored, UnpackError> {
-    put_within(archive, workspace, home, Limits::default())
+    put_within(archive, workspace, home, Limits::default(), Duration::MAX)
 }
 
 fn put_within(
@@ -17,6 +17,7 @@ fn put_within(
     workspace: &Path,
     home: &Path,
     limits: Limits,
+    time: Duration,
 ) -> Result<Restored, UnpackError> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(archive).unwrap();
@@ -28,7 +29,7 @@ fn put_within(
         below,
     });
     let into: Vec<_> = into.collect();
-    restore(file, &into, &limits)
+    restore(file, &into, &limits, time)
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -188,7 +189,14 @@ fn what_is_too_much_or_cut_short_leaves_nothing() {
         bytes: 4096,
         ..Limits::default()
     };
-    put_within(&archive, workspace.path(), home.path(), limits).unwrap_err();
+    put_within(
+        &archive,
+        workspace.path(),
+        home.path(),
+        limits,
+        Duration::MAX,
+    )
+    .unwrap_err();
     assert_eq!(names(home.path()), [""; 0]);
     put(&archive[..3000], workspace.path(), home.path()).unwrap_err();
     assert_eq!(names(home.path()), [""; 0]);
@@ -207,4 +215,19 @@ fn of_a_file_that_breaks_off_no_half_stays() {
     let archive = Tar::new().file("0/target/old", &content).bytes();
     put(&archive[..archive.len() / 2], workspace, home).unwrap_err();
     assert_eq!(names(&workspace.join("target")), ["own"]);
+}
+
+#[test]
+fn what_takes_longer_than_it_may_leaves_nothing() {
+    let (workspace, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let archive = Tar::new().file("1/a", "x").bytes();
+    let late = put_within(
+        &archive,
+        workspace.path(),
+        home.path(),
+        Limits::default(),
+        Duration::ZERO,
+    );
+    assert_eq!(late.unwrap_err(), UnpackError::Late);
+    assert_eq!(names(home.path()), [""; 0]);
 }
