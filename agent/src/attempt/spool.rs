@@ -24,6 +24,9 @@ use crate::log::ATTEMPT_LOGS;
 /// Largest `finished.json` that is read, bytes: outputs are bounded by the protocol.
 const LARGEST: u64 = 8 << 20;
 
+/// Of what the daemon itself adds to the events, and more, bytes: a warning for each cache.
+const ADDED: u64 = 1 << 20;
+
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finished {
@@ -135,29 +138,34 @@ impl Spool {
         self.directory.join("events.jsonl")
     }
 
-    /// Adds events behind those that the job's process has left, which is over. Nothing where its last line is not whole: who
-    /// reads events stops there.
+    /// Adds events behind those that the job's process has left, which is over. Those that were added already, by a daemon that
+    /// has died meanwhile, are not added again. Nothing is where the last line is not whole: who reads events stops there.
     ///
     /// # Errors
     /// See [`SpoolError`].
     pub fn add_events(&self, events: impl IntoIterator<Item = Event>) -> Result<(), SpoolError> {
         let path = self.events();
         let add = || -> io::Result<()> {
+            let mut file = OpenOptions::new().read(true).append(true).open(&path)?;
+            let begin = file.metadata()?.len().saturating_sub(ADDED);
+            file.seek(SeekFrom::Start(begin))?;
+            let mut there = Vec::new();
+            file.read_to_end(&mut there)?;
+            if there.last().is_some_and(|last| *last != b'\n') {
+                return Ok(());
+            }
             let mut lines = Vec::new();
             for event in events {
-                serde_json::to_writer(&mut lines, &event)?;
-                lines.push(b'\n');
+                let line = serde_json::to_vec(&event)?;
+                if there
+                    .split(|byte| *byte == b'\n')
+                    .all(|other| other != line)
+                {
+                    lines.extend(line);
+                    lines.push(b'\n');
+                }
             }
-            let mut file = OpenOptions::new().read(true).append(true).open(&path)?;
-            let mut last = [b'\n'];
-            if file.metadata()?.len() > 0 {
-                file.seek(SeekFrom::End(-1))?;
-                file.read_exact(&mut last)?;
-            }
-            match last == *b"\n" {
-                true => file.write_all(&lines),
-                false => Ok(()),
-            }
+            file.write_all(&lines)
         };
         add().map_err(failed("write", &path))
     }
@@ -284,3 +292,6 @@ fn remove(path: &Path) {
         Err(error) => tracing::warn!(path = %path.display(), %error, "a directory stays"),
     }
 }
+
+#[cfg(test)]
+mod tests;
