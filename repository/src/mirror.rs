@@ -217,7 +217,13 @@ impl Mirrors {
             Err(error) if error.code() == git2::ErrorCode::NotFound => {
                 let mut options = RepositoryInitOptions::new();
                 options.bare(true).mkdir(true).external_template(false);
-                Repository::init_opts(&path, &options).map_err(damaged)
+                let made = Repository::init_opts(&path, &options);
+                // There was nothing that could be damaged.
+                made.map_err(|error| {
+                    Error::disk("make the repository", &path)(io::Error::other(
+                        error.message().to_owned(),
+                    ))
+                })
             }
             Err(error) => Err(damaged(error)),
         }

@@ -223,11 +223,12 @@ fn a_host_that_hands_out_no_commits_by_id_is_asked_by_name() {
         assert!(mirror.read_file(commit, "a", 10).unwrap().is_some());
     }
     let never = "1234567890123456789012345678901234567890".parse().unwrap();
-    let error = place
-        .mirrors
-        .fetch(&remote, &Want::commit(never), &Unwatched)
-        .unwrap_err();
-    assert!(matches!(error, Error::NoCommit { .. }), "{error}");
+    for remote in [remote, place.upstream.remote()] {
+        let want = Want::commit(never);
+        let error = place.mirrors.fetch(&remote, &want, &Unwatched);
+        let error = error.unwrap_err();
+        assert!(matches!(error, Error::NoCommit { .. }), "{error}");
+    }
 }
 
 #[test]

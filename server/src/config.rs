@@ -232,6 +232,14 @@ pub enum ConfigError {
         /// The lease.
         lease: Duration,
     },
+    /// Traces cannot be sent there.
+    #[error(
+        "traces cannot be sent to {given:?}: OTLP over HTTP is spoken, so `http://HOST:4318` or `https://..` is expected"
+    )]
+    Otlp {
+        /// As it was given, without a password.
+        given: String,
+    },
 }
 
 impl Config {
@@ -278,7 +286,16 @@ impl Config {
         if lease < heartbeat * 2 {
             return Err(ConfigError::Terms { heartbeat, lease });
         }
-        Ok(())
+        let is_http = |text: &str| {
+            let url = reqwest::Url::parse(text);
+            url.is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+        };
+        match &self.otlp {
+            Some(otlp) if !is_http(&otlp.endpoint) => Err(ConfigError::Otlp {
+                given: without_password(&otlp.endpoint),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) struct Metrics {
     requests: Family<Request, Counter<u64, AtomicU64>>,
     seconds: Family<Route, Histogram, fn() -> Histogram>,
     waiting: Gauge<i64, AtomicI64>,
+    database: Gauge<i64, AtomicI64>,
     jobs: Family<State, Gauge<i64, AtomicI64>>,
     removals: Gauge<i64, AtomicI64>,
     log_bytes: Counter<u64, AtomicU64>,
@@ -78,6 +79,12 @@ impl Metrics {
             "Agents that wait for a job at this server",
             waiting.clone(),
         );
+        let database = Gauge::default();
+        registry.register(
+            "database",
+            "1 when the database has just answered, or else 0, and jobs are not counted",
+            database.clone(),
+        );
         let jobs = Family::default();
         registry.register("jobs", "Jobs that are not over, by state", jobs.clone());
         let removals = Gauge::default();
@@ -105,6 +112,7 @@ impl Metrics {
             requests,
             seconds,
             waiting,
+            database,
             jobs,
             removals,
             log_bytes,
@@ -159,11 +167,14 @@ impl Metrics {
         self.lost_traces.inc_by(traces);
     }
 
-    /// As Prometheus reads it, with what the database counts.
-    pub(crate) fn text(&self, counts: &Counts) -> Result<String, std::fmt::Error> {
-        self.removals.set(counts.removals);
+    /// As Prometheus reads it, with what the database counts, if it does.
+    pub(crate) fn text(&self, counts: Option<&Counts>) -> Result<String, std::fmt::Error> {
+        self.database.set(i64::from(counts.is_some()));
+        if let Some(counts) = counts {
+            self.removals.set(counts.removals);
+        }
         self.jobs.clear();
-        for (state, count) in &counts.jobs {
+        for (state, count) in counts.into_iter().flat_map(|counts| &counts.jobs) {
             let state = State {
                 state: state.clone(),
             };
@@ -193,5 +204,9 @@ mod tests {
         let second = metrics.counts(count(2)).await.unwrap();
         assert_eq!(first.removals, 1);
         assert_eq!(second, first);
+        let of = |counts| metrics.text(counts).unwrap();
+        assert!(of(Some(&first)).contains("\nslipway_database 1\n"));
+        let away = of(None);
+        assert!(away.contains("\nslipway_database 0\n") && !away.contains("slipway_jobs{"));
     }
 }

@@ -32,7 +32,7 @@ pub(super) async fn ready(State(service): State<Service>) -> Result<&'static str
     let looked = async {
         match database.is_failing() {
             false => database.read(view::look).await,
-            true => database.write(view::look).await,
+            true => database.write(view::try_to_write).await,
         }
     };
     match tokio::time::timeout(PATIENCE, looked).await {
@@ -47,9 +47,13 @@ pub(super) async fn ready(State(service): State<Service>) -> Result<&'static str
 
 /// Figures.
 pub(super) async fn metrics(State(service): State<Service>) -> Result<Response, ApiError> {
-    let counting = service.database.read(view::counts);
-    let counts = service.metrics.counts(counting).await?;
-    let text = service.metrics.text(&counts).map_err(|error| {
+    let counting = service.metrics.counts(service.database.read(view::counts));
+    // What the server itself knows is wanted most when the database is away.
+    let counts = match tokio::time::timeout(PATIENCE, counting).await {
+        Ok(Ok(counts)) => Some(counts),
+        Ok(Err(_)) | Err(_) => None,
+    };
+    let text = service.metrics.text(counts.as_ref()).map_err(|error| {
         tracing::error!(%error, "figures cannot be written");
         ApiError::new(ProblemCode::Internal, "something inside the server failed")
     })?;

@@ -379,6 +379,15 @@ pub(crate) fn counts(tx: &mut Transaction<'_>) -> Result<Counts, OperationError>
     })
 }
 
+/// Tries whether the database can be written to. What is only looked at is answered by a full disk, too.
+pub(crate) fn try_to_write(tx: &mut Transaction<'_>) -> Result<(), OperationError> {
+    tx.execute(
+        "INSERT INTO facts (name, value) VALUES ('tried', $1) ON CONFLICT (name) DO UPDATE SET value = $1",
+        &[tx.now().to_string().into()],
+    )?;
+    Ok(())
+}
+
 /// Looks whether the database answers.
 pub(crate) fn look(tx: &mut Transaction<'_>) -> Result<(), OperationError> {
     tx.one("SELECT version FROM schema_version", &[])?;

@@ -157,6 +157,7 @@ async fn who_watches_is_told() {
         (path::HEALTH, "ok"),
         (path::READY, "ready"),
         (path::METRICS, "slipway_jobs{state=\"ready\"} 1"),
+        (path::METRICS, "slipway_database 1"),
     ] {
         let answer = admin.request(Method::GET, path).send().await.unwrap();
         assert_eq!(answer.status(), 200);

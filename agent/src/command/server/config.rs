@@ -217,5 +217,13 @@ mod tests {
         assert!(error.contains("mysql://***@host/name"), "{error}");
         let late = made(&Server::default(), "lease: { lasts: 10s }").unwrap_err();
         assert!(late.to_string().contains("too late"), "{late}");
+        for endpoint in ["grpc://u:hush@h:4317", "h:4318", ""] {
+            let file = format!("otlp: {{ endpoint: '{endpoint}' }}");
+            let other = made(&Server::default(), &file).unwrap_err().to_string();
+            assert!(
+                other.contains("OTLP over HTTP") && !other.contains("hush"),
+                "{other}"
+            );
+        }
     }
 }
