@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use pipelines::OverrideError;
-use protocol::service::JobId;
+use protocol::service::{JobId, ProblemCode};
 use runtime::registry;
 use runtime::store::{FindError as FindImageError, SaveError, StoreError};
 
@@ -391,6 +391,14 @@ impl CommandError {
             Self::Connection(ConnectionError::NoServer) => vec![
                 "name it with --server or SLIPWAY_SERVER, or in the configuration".to_owned(),
             ],
+            Self::Daemon(DaemonError::Identity(IdentityError::Register(error)))
+                if matches!(error.code(), Some(ProblemCode::Unauthorized | ProblemCode::Forbidden)) =>
+            {
+                vec![
+                    "give a registration token that counts with --token, SLIPWAY_TOKEN or --token-file; `agent tokens create NAME --registration` makes one"
+                        .to_owned(),
+                ]
+            }
             Self::Connection(ConnectionError::Call(error))
             | Self::Daemon(
                 DaemonError::Refused(error)
@@ -399,7 +407,7 @@ impl CommandError {
                 ),
             ) => error.hint().into_iter().collect(),
             Self::Daemon(DaemonError::Identity(IdentityError::NoToken(_))) => vec![
-                "give one with --token or SLIPWAY_TOKEN; `agent tokens create --registration` makes one"
+                "give one with --token, SLIPWAY_TOKEN or --token-file; `agent tokens create NAME --registration` makes one"
                     .to_owned(),
             ],
             Self::NoAttempt { attempts, .. } => vec![match attempts.as_slice() {

@@ -7,15 +7,20 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
+use super::tell;
 use crate::attempt::Spool;
 use crate::caches::{CacheReply, Store, WANTED};
-use crate::source::{CallError, Client, persist};
+use crate::sink::sanitise;
+use crate::source::{CallError, Client, Patience, persist};
 
 /// How long the server may take to say what there is: a job waits for it.
 const ASKING: Duration = Duration::from_secs(60);
 
 /// How long fetching may take.
 const FETCHING: Duration = Duration::from_secs(14 * 60);
+
+/// How long a server is waited for whose storage is away: a job waits for it.
+const AWAY: Duration = Duration::from_secs(60);
 
 /// Times in a row that a fetch may be cut off without a byte.
 const PATIENCE: u32 = 5;
@@ -87,9 +92,14 @@ async fn fetch(
     let unwritten = |error: std::io::Error| format!("failed to write it: {error}");
     let mut file = tokio::fs::File::from_std(draft.file.try_clone().map_err(unwritten)?);
     let address = path::of_cache_archive(id, found.id);
+    let client = client
+        .clone()
+        .with_patience(Patience::new(AWAY, |text| tell(sanitise(text))));
     let (mut hasher, mut offset, mut patience) = (Sha256::new(), 0, PATIENCE);
     while offset < found.size {
-        let answer = persist("cache", || client.bytes(&address, offset)).await;
+        let answer = client
+            .persist("cache", || client.bytes(&address, offset))
+            .await;
         let mut pieces = match answer {
             Ok(pieces) => pieces,
             // Shorter than it was said to be: the checksum tells.

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use protocol::service::{AgentDescription, AgentId, ProblemCode, Registered, path};
 use serde::{Deserialize, Serialize};
 
-use crate::source::{CallError, Client, persist};
+use super::tell;
+use crate::sink::sanitise;
+use crate::source::{CallError, Client, Patience};
 
 /// Largest file that is read, bytes.
 const LARGEST: u64 = 64 << 10;
@@ -56,20 +58,24 @@ pub(super) async fn establish(
     description: &AgentDescription,
 ) -> Result<(AgentId, Client), IdentityError> {
     let file = data.join("agent.json");
+    // Nothing else tells whoever has just started it that the address is wrong.
+    let patient = client.clone().with_patience(Patience::endless(|text| {
+        tell(sanitise(text));
+    }));
     if let Some(kept) = read(&file)?.filter(|kept| kept.server == client.server().to_string()) {
-        let known = client.with_token(&kept.secret);
-        match persist("describe", || known.put(path::SELF, description)).await {
-            Ok(()) => return Ok((kept.agent, known)),
+        let known = patient.with_token(&kept.secret);
+        let said = known.persist("describe", || known.put(path::SELF, description));
+        match said.await {
+            Ok(()) => return Ok((kept.agent, client.with_token(&kept.secret))),
             // It was forgotten.
             Err(error) if error.code() == Some(ProblemCode::Unauthorized) && token.is_some() => {}
             Err(error) => return Err(IdentityError::Describe(error)),
         }
     }
     let token = token.ok_or_else(|| IdentityError::NoToken(client.server().to_string()))?;
-    let stranger = client.with_token(token);
-    let registered: Registered = persist("register", || stranger.post(path::AGENTS, description))
-        .await
-        .map_err(IdentityError::Register)?;
+    let stranger = patient.with_token(token);
+    let registering = stranger.persist("register", || stranger.post(path::AGENTS, description));
+    let registered: Registered = registering.await.map_err(IdentityError::Register)?;
     let kept = Kept {
         server: client.server().to_string(),
         agent: registered.agent,

@@ -41,6 +41,7 @@ pub use record::Recorded;
 pub use sanitise::sanitise;
 pub use style::Style;
 pub use terminal::Terminal;
+pub use wording::cause;
 pub(crate) use wording::size;
 
 /// Turns what happens in a run into bytes.

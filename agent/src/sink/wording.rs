@@ -18,7 +18,7 @@ pub(super) const fn conclusion(conclusion: Conclusion, allowed: bool) -> (&'stat
 }
 
 /// Why something ended so, without a trailing full stop; `None` where the conclusion says it all.
-pub(super) fn cause(cause: &Cause) -> Option<String> {
+pub fn cause(cause: &Cause) -> Option<String> {
     Some(match cause {
         // Only a service's.
         Cause::Exit { code: 0 } => "exit status 0 before its time".to_owned(),

@@ -96,14 +96,17 @@ impl CallError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Refused { problem, .. } => problem.help.clone().or_else(|| match problem.code {
-                ProblemCode::Unauthorized => Some(
-                    "give a token that counts with --token, SLIPWAY_TOKEN or --token-file; `agent tokens create` makes one"
-                        .to_owned(),
-                ),
-                _ => None,
-            }),
+            // The server's own help is for programs.
+            Self::Refused { problem, .. } if problem.code == ProblemCode::Unauthorized => Some(
+                "give a token that counts with --token, SLIPWAY_TOKEN or --token-file; `agent tokens create` makes one"
+                    .to_owned(),
+            ),
+            Self::Refused { problem, .. } => problem.help.clone(),
             Self::Lasting { source, .. } => source.hint(),
+            Self::Unreachable { why, .. } if why.contains("certificate") => Some(
+                "is the address right (--server, SLIPWAY_SERVER)? An authority that this machine does not know is named with --ca-file"
+                    .to_owned(),
+            ),
             Self::Unreachable { .. } => {
                 Some("is the address right (--server, SLIPWAY_SERVER), and does the server run?".to_owned())
             }

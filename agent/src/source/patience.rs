@@ -22,7 +22,8 @@ const WORTH_A_WORD: Duration = Duration::from_secs(2);
 pub struct Patience(Arc<Inner>);
 
 struct Inner {
-    most: Duration,
+    /// `None`: there is no end of it.
+    most: Option<Duration>,
     tell: fn(&str),
     state: Mutex<State>,
 }
@@ -45,6 +46,16 @@ impl Patience {
     /// For each call in trouble at most so long; `tell` passes on what there is to say.
     #[must_use]
     pub fn new(most: Duration, tell: fn(&str)) -> Self {
+        Self::of(Some(most), tell)
+    }
+
+    /// For as long as it takes.
+    #[must_use]
+    pub fn endless(tell: fn(&str)) -> Self {
+        Self::of(None, tell)
+    }
+
+    fn of(most: Option<Duration>, tell: fn(&str)) -> Self {
         Self(Arc::new(Inner {
             most,
             tell,
@@ -92,10 +103,10 @@ impl Trouble {
                 *self.since.insert((Instant::now(), Timestamp::now()))
             }
         };
-        let left = inner.most.saturating_sub(begin.elapsed());
-        if left.is_zero() {
+        let left = inner.most.map(|most| most.saturating_sub(begin.elapsed()));
+        if let (Some(patience), Some(Duration::ZERO)) = (inner.most, left) {
             return Err(CallError::Lasting {
-                patience: inner.most,
+                patience,
                 source: Box::new(error),
             });
         }
@@ -110,13 +121,21 @@ impl Trouble {
                     CallError::Refused { .. } => "is unavailable",
                     _ => "is away",
                 };
+                let most = inner.most.map(humantime::format_duration);
+                let most = most
+                    .map(|most| format!(", for {most} at most"))
+                    .unwrap_or_default();
+                let hint = match (inner.most, error.hint()) {
+                    // Who has an end to wait for hears it there.
+                    (None, Some(hint)) => format!("\nhelp: {hint}"),
+                    _ => String::new(),
+                };
                 (inner.tell)(&format!(
-                    "warning: the server {what} since {at:.0}: {error}; it is asked again, for {} at most",
-                    humantime::format_duration(inner.most)
+                    "warning: the server {what} since {at:.0}: {error}; it is asked again{most}{hint}"
                 ));
             }
         }
-        Ok(wait.min(left))
+        Ok(left.map_or(wait, |left| wait.min(left)))
     }
 
     /// An attempt went well.
@@ -209,6 +228,22 @@ mod tests {
         tokio::time::advance(second * 2).await;
         assert!(one.failed(away(), second).is_ok());
         assert!(SAID.take()[0].starts_with("warning: the server is away since "));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_without_an_end_hears_what_there_is_to_do() {
+        let mut trouble = Trouble::new(Some(Patience::endless(hear)));
+        let hour = Duration::from_secs(3_600);
+        for _ in 0..1_000 {
+            assert_eq!(trouble.failed(away(), hour).unwrap(), hour);
+            tokio::time::advance(hour).await;
+        }
+        let said = SAID.take();
+        assert_eq!(said.len(), 1, "{said:?}");
+        let end = "refused; it is asked again\nhelp: is the address right (--server, SLIPWAY_SERVER), and does the server run?";
+        assert!(said[0].ends_with(end), "{said:?}");
+        trouble.over();
+        assert_eq!(SAID.take(), ["the server answers again"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -54,7 +54,7 @@ pub(super) async fn read(
         cut_from: None,
         cut_to: None,
     };
-    let mut response = deliver(service, id, info, &headers, Content::Archive)?;
+    let mut response = deliver(service, id, info, &headers, Content::Archive).await?;
     let disposition = format!("attachment; filename=\"{name}.tar.gz\"");
     set(&mut response, header::CONTENT_DISPOSITION, &disposition);
     Ok(response)

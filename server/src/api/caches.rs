@@ -62,7 +62,7 @@ pub(super) async fn read(
         cut_from: None,
         cut_to: None,
     };
-    deliver(service, archive.of, info, &headers, Content::Cache)
+    deliver(service, archive.of, info, &headers, Content::Cache).await
 }
 
 /// All that there are, of the repositories that who asks may see.

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use protocol::Output;
 use protocol::service::{
     AgentId, AttemptId, LogKept, LogPiece, Problem, ProblemCode, StreamInfo, StreamName, limits,
@@ -180,7 +180,7 @@ pub(super) async fn read(
 ) -> Result<Response, ApiError> {
     let id = id((job, attempt));
     let (info, _) = find(&service, id, &name).await?;
-    deliver(service, id, info, &headers, Content::Log)
+    deliver(service, id, info, &headers, Content::Log).await
 }
 
 /// What a stream is, to who fetches it.
@@ -191,8 +191,9 @@ pub(super) enum Content {
     Cache,
 }
 
-/// Answers with a stream, or the range of it that is asked for.
-pub(super) fn deliver(
+/// Answers with a stream, or the range of it that is asked for. A storage that is away is told before anything is answered: what is cut
+/// off would be taken for damage.
+pub(super) async fn deliver(
     service: Service,
     id: AttemptId,
     info: StreamInfo,
@@ -224,7 +225,10 @@ pub(super) fn deliver(
             return Ok(response);
         }
     };
-    let body = HttpBody::from_stream(pieces(service, id, info.clone(), start, end));
+    let mut pieces = Box::pin(pieces(service, id, info.clone(), start, end));
+    let first = pieces.try_next().await?;
+    let first = stream::iter(first.map(Ok));
+    let body = HttpBody::from_stream(first.chain(pieces));
     let mut response = (status, body).into_response();
     let kind = match content {
         Content::Log => "text/plain; charset=utf-8",
@@ -268,7 +272,7 @@ fn pieces(
     info: StreamInfo,
     start: u64,
     end: u64,
-) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+) -> impl Stream<Item = Result<Bytes, LogError>> {
     stream::try_unfold(start, move |offset| {
         let (logs, info) = (service.logs.clone(), info.clone());
         async move {
@@ -286,7 +290,7 @@ fn pieces(
                     let line = format!("\n[{} bytes are not kept]\n", next - offset);
                     Ok(Some((Bytes::from(line), next)))
                 }
-                Err(error) => Err(std::io::Error::other(error)),
+                Err(error) => Err(error),
             }
         }
     })

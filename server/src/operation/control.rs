@@ -45,6 +45,13 @@ pub(crate) fn retry_pipeline(
         .filter(|(_, node)| retry.all || !node.satisfies())
         .map(|(index, _)| index)
         .collect();
+    if loaded.graph.nodes.is_empty() {
+        let problem = Problem::new(
+            ProblemCode::Conflict,
+            format!("pipeline {id} has no jobs that could run again"),
+        );
+        return Err(problem.help("submit it anew").into());
+    }
     if again.is_empty() {
         let problem = Problem::new(
             ProblemCode::Conflict,

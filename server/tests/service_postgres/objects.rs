@@ -274,6 +274,11 @@ async fn a_bucket_that_fails_for_a_while_is_asked_again_and_nothing_is_lost() {
     let read = server.admin.request(Method::GET, &log).send().await;
     assert_eq!(read.unwrap().bytes().await.unwrap(), "hello world");
     s3.wait_for_objects(1).await;
+    // Who reads is refused, and does not take what is not there for all that there is.
+    s3.faults.fail(usize::MAX);
+    let refused = problem(server.admin.request(Method::GET, &log)).await;
+    assert_eq!(refused.code, ProblemCode::Unavailable);
+    s3.faults.fail(0);
 }
 
 #[tokio::test]

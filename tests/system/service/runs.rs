@@ -50,6 +50,16 @@ fn pipelines_that_fail_are_invalid_or_do_not_run_have_their_exit_codes(env: &Tes
         .says("exit status 4");
     repository(env, "image: host\nsteps:\n  - runn: x\n");
     let _ = ci.submit(&[]).expect(65).says("did you mean `run`?");
+    // Nobody has to follow it to hear of that, now or later.
+    let told = ci.user(&["submit"]).run().expect(65);
+    let pipeline = told.output().trim().to_owned();
+    let _ = told.says("did you mean `run`?");
+    let shown = ci.user(&["jobs", "--pipeline", &pipeline]).run().expect(0);
+    let _ = shown.says("did you mean `run`?").does_not_say("CREATED");
+    let again = ci.user(&["retry", "--all", "--pipeline", &pipeline]).run();
+    let _ = again
+        .says("has no jobs that could run again")
+        .says("submit it anew");
     repository(
         env,
         "image: host\non: { push: { branches: [main] } }\nsteps:\n  - run: x\n",

@@ -8,6 +8,8 @@ use super::{Ci, repository, wait_for_state};
 for_one_user!(
     what_is_done_to_jobs_says_how_far_they_are,
     an_agent_that_is_gone_is_drained_with_a_word,
+    an_agent_that_does_not_reach_its_server_says_so,
+    why_a_job_does_not_run_or_has_failed_is_told_later_too,
 );
 
 const JOBS: &str = "image: host
@@ -104,5 +106,67 @@ fn an_agent_that_is_gone_is_drained_with_a_word(env: &TestEnvironment) {
         .run()
         .expect(1)
         .says("there is no agent 99");
+    ci.stop();
+}
+
+fn an_agent_that_does_not_reach_its_server_says_so(env: &TestEnvironment) {
+    let ci = Ci::start(env);
+    let wrong = ["start", "--server", &ci.url, "--token", &ci.token];
+    let _ = env
+        .agent(wrong)
+        .run()
+        .expect(2)
+        .says("`agent tokens create NAME --registration` makes one")
+        .does_not_say("Authorization");
+    let refused = ci.user(&["jobs"]).variable("SLIPWAY_TOKEN", "wrong").run();
+    let _ = refused
+        .says("`agent tokens create` makes one")
+        .does_not_say("Authorization");
+    let token = ci.user(&["tokens", "create", "agents", "--registration"]);
+    let token = token.run().expect(0).output();
+    let address = ci.url.trim_start_matches("http://").to_owned();
+    let url = ci.url.clone();
+    ci.stop();
+    let arguments = ["start", "--server", &url, "--token", token.trim()];
+    let mut agent = env.agent(arguments).spawn();
+    let said = agent.wait_for_complaint("does the server run?");
+    assert!(
+        said.contains("warning: the server is away since "),
+        "{said}"
+    );
+    let ci = Ci::start_at(env, &address);
+    let _ = agent.wait_for_complaint("the server answers again\nagent 1 (");
+    let _ = crate::agents::drain(agent);
+    // It is known now, and asks no less for that.
+    ci.stop();
+    let mut agent = env.agent(arguments).spawn();
+    let _ = agent.wait_for_complaint("warning: the server is away since ");
+    agent.signal(Signal::TERM);
+    let _ = agent.finish().expect(0);
+}
+
+fn why_a_job_does_not_run_or_has_failed_is_told_later_too(env: &TestEnvironment) {
+    repository(
+        env,
+        "image: host\nsteps: [{ run: 'echo $S', secrets: [S] }, { run: exit 3 }]\n",
+    );
+    let ci = Ci::start(env);
+    let of = |words: &[&str]| ci.user(words).run();
+    let _ = of(&["submit"]).expect(0);
+    let _ = of(&["jobs", "1"])
+        .expect(0)
+        .says(": no agent is there yet\n");
+    let agent = ci.agent("data", &[]);
+    let _ = wait_for_state(&ci, "1", "finished");
+    let _ = of(&["jobs", "1"])
+        .expect(0)
+        .says("attempt 1 by agent 1: failure ")
+        .says("needs the secret S");
+    let silent = of(&["logs", "1"]).expect(0);
+    assert_eq!(silent.output(), "");
+    let _ = silent
+        .says("job 1 (main) has no log: failure: ")
+        .says("needs the secret S");
+    let _ = crate::agents::drain(agent);
     ci.stop();
 }

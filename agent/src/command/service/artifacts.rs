@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use protocol::service::{Artifact, Artifacts as Answer, AttemptId, JobId, ProblemCode, path};
 use sha2::{Digest as _, Sha256};
@@ -10,21 +11,24 @@ use sha2::{Digest as _, Sha256};
 use super::super::CommandError;
 use super::super::error::starting;
 use super::super::printing::{aligned, print};
-use super::{client, print_json, show, wait};
+use super::{client, patient, print_json, show, wait};
 use crate::cli::Artifacts;
 use crate::clock::unix_ms;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
 use crate::output::{Stdout, complain};
 use crate::sink::{sanitise, size};
-use crate::source::{CallError, Client, persist};
+use crate::source::{CallError, Client};
 
 /// Times in a row that a fetch may be cut off without a byte.
 const PATIENCE: u32 = 10;
 
+/// How long a server is waited for that is full or away, or whose storage is.
+const AWAY: Duration = Duration::from_secs(60);
+
 /// Lists what a job has left, or fetches one of it.
 pub fn artifacts(arguments: &Artifacts, machine: &Machine) -> Result<ExitCode, CommandError> {
-    let client = client(&arguments.server, machine)?;
+    let client = patient(client(&arguments.server, machine)?, AWAY);
     wait(async {
         let address = path::of_job(path::ARTIFACTS, arguments.job);
         let mut answer: Answer = client.get(&address).await?;
@@ -123,7 +127,9 @@ async fn receive(
 ) -> Result<(), CommandError> {
     let (mut hasher, mut offset, mut patience) = (Sha256::new(), 0, PATIENCE);
     while offset < artifact.size {
-        let answer = persist("artifact", || client.bytes(address, offset)).await;
+        let answer = client
+            .persist("artifact", || client.bytes(address, offset))
+            .await;
         let mut pieces = match answer {
             Ok(pieces) => pieces,
             // It may have expired while it was fetched.

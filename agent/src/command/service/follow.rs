@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 
 use super::super::CommandError;
 use super::super::error::starting;
+use super::nothing;
 use super::read::{Tail, rest};
 use super::wait;
 use super::waits::Waits;
@@ -53,11 +54,11 @@ pub(super) fn pipeline(
     let logs = Arc::new(RunDirectory::create(&machine.data, jiff::Timestamp::now())?);
     wait(async {
         let (first, tag) = look(client, id, None).await?;
+        if nothing::runs(&first) {
+            return Ok(nothing::told(&first));
+        }
         if !first.diagnostics.is_empty() {
             complain(first.diagnostics.trim_end());
-        }
-        if first.summary.state == PipelineState::Finished && first.jobs.is_empty() {
-            return Ok(without_jobs(&first));
         }
         let sink = sink(&first, json, machine, &logs)?;
         let stdout = Stdout::open().map_err(starting("open standard output"))?;
@@ -124,27 +125,6 @@ async fn is_waiting(client: &Client) {
 }
 
 /// It is not valid, or does not run.
-fn without_jobs(pipeline: &Pipeline) -> ExitCode {
-    let is_well = matches!(
-        pipeline.summary.conclusion,
-        Some(Conclusion::Success | Conclusion::Skipped) | None
-    );
-    let reason = pipeline
-        .summary
-        .reason
-        .as_deref()
-        .unwrap_or("it has no jobs");
-    if is_well {
-        complain(format_args!("Nothing runs: {reason}."));
-        return ExitCode::Success;
-    }
-    complain(format_args!("error: {reason}"));
-    match pipeline.summary.conclusion {
-        Some(Conclusion::Failure) => ExitCode::InvalidPipeline,
-        _ => ExitCode::Internal,
-    }
-}
-
 fn sink(
     pipeline: &Pipeline,
     json: bool,

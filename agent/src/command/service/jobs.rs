@@ -6,13 +6,13 @@ use protocol::service::{
 
 use super::super::CommandError;
 use super::super::printing::{aligned, print};
-use super::{client, print_json, show, wait};
+use super::{client, nothing, print_json, show, wait};
 use crate::cli::{Approve, Cancel, Jobs, Retry, Which};
 use crate::clock::unix_ms;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
 use crate::output::complain;
-use crate::sink::sanitise;
+use crate::sink::{self, sanitise};
 use crate::source::{CallError, Client};
 
 /// Lists jobs, or shows one.
@@ -31,6 +31,9 @@ pub fn jobs(arguments: &Jobs, machine: &Machine) -> Result<ExitCode, CommandErro
             let pipeline: Pipeline = client.get(&path::of_pipeline(path::PIPELINE, id)).await?;
             match arguments.json {
                 true => print_json(&pipeline)?,
+                false if pipeline.jobs.is_empty() => {
+                    let _ = nothing::told(&pipeline);
+                }
                 false => print(&table(&pipeline.jobs))?,
             }
             return Ok(ExitCode::Success);
@@ -198,11 +201,13 @@ fn one(job: &Job) -> String {
             (AttemptState::Released, None) => "given back",
             (AttemptState::Lost, None) => "lost: nothing was heard of its agent",
         };
+        let cause = attempt.cause.as_ref().and_then(sink::cause);
         text += &format!(
-            "attempt {} by agent {}: {state} {}\n",
+            "attempt {} by agent {}: {state} {}{}\n",
             attempt.attempt,
             attempt.agent,
-            show::took(Some(attempt.started_at), attempt.finished_at, now)
+            show::took(Some(attempt.started_at), attempt.finished_at, now),
+            cause.map(|cause| format!(": {cause}")).unwrap_or_default()
         );
     }
     text

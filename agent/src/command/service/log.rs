@@ -13,6 +13,7 @@ use crate::cli::Logs;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
 use crate::output::complain;
+use crate::sink;
 use crate::source::Client;
 
 /// How often a log that grows is looked at.
@@ -153,6 +154,18 @@ async fn print(
                 None => Ok(()),
             };
         };
+        if let Some(over) = job.attempts.iter().find(|it| it.attempt == of)
+            && over.state != AttemptState::Running
+            && over.logs.is_empty()
+        {
+            let cause = over.cause.as_ref().and_then(sink::cause);
+            complain(format_args!(
+                "{} has no log: {}{}",
+                show::named(&job.summary),
+                show::state(&job.summary),
+                cause.map(|cause| format!(": {cause}")).unwrap_or_default()
+            ));
+        }
         let of = AttemptId {
             job: id,
             attempt: of,

@@ -6,6 +6,7 @@ mod caches;
 mod follow;
 mod jobs;
 mod log;
+mod nothing;
 mod read;
 mod secrets;
 mod show;

@@ -58,6 +58,9 @@ pub(super) fn state(job: &JobSummary) -> String {
             }
             Some(Waiting::Parallel) => "waits for others of its matrix".to_owned(),
             Some(Waiting::Agent) => "waits for an agent".to_owned(),
+            Some(Waiting::Labels { runs_on }) if runs_on.is_empty() => {
+                "no agent is there yet".to_owned()
+            }
             Some(Waiting::Labels { runs_on }) => {
                 let labels: Vec<String> = runs_on
                     .iter()

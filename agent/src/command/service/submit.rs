@@ -6,11 +6,11 @@ use std::io::Read as _;
 use std::path::Path;
 
 use pipelines::Event;
-use protocol::service::{Submit as Wanted, Submitted, Trigger, path};
+use protocol::service::{Pipeline, Submit as Wanted, Submitted, Trigger, path};
 
 use super::super::CommandError;
 use super::super::printing::print;
-use super::{client, follow, patient, print_json, wait};
+use super::{client, follow, nothing, patient, print_json, wait};
 use crate::cli::{self, Submit};
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
@@ -35,7 +35,13 @@ pub fn submit(arguments: &Submit, machine: &Machine) -> Result<ExitCode, Command
         true => print_json(&submitted)?,
         false => print(&format!("{}\n", submitted.pipeline))?,
     }
-    Ok(ExitCode::Success)
+    // It was submitted, whatever comes of this.
+    let address = path::of_pipeline(path::PIPELINE, submitted.pipeline);
+    let looked = wait(async { Ok(client.get::<Pipeline>(&address).await?) });
+    Ok(match looked {
+        Ok(pipeline) if nothing::runs(&pipeline) => nothing::told(&pipeline),
+        Ok(_) | Err(_) => ExitCode::Success,
+    })
 }
 
 /// The same submission as often as it takes: its key keeps a lost answer from making a second pipeline.
