@@ -72,5 +72,8 @@ impl Write for Stdout {
 
 /// Writes a line to standard error; there is nobody to tell when that fails.
 pub fn complain(line: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    // As one piece: others write to the same, and whoever reads it goes by lines.
+    let _ = io::stderr()
+        .lock()
+        .write_all(format!("{line}\n").as_bytes());
 }

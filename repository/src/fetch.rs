@@ -68,13 +68,6 @@ pub(crate) fn fetch(transfer: &Transfer<'_>, want: &Want) -> Result<Commit, Erro
     forget_old_names(&transfer.open()?);
     match exactly {
         Ok(_) => {}
-        // What libgit2 says of a directory that lacks it.
-        Err(Error::Damaged { message, .. }) if message.starts_with("target OID") => {
-            return Err(Error::NoCommit {
-                url: url.to_string(),
-                commit: wanted,
-            });
-        }
         Err(
             error @ (Error::Stopped
             | Error::Slow { .. }

@@ -111,7 +111,16 @@ impl Mirrors {
         want: &Want,
         watch: &dyn Watch,
     ) -> Result<(Mirror, Commit), Error> {
-        self.transfer(remote, watch, |transfer| fetch::fetch(transfer, want))
+        let fetched = self.transfer(remote, watch, |transfer| fetch::fetch(transfer, want));
+        fetched.map_err(|error| match (error, want.commit) {
+            // What libgit2 says of a directory that lacks it; of one with a mirror that is damaged it was fetched anew since.
+            (Error::Damaged { url, message }, Some(commit))
+                if message.starts_with("target OID") =>
+            {
+                Error::NoCommit { url, commit }
+            }
+            (error, _) => error,
+        })
     }
 
     /// Sees to it that a commit is here, and writes its tree into a directory, which must not exist: see [`Mirror::check_out`].

@@ -52,7 +52,7 @@ impl Remote {
     }
 
     /// A name for what is kept of it. What was had by showing something is not for who shows nothing, or something else: the host
-    /// might have told them that there is no such repository. Credentials of a configuration are one for all that it lets in, so that
+    /// might have told them that there is no such repository. Credentials of a configuration are one for all that they are for, so that
     /// they can be exchanged; those of a URL are whoever has written it.
     pub(crate) fn slug(&self) -> String {
         match (&self.credentials, self.url.user(), self.url.password()) {
@@ -60,11 +60,15 @@ impl Remote {
             (Credentials::None, Some(token), None) if self.url.scheme() != Scheme::Ssh => {
                 self.url.slug(&[token])
             }
-            (Credentials::None, ..) => self.url.slug(&[]),
+            // An older program's mirrors, whose names told nobody apart, are no such.
+            (Credentials::None, ..) => self.url.slug(&["public"]),
             (
                 Credentials::Token(_) | Credentials::Password { .. } | Credentials::Key { .. },
                 ..,
-            ) => self.url.slug(&["shown", "by", "configuration"]),
+            ) => {
+                let of = self.covers.as_ref().map(ToString::to_string);
+                self.url.slug(&["shown", of.as_deref().unwrap_or_default()])
+            }
         }
     }
 }

@@ -62,6 +62,15 @@ fn what_was_had_with_credentials_is_not_for_who_shows_none_or_others() {
         let error = fetch(&other).unwrap_err();
         assert!(matches!(error, Error::Refused { .. }), "{error:?}");
     }
+    // Others of the same configuration are no better for being of it.
+    let all = public.url.to_string().replace("upstream/.git", "*");
+    let of_others = Remote {
+        credentials: token("of-others"),
+        covers: Some(Pattern::try_from(all).unwrap()),
+        ..public.clone()
+    };
+    let error = fetch(&of_others).unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error:?}");
     // It was exchanged: what is here stays.
     drop(server);
     fetch(&Remote {

@@ -21,7 +21,7 @@ mod work;
 
 use std::fmt::Display;
 use std::fs::{DirBuilder, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,7 @@ use protocol::service::AgentDescription;
 pub use identity::IdentityError;
 
 use crate::caches::Store;
+use crate::output::complain;
 use crate::source::{CallError, Client};
 use signals::Signals;
 use work::Daemon;
@@ -130,7 +131,7 @@ pub async fn run(settings: Settings, client: Client) -> Result<Ending, DaemonErr
 
 /// Says something to whoever watches the agent.
 fn tell(what: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{what}");
+    complain(what);
 }
 
 /// Sees to it that only one daemon works in a data directory.

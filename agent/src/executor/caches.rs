@@ -177,7 +177,6 @@ impl<B: Backend> JobRunner<B> {
                 Ok(is_there) => cache.is_there = is_there,
                 Err(Obstacle::Cancelled) => return,
                 Err(obstacle) => {
-                    cache.is_there = false;
                     let message = format!("it is not restored: {obstacle}");
                     self.warn_of(&cache.wanted.key, &message);
                 }
@@ -185,7 +184,8 @@ impl<B: Backend> JobRunner<B> {
         }
     }
 
-    /// Whether there is one of this very key.
+    /// Whether there is one of this very key, or may be: what is to take its place must not be made of what a restore has left that came to no
+    /// end.
     async fn restore(
         &self,
         caches: &Caches,
@@ -196,6 +196,8 @@ impl<B: Backend> JobRunner<B> {
         let begun = Instant::now();
         let job = self.job.id.clone();
         let key = cache.wanted.key.clone();
+        // Until something is put back.
+        cache.is_there = false;
         let found = timeout_at(until, caches.find(&cache.wanted))
             .await
             .map_err(|_| Obstacle::TooLong)?;
@@ -207,16 +209,20 @@ impl<B: Backend> JobRunner<B> {
                 .tell(Message::Event(Event::CacheMissed { job, key }));
             return Ok(false);
         };
-        // Unless all goes well.
-        cache.unusable = Some(hit.sha256);
+        cache.is_there = true;
         let most = caches.store().most_of_one();
         let time = until.saturating_duration_since(Instant::now());
         let restored = self
             .context
             .backend
             .restore_files(workspace, &cache.parts, most, time, &hit.archive)
-            .await?;
-        cache.unusable = None;
+            .await;
+        let restored = restored.inspect_err(|error| {
+            if error.is_of_the_files {
+                cache.is_there = false;
+                cache.unusable = Some(hit.sha256);
+            }
+        })?;
         self.context.tell(Message::Event(Event::CacheRestored {
             job,
             key,

@@ -4,6 +4,8 @@ use runtime::collect::{Bounds, CollectError, Collected, Found, FoundKind, Part};
 use runtime::layer::{Limits, Restored, UnpackError};
 
 use super::workspace::Workspace;
+use rustix::io::Errno;
+
 use crate::backend::{FileKind, FilePart, FilesError, FoundFile, PackedFiles, RestoredFiles};
 
 /// Files, directories and links of one archive.
@@ -106,7 +108,22 @@ pub(super) fn not_restored(error: &UnpackError) -> FilesError {
         other => other.to_string(),
     };
     FilesError {
-        is_of_the_files: !error.is_no_space(),
+        is_of_the_files: is_of_the_archive(error),
         message,
+    }
+}
+
+/// Whether the same archive would fare no better another time, or on another machine; then nothing of it has stayed.
+const fn is_of_the_archive(error: &UnpackError) -> bool {
+    match error {
+        UnpackError::Decompress { .. }
+        | UnpackError::Malformed { .. }
+        | UnpackError::Refused { .. }
+        | UnpackError::Limit { .. } => true,
+        // It leads elsewhere: openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS.
+        UnpackError::System { errno, .. } => {
+            *errno == Errno::LOOP.raw_os_error() || *errno == Errno::XDEV.raw_os_error()
+        }
+        _ => false,
     }
 }

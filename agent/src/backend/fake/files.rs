@@ -106,7 +106,7 @@ impl Fake {
         tokio::time::sleep(self.restoring_takes.min(time)).await;
         if self.restoring_takes > time {
             return Err(FilesError {
-                is_of_the_files: true,
+                is_of_the_files: false,
                 message: "it takes too long".to_owned(),
             });
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use server::{Config, ServerError};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 
 pub(super) use self::settings::SettingsError;
 use super::error::{CommandError, starting};
@@ -81,9 +82,12 @@ async fn run(config: Config) -> Result<(), CommandError> {
 /// What a busy time took does not stay: its threads would each keep the most that they ever needed.
 async fn give_back() {
     let mut turns = tokio::time::interval(GIVE_BACK);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
-        runtime::idle::give_back_free();
+        // It waits for whoever allocates, and they for it.
+        let giving = tokio::task::spawn_blocking(runtime::idle::give_back_free);
+        let _ = giving.await;
     }
 }
 

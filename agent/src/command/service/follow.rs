@@ -124,7 +124,6 @@ async fn is_waiting(client: &Client) {
     }
 }
 
-/// It is not valid, or does not run.
 fn sink(
     pipeline: &Pipeline,
     json: bool,

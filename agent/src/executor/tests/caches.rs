@@ -125,7 +125,6 @@ async fn what_a_job_starts_from_takes_nothing_of_its_time_and_all_of_it_has_a_ti
     insta::assert_snapshot!(told(&outcome), @"
     === main / cache a: restored: 1 file, 1 B (0ms)
     warning: Cache `b` of job `main`: it is not restored: it takes too long.
-    warning: Cache `b` of job `main`: it is not saved: there is nothing at its paths.
     ");
     assert_eq!(outcome.report.conclusion, Conclusion::Success);
 }
