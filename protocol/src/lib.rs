@@ -6,11 +6,13 @@
 pub mod cache;
 mod cause;
 mod condition;
+mod digest;
 mod event;
 pub mod service;
 mod values;
 
 pub use cause::{Cause, Skip};
 pub use condition::{Decision, decide, hears_failures};
+pub use digest::is_sha256;
 pub use event::{Conclusion, Event, Output, Protocol, Usage, WorkspaceMode};
 pub use values::{EventValues, RunValues};

@@ -105,17 +105,10 @@ impl RunValues {
 }
 
 fn ended(conclusion: Conclusion, outputs: &IndexMap<String, String>) -> Value {
-    let word = match conclusion {
-        Conclusion::Success => "success",
-        Conclusion::Failure => "failure",
-        Conclusion::Error => "error",
-        Conclusion::Skipped => "skipped",
-        Conclusion::Cancelled => "cancelled",
-    };
     let outputs = outputs.iter();
     let outputs = outputs.map(|(name, value)| (name.clone(), Value::from(value.as_str())));
     [
-        ("conclusion", Value::from(word)),
+        ("conclusion", Value::from(conclusion.as_str())),
         ("outputs", outputs.collect()),
     ]
     .into_iter()

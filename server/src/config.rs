@@ -232,6 +232,9 @@ pub enum ConfigError {
         /// The lease.
         lease: Duration,
     },
+    /// Nothing would go on with it.
+    #[error("`{0}` is 0, and nothing would go on")]
+    Zero(&'static str),
     /// Traces cannot be sent there.
     #[error(
         "traces cannot be sent to {given:?}: OTLP over HTTP is spoken, so `http://HOST:4318` or `https://..` is expected"
@@ -281,8 +284,22 @@ impl Config {
     /// The first that does not.
     pub fn check(&self) -> Result<(), ConfigError> {
         let Terms {
-            heartbeat, lease, ..
+            accept,
+            heartbeat,
+            lease,
+            wait,
         } = self.terms;
+        let zeroes = [
+            ("lease.accept", accept.is_zero()),
+            ("lease.heartbeat", heartbeat.is_zero()),
+            ("lease.wait", wait.is_zero()),
+            ("attempts", self.retry.attempts == 0),
+            ("followers.each", self.followers.each == 0),
+            ("followers.all", self.followers.all == 0),
+        ];
+        if let Some((name, _)) = zeroes.into_iter().find(|(_, is_zero)| *is_zero) {
+            return Err(ConfigError::Zero(name));
+        }
         if lease < heartbeat * 2 {
             return Err(ConfigError::Terms { heartbeat, lease });
         }

@@ -14,8 +14,13 @@ const REMEMBERED: Duration = Duration::from_secs(5);
 const MOST: usize = 10_000;
 
 #[derive(Debug, Default)]
-pub(crate) struct Identities {
-    known: Mutex<HashMap<[u8; 32], Known>>,
+pub(crate) struct Identities(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    known: HashMap<[u8; 32], Known>,
+    /// How often there was reason to doubt.
+    doubts: u64,
 }
 
 /// A token that counts, or did.
@@ -33,20 +38,27 @@ impl Identities {
         database: &Database,
         hash: [u8; 32],
     ) -> Result<Option<Identity>, OperationError> {
-        if let Some(known) = self.lock().get(&hash)
-            && known.until.is_some_and(|until| Instant::now() < until)
-        {
-            return Ok(Some(known.identity.clone()));
-        }
+        let doubts = {
+            let state = self.lock();
+            if let Some(known) = state.known.get(&hash)
+                && known.until.is_some_and(|until| Instant::now() < until)
+            {
+                return Ok(Some(known.identity.clone()));
+            }
+            state.doubts
+        };
         let identity = database.read(move |tx| token::identity(tx, hash)).await?;
-        let mut known = self.lock();
+        let mut state = self.lock();
+        // What was asked before somebody had reason to doubt is no answer to that.
+        let is_sure = state.doubts == doubts;
+        let known = &mut state.known;
         if known.len() >= MOST {
             known.clear();
         }
         match &identity {
             Some(identity) => {
                 let identity = identity.clone();
-                let until = Some(Instant::now() + REMEMBERED);
+                let until = is_sure.then(|| Instant::now() + REMEMBERED);
                 known.insert(hash, Known { identity, until })
             }
             None => known.remove(&hash),
@@ -56,17 +68,19 @@ impl Identities {
 
     /// Whether this token has counted some time ago.
     pub(crate) fn has_known(&self, hash: &[u8; 32]) -> bool {
-        self.lock().contains_key(hash)
+        self.lock().known.contains_key(hash)
     }
 
     /// Some token does not count any more: the database is asked for each of them once more.
     pub(crate) fn doubt(&self) {
-        for known in self.lock().values_mut() {
+        let mut state = self.lock();
+        state.doubts += 1;
+        for known in state.known.values_mut() {
             known.until = None;
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -196,25 +196,25 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
             path: config.data.clone(),
             source,
         })?;
+    // What may be refused comes before the database is made, or brought up to date: it may be another server's.
+    let mirrors = Mirrors::new(
+        config.data.join("mirrors"),
+        config.transport.clone().within(TRANSFER),
+    );
+    let compiler = Compiler::new(mirrors.clone(), &config)?;
+    let door = Door::open(&config).await?;
+    let storage = storage::take(&config).await?;
     let location = config.database.clone();
     let database = tokio::task::spawn_blocking(move || Database::open(&location))
         .await
         .map_err(|_| DatabaseError::Closed)??;
     let keyring = keys::open(&config, &database).await?;
-    let logs = storage::open(&config, &database).await?;
+    let logs = storage::open(storage, &config, &database).await?;
     let first_token = first_token(&database, &config.data).await?;
     let (ending, ended) = watch::channel(false);
     let metrics = Arc::new(Metrics::new());
     let wire_terms = terms(&config);
-    let mirrors = Mirrors::new(
-        config.data.join("mirrors"),
-        config.transport.clone().within(TRANSFER),
-    );
-    tokio::spawn(mirrors::prune(
-        mirrors.clone(),
-        config.mirrors,
-        ended.clone(),
-    ));
+    tokio::spawn(mirrors::prune(mirrors, config.mirrors, ended.clone()));
     let service = Service {
         dispatcher: Dispatcher::start(
             database.clone(),
@@ -227,7 +227,7 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         limiter: Arc::new(Limiter::new(config.requests_per_second)),
         followers: Arc::new(Followers::new(config.followers)),
         readings: Arc::default(),
-        compiler: Arc::new(Compiler::new(mirrors.clone(), &config)?),
+        compiler: Arc::new(compiler),
         compiling: Arc::new(Semaphore::new(COMPILING)),
         metrics,
         seen: Arc::new(Seen::new(patience(&config))),
@@ -274,7 +274,8 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         ended.clone(),
     ));
     tokio::spawn(sweeper::sweep(database, rules, ended));
-    let (address, handle, served) = listen(&config, service).await?;
+    let address = door.address;
+    let (handle, served) = door.serve(&config, service)?;
     tracing::info!(%address, "listening");
     Ok(Running {
         address,
@@ -288,44 +289,66 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     })
 }
 
-type Listening = (
-    SocketAddr,
-    Handle<SocketAddr>,
-    JoinHandle<std::io::Result<()>>,
-);
+/// Where clients come in. Who comes before somebody answers waits.
+struct Door {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<RustlsConfig>,
+}
 
-async fn listen(config: &Config, service: Service) -> Result<Listening, ServerError> {
-    let failed = |source| ServerError::Listen {
-        address: config.listen,
-        source,
-    };
-    let listener = TcpListener::bind(config.listen).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    let handle = Handle::new();
-    let router = api::router(service).into_make_service_with_connect_info::<SocketAddr>();
-    let served = match &config.tls {
-        None => {
-            let mut server = axum_server::from_tcp(listener)
-                .map_err(failed)?
-                .handle(handle.clone());
-            be_impatient(server.http_builder(), config.patience);
-            tokio::spawn(server.serve(router))
-        }
-        Some((certificate, key)) => {
-            let tls = RustlsConfig::from_pem_file(certificate, key).await;
-            let tls = tls.map_err(|source| ServerError::Certificate {
-                path: certificate.clone(),
-                source,
-            })?;
-            let mut server = axum_server::from_tcp_rustls(listener, tls)
-                .map_err(failed)?
-                .handle(handle.clone());
-            be_impatient(server.http_builder(), config.patience);
-            tokio::spawn(server.serve(router))
-        }
-    };
-    Ok((address, handle, served))
+type Serving = (Handle<SocketAddr>, JoinHandle<std::io::Result<()>>);
+
+impl Door {
+    async fn open(config: &Config) -> Result<Self, ServerError> {
+        let failed = |source| ServerError::Listen {
+            address: config.listen,
+            source,
+        };
+        let tls = match &config.tls {
+            None => None,
+            Some((certificate, key)) => {
+                let tls = RustlsConfig::from_pem_file(certificate, key).await;
+                Some(tls.map_err(|source| ServerError::Certificate {
+                    path: certificate.clone(),
+                    source,
+                })?)
+            }
+        };
+        let listener = TcpListener::bind(config.listen).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self {
+            listener,
+            address,
+            tls,
+        })
+    }
+
+    fn serve(self, config: &Config, service: Service) -> Result<Serving, ServerError> {
+        let failed = |source| ServerError::Listen {
+            address: config.listen,
+            source,
+        };
+        let handle = Handle::new();
+        let router = api::router(service).into_make_service_with_connect_info::<SocketAddr>();
+        let served = match self.tls {
+            None => {
+                let mut server = axum_server::from_tcp(self.listener)
+                    .map_err(failed)?
+                    .handle(handle.clone());
+                be_impatient(server.http_builder(), config.patience);
+                tokio::spawn(server.serve(router))
+            }
+            Some(tls) => {
+                let mut server = axum_server::from_tcp_rustls(self.listener, tls)
+                    .map_err(failed)?
+                    .handle(handle.clone());
+                be_impatient(server.http_builder(), config.patience);
+                tokio::spawn(server.serve(router))
+            }
+        };
+        Ok((handle, served))
+    }
 }
 
 /// How often a connection with many streams has to show that somebody is there.

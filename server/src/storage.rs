@@ -25,15 +25,37 @@ fn failed(error: &dyn std::fmt::Display) -> ServerError {
     }
 }
 
-/// The storage of logs.
-pub(crate) async fn open(config: &Config, database: &Database) -> Result<Logs, ServerError> {
+/// A storage as far as it can be had without the database.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// No other server uses it.
+    Directory(Directory),
+    /// Others may.
+    Bucket(String),
+}
+
+/// Takes the storage of logs, before anything is done to a database that may be another server's.
+pub(crate) async fn take(config: &Config) -> Result<Taken, ServerError> {
     match &config.storage {
         Storage::Directory(directory) => {
             let (directory, retention) = (directory.clone(), config.retention);
             let opening =
                 tokio::task::spawn_blocking(move || Directory::open(directory, retention));
             let logs = opening.await.map_err(|error| failed(&error))?;
-            let logs = logs.map_err(|error| failed(&error))?;
+            Ok(Taken::Directory(logs.map_err(|error| failed(&error))?))
+        }
+        Storage::Objects(url) => Ok(Taken::Bucket(url.clone())),
+    }
+}
+
+/// The storage of logs, if it is the database's.
+pub(crate) async fn open(
+    taken: Taken,
+    config: &Config,
+    database: &Database,
+) -> Result<Logs, ServerError> {
+    match taken {
+        Taken::Directory(logs) => {
             let identity = format!("directory {}", logs.identity());
             let noted = identity.clone();
             let known = database.write(move |tx| storage::belongs(tx, &noted));
@@ -46,9 +68,9 @@ pub(crate) async fn open(config: &Config, database: &Database) -> Result<Logs, S
             logs.distrust(&going_on).map_err(|error| failed(&error))?;
             Ok(Logs::Directory(logs))
         }
-        Storage::Objects(url) => {
+        Taken::Bucket(url) => {
             let options = &config.storage_options;
-            let objects = Objects::open(url, options, database.clone(), config.retention);
+            let objects = Objects::open(&url, options, database.clone(), config.retention);
             let objects = objects.map_err(|error| failed(&error))?;
             recognise(&objects, database).await?;
             Ok(Logs::Objects(objects))

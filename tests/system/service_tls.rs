@@ -58,7 +58,11 @@ fn a_server_of_a_private_authority_is_trusted_where_that_is_named(env: &TestEnvi
             .variable("SLIPWAY_TOKEN", token.trim())
     };
     // Nobody knows the authority.
-    let _ = user(&["jobs"]).run().expect(69).says("certificate");
+    let _ = user(&["jobs"])
+        .run()
+        .expect(69)
+        .says("certificate")
+        .says("--ca-file");
     let trusted =
         |arguments: &[&str]| user(arguments).variable("SSL_CERT_FILE", path("authority.pem"));
     let registration = trusted(&["tokens", "create", "agents", "--registration"]);

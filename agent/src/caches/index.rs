@@ -119,8 +119,7 @@ fn read(path: &std::path::Path) -> Option<Entry> {
     file.take(LONGEST).read_to_end(&mut text).ok()?;
     let entry: Entry = serde_json::from_slice(&text).ok()?;
     // It becomes a part of a path.
-    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    (entry.sha256.len() == 64 && entry.sha256.bytes().all(is_digit)).then_some(entry)
+    protocol::is_sha256(&entry.sha256).then_some(entry)
 }
 
 fn directory(store: &Store, repository: &str) -> PathBuf {

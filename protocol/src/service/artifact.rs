@@ -55,9 +55,6 @@ impl ArtifactEnd {
     /// Whether it is said as it has to be.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        pipelines::plan::is_artifact_name(&self.name)
-            && self.sha256.len() == 64
-            && self.sha256.bytes().all(is_digit)
+        pipelines::plan::is_artifact_name(&self.name) && crate::is_sha256(&self.sha256)
     }
 }

@@ -8,6 +8,7 @@ mod artifacts;
 mod backup;
 mod bounds;
 mod caches;
+mod caches_room;
 mod database;
 mod faults;
 mod forks;

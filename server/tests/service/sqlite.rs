@@ -194,3 +194,30 @@ async fn nobody_writes_to_an_attempt_while_its_end_is_on_its_way_to_the_database
         b"hello"
     );
 }
+
+#[tokio::test]
+async fn a_server_that_is_refused_leaves_no_database_behind() {
+    let one = Server::start().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut config = one.config.clone();
+    config.data = elsewhere.path().join("data");
+    config.database = server::Location::Sqlite(config.data.join("server.sqlite"));
+    config.storage = server::Storage::Directory(config.data.join("logs"));
+    let refused = async |config: server::Config| {
+        let data = config.data.clone();
+        let error = server::start(config).await.unwrap_err();
+        for name in ["server.sqlite", "admin-token"] {
+            assert!(!data.join(name).exists(), "{error}: {name} is there");
+        }
+        error.to_string()
+    };
+    let mut taken = config.clone();
+    taken.listen = one.running().address;
+    assert!(refused(taken).await.contains("failed to listen"));
+    config.listen.set_port(0);
+    let mut directory = config.clone();
+    directory.storage = one.config.storage.clone();
+    assert!(refused(directory).await.contains("another server uses"));
+    config.tls = Some(("/nonexistent/certificate".into(), "/nonexistent/key".into()));
+    assert!(refused(config).await.contains("certificate"));
+}

@@ -12,6 +12,8 @@ mod bounds;
 mod bucket;
 #[path = "../service/caches.rs"]
 mod caches;
+#[path = "../service/caches_room.rs"]
+mod caches_room;
 mod database;
 #[path = "../service/faults.rs"]
 mod faults;

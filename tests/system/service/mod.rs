@@ -1,6 +1,7 @@
 //! A server, an agent and a user: the whole way from `agent submit` to the last byte of a log.
 
 mod accounts;
+mod caches;
 mod database;
 mod deaths;
 mod following;

@@ -148,7 +148,9 @@ fn an_agent_that_does_not_reach_its_server_says_so(env: &TestEnvironment) {
 fn why_a_job_does_not_run_or_has_failed_is_told_later_too(env: &TestEnvironment) {
     repository(
         env,
-        "image: host\nsteps: [{ run: 'echo $S', secrets: [S] }, { run: exit 3 }]\n",
+        "image: host\njobs:\n  \
+         main: { steps: [{ run: 'echo $S', secrets: [S] }] }\n  \
+         after: { needs: [main], steps: [{ run: 'true' }] }\n",
     );
     let ci = Ci::start(env);
     let of = |words: &[&str]| ci.user(words).run();
@@ -165,8 +167,13 @@ fn why_a_job_does_not_run_or_has_failed_is_told_later_too(env: &TestEnvironment)
     let silent = of(&["logs", "1"]).expect(0);
     assert_eq!(silent.output(), "");
     let _ = silent
-        .says("job 1 (main) has no log: failure: ")
+        .says("attempt 1 of job 1 (main) has no log: failure: ")
         .says("needs the secret S");
+    let _ = wait_for_state(&ci, "2", "finished");
+    let _ = of(&["jobs", "2"])
+        .expect(0)
+        .says("job 2 (after) of pipeline 1: skipped: ")
+        .says("main");
     let _ = crate::agents::drain(agent);
     ci.stop();
 }

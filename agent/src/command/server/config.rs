@@ -217,6 +217,17 @@ mod tests {
         assert!(error.contains("mysql://***@host/name"), "{error}");
         let late = made(&Server::default(), "lease: { lasts: 10s }").unwrap_err();
         assert!(late.to_string().contains("too late"), "{late}");
+        for (file, name) in [
+            ("lease: { accept: 0s }", "lease.accept"),
+            ("attempts: 0", "attempts"),
+            ("followers: { each: 0 }", "followers.each"),
+        ] {
+            let zero = made(&Server::default(), file).unwrap_err();
+            assert_eq!(
+                zero.to_string(),
+                format!("`{name}` is 0, and nothing would go on")
+            );
+        }
         for endpoint in ["grpc://u:hush@h:4317", "h:4318", ""] {
             let file = format!("otlp: {{ endpoint: '{endpoint}' }}");
             let other = made(&Server::default(), &file).unwrap_err().to_string();

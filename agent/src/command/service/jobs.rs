@@ -1,7 +1,7 @@
 //! `agent jobs`, `cancel`, `retry` and `approve`.
 
 use protocol::service::{
-    self, AttemptState, Job, JobState, JobSummary, Pipeline, PipelineState, PipelineSummary, path,
+    self, Job, JobState, JobSummary, Pipeline, PipelineState, PipelineSummary, path,
 };
 
 use super::super::CommandError;
@@ -12,7 +12,7 @@ use crate::clock::unix_ms;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
 use crate::output::complain;
-use crate::sink::{self, sanitise};
+use crate::sink::sanitise;
 use crate::source::{CallError, Client};
 
 /// Lists jobs, or shows one.
@@ -137,7 +137,7 @@ impl Looked {
         match self {
             Self::Job(job) => show::state(job),
             Self::Pipeline(pipeline) => match (pipeline.state, pipeline.conclusion) {
-                (PipelineState::Finished, Some(ended)) => show::conclusion(ended).to_owned(),
+                (PipelineState::Finished, Some(ended)) => ended.as_str().to_owned(),
                 (PipelineState::Finished, None) => "finished".to_owned(),
                 (PipelineState::Running, _) => "running".to_owned(),
                 (PipelineState::Queued, _) => "queued".to_owned(),
@@ -188,26 +188,19 @@ fn one(job: &Job) -> String {
         summary.id,
         sanitise(&summary.name),
         summary.pipeline,
-        show::state(summary)
+        show::outcome(summary)
     );
     for (name, value) in &job.outputs {
         text += &format!("output {}: {}\n", sanitise(name), sanitise(value));
     }
     for attempt in &job.attempts {
-        let state = match (attempt.state, attempt.conclusion) {
-            (_, Some(conclusion)) => show::conclusion(conclusion),
-            (AttemptState::Running, None) => "running",
-            (AttemptState::Finished, None) => "finished",
-            (AttemptState::Released, None) => "given back",
-            (AttemptState::Lost, None) => "lost: nothing was heard of its agent",
-        };
-        let cause = attempt.cause.as_ref().and_then(sink::cause);
         text += &format!(
-            "attempt {} by agent {}: {state} {}{}\n",
+            "attempt {} by agent {}: {} {}{}\n",
             attempt.attempt,
             attempt.agent,
+            show::attempt(attempt),
             show::took(Some(attempt.started_at), attempt.finished_at, now),
-            cause.map(|cause| format!(": {cause}")).unwrap_or_default()
+            show::because(attempt.cause.as_ref())
         );
     }
     text

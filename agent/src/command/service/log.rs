@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use protocol::Conclusion;
 use protocol::service::{AttemptId, AttemptState, Job, JobId, JobState, StreamName, path};
 
 use super::super::CommandError;
@@ -13,7 +14,6 @@ use crate::cli::Logs;
 use crate::exit_code::ExitCode;
 use crate::machine::Machine;
 use crate::output::complain;
-use crate::sink;
 use crate::source::Client;
 
 /// How often a log that grows is looked at.
@@ -134,7 +134,7 @@ async fn print(
             }
         };
         let Some(of) = of else {
-            let state = show::state(&job.summary);
+            let state = show::outcome(&job.summary);
             if attempt.is_none() && told.as_ref() != Some(&state) {
                 complain(format_args!(
                     "{} has no log: {state}",
@@ -154,16 +154,16 @@ async fn print(
                 None => Ok(()),
             };
         };
-        if let Some(over) = job.attempts.iter().find(|it| it.attempt == of)
-            && over.state != AttemptState::Running
-            && over.logs.is_empty()
+        let attempt_of = job.attempts.iter().find(|it| it.attempt == of);
+        if let Some(over) = attempt_of.filter(|it| it.state != AttemptState::Running)
+            && over.logs.iter().all(|log| log.length == 0)
+            && over.conclusion != Some(Conclusion::Success)
         {
-            let cause = over.cause.as_ref().and_then(sink::cause);
             complain(format_args!(
-                "{} has no log: {}{}",
+                "attempt {of} of {} has no log: {}{}",
                 show::named(&job.summary),
-                show::state(&job.summary),
-                cause.map(|cause| format!(": {cause}")).unwrap_or_default()
+                show::attempt(over),
+                show::because(over.cause.as_ref())
             ));
         }
         let of = AttemptId {

@@ -1,9 +1,9 @@
 //! How things of the server look.
 
-use protocol::Conclusion;
-use protocol::service::{JobState, JobSummary, Waiting};
+use protocol::Cause;
+use protocol::service::{Attempt, AttemptState, JobState, JobSummary, Waiting};
 
-use crate::sink::{duration, sanitise};
+use crate::sink::{self, duration, sanitise};
 
 /// How long ago something was.
 pub(super) fn ago(time: u64, now: u64) -> String {
@@ -23,15 +23,30 @@ pub(super) fn took(started: Option<u64>, finished: Option<u64>, now: u64) -> Str
     })
 }
 
-/// The word for how something ended.
-pub(super) const fn conclusion(conclusion: Conclusion) -> &'static str {
-    match conclusion {
-        Conclusion::Success => "success",
-        Conclusion::Failure => "failure",
-        Conclusion::Error => "error",
-        Conclusion::Skipped => "skipped",
-        Conclusion::Cancelled => "cancelled",
+/// How far a job is, and why it has ended where no attempt says that: it was skipped, or nobody has taken it.
+pub(super) fn outcome(job: &JobSummary) -> String {
+    let state = state(job);
+    match job.state {
+        JobState::Finished if job.started_at.is_none() => state + &because(job.cause.as_ref()),
+        _ => state,
     }
+}
+
+/// How far an attempt is.
+pub(super) const fn attempt(attempt: &Attempt) -> &'static str {
+    match (attempt.state, attempt.conclusion) {
+        (_, Some(conclusion)) => conclusion.as_str(),
+        (AttemptState::Running, None) => "running",
+        (AttemptState::Finished, None) => "finished",
+        (AttemptState::Released, None) => "given back",
+        (AttemptState::Lost, None) => "lost: nothing was heard of its agent",
+    }
+}
+
+/// Why something ended, behind what is said of its end.
+pub(super) fn because(cause: Option<&Cause>) -> String {
+    let cause = cause.and_then(sink::cause);
+    cause.map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
 /// What a job is called.
@@ -43,9 +58,9 @@ pub(super) fn named(job: &JobSummary) -> String {
 pub(super) fn state(job: &JobSummary) -> String {
     match (job.state, job.conclusion) {
         (JobState::Finished, Some(ended)) if job.allowed => {
-            format!("{} (allowed)", conclusion(ended))
+            format!("{} (allowed)", ended.as_str())
         }
-        (JobState::Finished, Some(ended)) => conclusion(ended).to_owned(),
+        (JobState::Finished, Some(ended)) => ended.as_str().to_owned(),
         (JobState::Finished, None) => "finished".to_owned(),
         (JobState::Running, _) => "running".to_owned(),
         (JobState::Assigned, _) => "starting".to_owned(),

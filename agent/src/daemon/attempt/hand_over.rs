@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use protocol::Event;
 use protocol::service::{CacheEnd, Finish, ProblemCode, Release, StreamName, path};
-use protocol::{Conclusion, Event};
 
 use super::{Attempt, Last, Stopped, refusal};
 use crate::attempt::Finished;
@@ -112,19 +112,9 @@ impl Attempt {
             tell(format_args!(
                 "job {}: {}",
                 self.id,
-                word(finished.conclusion)
+                finished.conclusion.as_str()
             ));
         }
         Ok(said)
-    }
-}
-
-const fn word(conclusion: Conclusion) -> &'static str {
-    match conclusion {
-        Conclusion::Success => "success",
-        Conclusion::Failure => "failure",
-        Conclusion::Error => "error",
-        Conclusion::Skipped => "skipped",
-        Conclusion::Cancelled => "cancelled",
     }
 }
